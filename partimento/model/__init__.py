@@ -1,0 +1,1 @@
+"""Ids to logits: configuration, the one transformer, its initial values, and models as files."""

@@ -1,0 +1,242 @@
+"""The only transformer: training, prefill and cached decoding run the same code.
+
+Knows: the network of the published weights (pre-norm LayerNorm, fused attention without biases, rotary positions in
+half-split form, SwiGLU, untied embeddings); `state_dict` has the published tensor names. Refuses to know: what an id
+means, losses, sampling, devices, compilation and parallelism (those are applied from outside).
+
+    model = Transformer(ModelConfig.named("debug", vocab_size=2675))
+    logits_BTV = model(ids_BT)                                          # training: every position at once
+    cache = KVCache(model.config, batch=1, capacity=1024)
+    logits_BTV = model(prompt_BT, cache)                                # prefill
+    logits_BTV = model(next_B1, cache)                                  # decoding, one or more ids at a time
+
+Shape legend: B batch, T new positions, S all positions so far (S = T without a cache), L layers, H heads,
+K channels of a head, R = K / 2 rotary angles, D = H * K channels of the model, F channels of the feed-forward,
+V vocabulary, P context (number of positions that have rotary angles), C capacity of a cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from partimento.model.config import ModelConfig
+
+
+class KVCache:
+    """Keys and values of the positions a `Transformer` has seen, in memory allocated once.
+
+    `capacity` positions for each of `batch` rows; all rows have the same `length`. `dtype` is that in which the model
+    computes (its weights', or autocast's).
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        batch: int,
+        capacity: int,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if not 0 < capacity <= config.context:
+            raise ValueError(f"cache capacity {capacity} is outside 1..{config.context}, the context of the model")
+        if batch < 1:
+            raise ValueError(f"cache batch is {batch}; at least one row is needed")
+        self.config = config
+        shape = (config.n_layers, batch, config.n_heads, capacity, config.head_dim)
+        self._keys_LBHCK = torch.zeros(shape, dtype=dtype, device=device)
+        self._values_LBHCK = torch.zeros(shape, dtype=dtype, device=device)
+        self._length = 0
+
+    @property
+    def length(self) -> int:
+        """Positions held; the next id given to the model takes this position."""
+        return self._length
+
+    @property
+    def batch(self) -> int:
+        """Rows."""
+        return self._keys_LBHCK.shape[1]
+
+    @property
+    def capacity(self) -> int:
+        """Positions there is room for."""
+        return self._keys_LBHCK.shape[3]
+
+    def rollback(self, length: int) -> None:
+        """Forgets all positions from `length` on."""
+        if not 0 <= length <= self._length:
+            raise ValueError(f"cannot roll back to {length}: the cache holds {self._length} positions")
+        self._length = length
+
+    def expand(self, batch: int) -> KVCache:
+        """A new cache whose `batch` rows all begin as the single row of this one, which stays as it is."""
+        if self.batch != 1:
+            raise ValueError(f"only a cache of one row can be expanded; this one has {self.batch}")
+        keys_LBHCK = self._keys_LBHCK
+        wide = KVCache(
+            self.config, batch=batch, capacity=self.capacity, dtype=keys_LBHCK.dtype, device=keys_LBHCK.device
+        )
+        wide._keys_LBHCK[:, :, :, : self._length] = keys_LBHCK[:, :, :, : self._length]
+        wide._values_LBHCK[:, :, :, : self._length] = self._values_LBHCK[:, :, :, : self._length]
+        wide._length = self._length
+        return wide
+
+    def _check_room(self, batch: int, new: int) -> None:
+        if batch != self.batch:
+            raise ValueError(f"ids have {batch} rows but the cache has {self.batch}")
+        if self._length + new > self.capacity:
+            raise ValueError(
+                f"{new} more positions do not fit a cache that holds {self._length} of {self.capacity}; "
+                "roll it back or allocate a larger one"
+            )
+
+    def _write(self, layer: int, keys_BHTK: Tensor, values_BHTK: Tensor) -> tuple[Tensor, Tensor]:
+        """Stores one layer's new keys and values; returns those of all positions. `length` is left to `_advance`."""
+        end = self._length + keys_BHTK.shape[2]
+        self._keys_LBHCK[layer, :, :, self._length : end] = keys_BHTK
+        self._values_LBHCK[layer, :, :, self._length : end] = values_BHTK
+        return self._keys_LBHCK[layer, :, :, :end], self._values_LBHCK[layer, :, :, :end]
+
+    def _advance(self, new: int) -> None:
+        self._length += new
+
+
+class Rotary(nn.Module):
+    """Rotary positions: channel r of a head's first half turns with channel r of its second half (half-split form)."""
+
+    cos_PR: Tensor
+    sin_PR: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self._config = config
+        self._tabulate(torch.device("cpu"))
+
+    def _tabulate(self, device: torch.device) -> None:
+        c = self._config
+        exponent_R = torch.arange(0, c.head_dim, 2, dtype=torch.float64, device="cpu") / c.head_dim
+        position_P = torch.arange(c.context, dtype=torch.float64, device="cpu")
+        angle_PR = torch.outer(position_P, c.rope_base**-exponent_R)
+        self.register_buffer("cos_PR", angle_PR.cos().float().to(device), persistent=False)
+        self.register_buffer("sin_PR", angle_PR.sin().float().to(device), persistent=False)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Rotary:
+        # Follow the model to another device but never to another dtype: in bfloat16 late positions would blur.
+        # Tabulating anew also fills tables that `to_empty` left without values.
+        super()._apply(fn, recurse)
+        self._tabulate(self.cos_PR.device)
+        return self
+
+    def forward(self, x_BHTK: Tensor, start: int) -> Tensor:
+        """Turns queries or keys that stand at positions `start`, `start + 1`, ...; the dtype is kept."""
+        stop = start + x_BHTK.shape[2]
+        cos_TR, sin_TR = self.cos_PR[start:stop], self.sin_PR[start:stop]
+        a_BHTR, b_BHTR = x_BHTK.float().chunk(2, dim=-1)
+        turned_BHTK = torch.cat((a_BHTR * cos_TR - b_BHTR * sin_TR, b_BHTR * cos_TR + a_BHTR * sin_TR), dim=-1)
+        return turned_BHTK.to(x_BHTK.dtype)
+
+
+class Block(nn.Module):
+    """Attention, then feed-forward, each behind its norm and added to the residual stream."""
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        d_model, d_ff = config.d_model, config.d_ff
+        self.layer = layer
+        self.n_heads = config.n_heads
+        self.mixed_qkv = nn.Linear(d_model, 3 * d_model, bias=False)
+        self.att_proj_linear = nn.Linear(d_model, d_model, bias=False)
+        self.ff_gate_proj = nn.Linear(d_model, d_ff, bias=False)
+        self.ff_up_proj = nn.Linear(d_model, d_ff, bias=False)
+        self.ff_down_proj = nn.Linear(d_ff, d_model, bias=False)
+        self.norm1 = nn.LayerNorm(d_model, eps=config.norm_eps)
+        self.norm2 = nn.LayerNorm(d_model, eps=config.norm_eps)
+
+    def forward(self, x_BTD: Tensor, rotary: Rotary, mask_TS: Tensor | None, cache: KVCache | None) -> Tensor:
+        """Residual stream [B, T, D] in and out; writes the new keys and values to the cache if there is one."""
+        x_BTD = x_BTD + self._attend(self.norm1(x_BTD), rotary, mask_TS, cache)
+        return x_BTD + self._feed_forward(self.norm2(x_BTD))
+
+    def _attend(self, x_BTD: Tensor, rotary: Rotary, mask_TS: Tensor | None, cache: KVCache | None) -> Tensor:
+        past = 0 if cache is None else cache.length
+        split_BTHK = (self.n_heads, x_BTD.shape[2] // self.n_heads)
+        query_BHTK, key_BHSK, value_BHSK = (
+            part_BTD.unflatten(2, split_BTHK).transpose(1, 2) for part_BTD in self.mixed_qkv(x_BTD).chunk(3, dim=2)
+        )
+        query_BHTK, key_BHSK = rotary(query_BHTK, past), rotary(key_BHSK, past)
+        if cache is not None:
+            key_BHSK, value_BHSK = cache._write(self.layer, key_BHSK, value_BHSK)
+        mixed_BHTK = F.scaled_dot_product_attention(
+            query_BHTK, key_BHSK, value_BHSK, attn_mask=mask_TS, is_causal=past == 0
+        )
+        return self.att_proj_linear(mixed_BHTK.transpose(1, 2).flatten(2))
+
+    def _feed_forward(self, x_BTD: Tensor) -> Tensor:
+        return self.ff_down_proj(F.silu(self.ff_gate_proj(x_BTD)) * self.ff_up_proj(x_BTD))
+
+
+def _causal_mask(new: int, past: int, device: torch.device) -> Tensor | None:
+    """Which of S = past + new positions each of the new ones sees; None where the attention needs no telling."""
+    if past == 0 or new == 1:
+        return None
+    return torch.ones(new, past + new, dtype=torch.bool, device=device).tril(past)
+
+
+class Decoder(nn.Module):
+    """Ids to hidden states: everything below the heads, which all kinds of model share."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.tok_embeddings = nn.Embedding(config.vocab_size, config.d_model)
+        self.encode_layers = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
+        self.out_layer_norm = nn.LayerNorm(config.d_model, eps=config.norm_eps)
+        self.rotary = Rotary(config)
+
+    def forward(self, ids_BT: Tensor, cache: KVCache | None = None) -> Tensor:
+        """Hidden states [B, T, D] after the last norm, of ids that follow those in the cache if there is one."""
+        batch, new = ids_BT.shape
+        past = 0 if cache is None else cache.length
+        if past + new > self.config.context:
+            raise ValueError(
+                f"position {past + new - 1} is beyond the context of {self.config.context} positions; "
+                "shorten the sequence or slide a window over it"
+            )
+        if cache is not None:
+            cache._check_room(batch, new)
+        mask_TS = _causal_mask(new, past, ids_BT.device)
+        x_BTD = self.tok_embeddings(ids_BT)
+        for block in self.encode_layers:
+            x_BTD = block(x_BTD, self.rotary, mask_TS, cache)
+        if cache is not None:
+            cache._advance(new)
+        return self.out_layer_norm(x_BTD)
+
+
+class Transformer(nn.Module):
+    """Ids [batch, positions] to the logits of the id that follows each (paper, section 4.1).
+
+    Weights are torch's own random ones until `partimento.model.initialisation` or a checkpoint sets them.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.model = Decoder(config)
+        self.lm_head = nn.Linear(config.d_model, config.vocab_size, bias=False)
+
+    def forward(self, ids_BT: Tensor, cache: KVCache | None = None) -> Tensor:
+        """Logits [B, T, V]. With a cache, `ids_BT` follow the `cache.length` ids it holds, and it grows by T.
+
+        Raises `ValueError` for a position beyond the context or the cache's capacity; the cache is then unchanged.
+        """
+        return self.lm_head(self.hidden(ids_BT, cache))
+
+    def hidden(self, ids_BT: Tensor, cache: KVCache | None = None) -> Tensor:
+        """Hidden states [B, T, D] after the last norm: what every head reads."""
+        return self.model(ids_BT, cache)
