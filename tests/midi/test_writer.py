@@ -42,7 +42,7 @@ def messages(data: bytes) -> list[tuple[int, mido.Message]]:
 # -- there and back ---------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(separate())
 def test_whole_milliseconds_come_back_exactly(performance: Performance):
     back = read(write(performance))
@@ -55,7 +55,7 @@ def instruments(performance: Performance) -> dict[int, int]:
     return dict(zip(performance.channel.tolist(), performance.instrument.tolist(), strict=True))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(separate(grain=1))
 def test_finer_times_come_back_within_a_twentieth_of_a_millisecond(performance: Performance):
     back = read(write(performance))
@@ -66,7 +66,7 @@ def test_finer_times_come_back_within_a_twentieth_of_a_millisecond(performance: 
         assert abs(found[2] + found[3] - wanted[2] - wanted[3]) <= 50_000
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(anything())
 def test_a_second_trip_changes_nothing_not_even_the_order(performance: Performance):
     once = read(write(performance))
@@ -76,7 +76,7 @@ def test_a_second_trip_changes_nothing_not_even_the_order(performance: Performan
     assert pedals_of(twice) == pedals_of(once)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(anything())
 def test_no_note_is_lost_and_none_is_silent(performance: Performance):
     back = read(write(performance))
@@ -136,7 +136,7 @@ def test_the_bytes_themselves():
 # -- other readers ----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(anything())
 def test_the_slow_rules_on_mido_hear_the_same(performance: Performance):
     data = write(performance)
@@ -160,7 +160,7 @@ def test_symusic_hears_the_same(performance: Performance):
 # -- one key cannot be down twice -------------------------------------------------------------------------------------
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(anything())
 @example(build([(0, 9 * MS, 60, 64, 0), (5 * MS, 2 * MS, 60, 64, 0)]))
 @example(build([(0, 5 * MS, 60, 64, 0), (0, 9 * MS, 60, 64, 0), (9 * MS, MS, 60, 64, 0)]))
@@ -177,7 +177,7 @@ def test_a_player_never_meets_a_key_that_is_already_down(performance: Performanc
     assert not any(down.values())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(anything())
 def test_a_note_ends_where_its_key_is_struck_again_and_doubles_end_with_the_longest(performance: Performance):
     back = read(write(performance))
@@ -205,7 +205,7 @@ def test_a_note_ends_where_its_key_is_struck_again_and_doubles_end_with_the_long
 # -- pedal and programs -----------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(anything())
 def test_pedals_go_down_and_up_by_turns_and_cover_the_same_time(performance: Performance):
     data = write(performance)
@@ -240,7 +240,7 @@ def test_a_repedalling_at_one_moment_stays_two_pedals():
     assert pedals_of(read(write(performance))) == [(0, 0, 300 * MS), (0, 300 * MS, 600 * MS)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(anything())
 def test_at_one_tick_keys_rise_then_pedals_move_then_keys_fall(performance: Performance):
     order = {"note_off": 0, "note_on": 3}
@@ -252,7 +252,7 @@ def test_at_one_tick_keys_rise_then_pedals_move_then_keys_fall(performance: Perf
     assert moves == sorted(moves)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(anything())
 def test_every_sounding_channel_gets_its_program_before_its_first_note(performance: Performance):
     program: dict[int, int] = {}
