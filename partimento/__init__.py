@@ -1,0 +1,59 @@
+"""partimento continues, embeds and classifies piano performances.
+
+    MIDI bytes -> Performance -> token ids -> corpus -> model -> train -> generate | embed | classify
+               -> evaluate -> studio
+
+One folder for each arrow, in this order; imports point backwards only. The names below are the public ones, imported
+when first used, so that `import partimento` and reading a file load no torch.
+
+    from partimento import Performance
+
+    performance = Performance.from_midi("piece.mid")
+    performance.slice_time(0, 15).write_midi("opening.mid")
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from partimento.errors import UserError
+    from partimento.midi.performance import INSTRUMENTS, Performance
+    from partimento.midi.picture import draw_piano_roll
+    from partimento.midi.reader import MidiError
+    from partimento.model.config import ModelConfig
+    from partimento.model.transformer import Transformer
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "INSTRUMENTS": "partimento.midi.performance",
+    "MidiError": "partimento.midi.reader",
+    "ModelConfig": "partimento.model.config",
+    "Performance": "partimento.midi.performance",
+    "Transformer": "partimento.model.transformer",
+    "UserError": "partimento.errors",
+    "draw_piano_roll": "partimento.midi.picture",
+}
+
+__all__ = [
+    "INSTRUMENTS",
+    "MidiError",
+    "ModelConfig",
+    "Performance",
+    "Transformer",
+    "UserError",
+    "__version__",
+    "draw_piano_roll",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value  # the next use does not come here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,69 @@
+"""Command-line arguments -> a frozen dataclass, by tyro.
+
+Knows how every verb's flags look (`--lower-case`, one way to spell each switch, help from the fields' docstrings) and
+turns tyro's boxed complaints into the one line of a `UserError`. Refuses to know any particular option.
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Options:
+        '''Show a MIDI file as tokens.'''
+
+        file: tyro.conf.Positional[Path]
+        '''The MIDI file.'''
+        json: bool = False
+        '''Print JSON instead of a table.'''
+
+    def main(argv: list[str]) -> None:
+        options = parse(Options, argv, verb="tokens")
+"""
+
+import contextlib
+import io
+import re
+from collections.abc import Sequence
+from typing import TypeVar
+
+import tyro
+
+from partimento.errors import UserError
+
+Options = TypeVar("Options")
+
+_FRAME = re.compile(r"[╭╮╰╯│]|[─-]{8,}")
+_ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def parse(options: type[Options], argv: Sequence[str], *, verb: str) -> Options:
+    """Read `argv` (what follows the verb) into an instance of the dataclass `options`.
+
+    `--help` prints the help and exits with status 0, as tyro does. Raises UserError, in one line, for arguments that do
+    not fit; a `UserError` raised by the dataclass's own `__post_init__` passes through.
+    """
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(
+                options, prog=f"partimento {verb}", args=list(argv), config=(tyro.conf.FlagCreatePairsOff,)
+            )
+    except SystemExit as exit_:
+        if exit_.code in (0, None):
+            raise
+        raise UserError(f"{_one_line(complaint.getvalue())} (see partimento {verb} --help)") from None
+
+
+def _one_line(box: str) -> str:
+    """Tyro's framed complaint without its frame, its title, the pointer to the help and the option's help text."""
+    sections: list[list[str]] = [[]]
+    for raw in _ESCAPE.sub("", box).splitlines()[1:]:
+        line = _FRAME.sub("", raw).strip()
+        if line:
+            sections[-1].append(line)
+        elif "──" in raw:
+            sections.append([])
+    parts = []
+    for section in sections:
+        text = " ".join(section).partition(" Got errors:")[0]  # what each member of a union said, all the same
+        if text.startswith("Perhaps you meant"):
+            parts.append("perhaps you meant " + " or ".join(dict.fromkeys(re.findall(r"--[\w-]+", text))))
+        elif text and not text.startswith(("For full helptext", "Argument helptext")):
+            parts.append(text.removesuffix("."))
+    return "; ".join(parts)
