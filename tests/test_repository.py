@@ -1,0 +1,183 @@
+"""What the repository says of itself is true: its commands, its links, its tree, its pins, its public names."""
+
+import ast
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import partimento
+from partimento.cli import VERBS
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def run_python(script: str) -> None:
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", document.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def make_targets() -> set[str]:
+    return set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def shell_lines() -> list[str]:
+    lines = [
+        line.partition("#")[0].split()
+        for path in DOCUMENTS
+        for text in blocks(path, "sh")
+        for line in text.splitlines()
+    ]
+    return [words for words in lines if words]
+
+
+# -- the package ------------------------------------------------------------------------------------------------------
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    run_python(
+        "import sys, partimento\n"
+        "heavy = {'torch', 'numpy', 'numba', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+
+
+def test_reading_and_writing_midi_loads_no_torch_and_no_matplotlib():
+    run_python(
+        "import sys, partimento\n"
+        "performance = partimento.Performance.from_midi('examples/nocturne.mid')\n"
+        "partimento.Performance.from_midi(performance.to_midi())\n"
+        "assert 'torch' not in sys.modules and 'matplotlib' not in sys.modules"
+    )
+
+
+def test_public_names_are_the_same_for_readers_type_checkers_and_python():
+    tree = ast.parse((ROOT / "partimento" / "__init__.py").read_text())
+    checked = next(node for node in tree.body if isinstance(node, ast.If))
+    typed = {alias.name: node.module for node in checked.body for alias in node.names}
+    assert typed == partimento._HOME
+    assert set(partimento.__all__) == {"__version__", *typed}
+    assert set(partimento.__all__) <= set(dir(partimento))
+    for name in partimento.__all__:
+        assert getattr(partimento, name) is not None
+    with pytest.raises(AttributeError, match="no_such_name"):
+        partimento.no_such_name  # noqa: B018
+
+
+def test_the_architecture_lists_the_package_as_it_is():
+    block = (ROOT / "docs" / "architecture.md").read_text().partition("## What exists")[2].partition("```\n")[2]
+    listed, folders = set(), []
+    for line in block.partition("```")[0].splitlines():
+        depth, name = (len(line) - len(line.lstrip())) // 2, line.split()[0]
+        folders[depth:] = [name.rstrip("/")] if name.endswith("/") else []
+        if not name.endswith("/"):
+            listed.add("/".join([*folders, name]))
+    # A verb's file is listed by `partimento --help`, and a folder's __init__ only introduces the folder.
+    present = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "partimento").rglob("*.py")
+        if path.name != "__init__.py" and path.stem not in {verb.name for verb in VERBS}
+    } | {"partimento/__init__.py"}
+    assert listed == present
+
+
+def test_every_folder_of_the_package_has_its_place_in_the_order_of_imports():
+    layers = PROJECT["tool"]["importlinter"]["contracts"][0]["layers"]
+    placed = {layer.strip("()").removeprefix("partimento.") for layer in layers}
+    folders = {path.parent.name for path in (ROOT / "partimento").glob("*/__init__.py")}
+    assert folders <= placed
+
+
+# -- what a newcomer types --------------------------------------------------------------------------------------------
+
+
+def test_make_lists_every_target():
+    done = subprocess.run(
+        ["make", "--no-print-directory", "help"], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert set(re.findall(r"^  make ([a-z]+)", done.stdout, re.MULTILINE)) == make_targets()
+    default = subprocess.run(["make", "--no-print-directory"], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert default.stdout == done.stdout
+
+
+def test_the_demo_continues_a_prompt_that_exists():
+    plan = subprocess.run(["make", "--dry-run", "demo"], capture_output=True, text=True, check=True, cwd=ROOT)
+    command = re.search(r"bin/partimento (\w+) (\S+\.mid)", plan.stdout)
+    assert command is not None
+    assert command[1] in {verb.name for verb in VERBS}
+    assert (ROOT / command[2]).is_file()
+
+
+def test_continuous_integration_runs_the_tests():
+    script = ROOT / ".ci" / "run"
+    assert script.stat().st_mode & 0o111
+    assert script.read_text().rstrip().endswith("make test")
+
+
+@pytest.mark.parametrize("words", shell_lines(), ids=" ".join)
+def test_documented_commands_exist(words):
+    program, *arguments = words
+    if program == "make":
+        assert arguments[0] in make_targets()
+        return
+    assert Path(program).name == "partimento"
+    if arguments == ["--help"]:
+        return
+    assert arguments[0] in {verb.name for verb in VERBS}
+    shown = subprocess.run(
+        [sys.executable, "-m", "partimento", arguments[0], "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    for flag in [word for word in arguments[1:] if word.startswith("-")]:
+        assert re.search(rf"(?<!\S){flag}(?![\w-])", shown.stdout), flag
+    for path in [word for word in arguments[1:] if word.startswith("examples/")]:
+        assert (ROOT / path).is_file()
+
+
+@pytest.mark.parametrize("text", blocks(ROOT / "README.md", "python"))
+def test_the_readmes_python_runs(text, tmp_path, monkeypatch):
+    (tmp_path / "snippet.py").write_text(text)
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(tmp_path / "snippet.py"))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document):
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text())
+    missing = [target for target in targets if "://" not in target and not (document.parent / target).exists()]
+    assert missing == []
+
+
+# -- what pip installs ------------------------------------------------------------------------------------------------
+
+
+def test_everything_we_depend_on_is_pinned_exactly_and_within_its_bounds():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    versions = {}
+    for pin in pins:
+        (specifier,) = pin.specifier
+        assert specifier.operator == "==", pin
+        versions[canonicalize_name(pin.name)] = specifier.version
+    assert len(versions) == len(pins)
+    project = PROJECT["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"], *PROJECT["build-system"]["requires"]]
+    for requirement in map(Requirement, wanted):
+        assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)]), requirement
