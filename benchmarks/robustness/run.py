@@ -238,6 +238,8 @@ def main() -> int:
         f"Limits: {SECONDS_EACH:.0f} s a file, {MEGABYTES} MB for the whole process. Peak: {memory:.0f} MB.",
         f"Broken promises: {len(broken)}.",
         "",
+        f"Refused files of up to {ORACLE_BYTES // 2**20} MiB were shown to mido and symusic.",
+        "",
         *listing("Broken promises", broken),
         *section(f"Mutants (seed {arguments.seed}, hostile files of up to {arguments.largest:,} events)", mutated),
     ]

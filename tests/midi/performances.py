@@ -69,7 +69,7 @@ def separate(draw: st.DrawFn, grain: int = MS) -> Performance:
 @st.composite
 def anything(draw: st.DrawFn) -> Performance:
     """Notes that overlap, double and touch as they like, on a grid or off it, with overlapping pedals."""
-    unit = draw(st.sampled_from([MS, 100_000, 37_777, 1]))
+    unit = draw(st.sampled_from([MS, 100_000, 50_000, 37_777, 1]))
     time = st.one_of(st.integers(0, 40), st.integers(0, 200_000))
     note = st.tuples(
         time.map(lambda t: t * unit),

@@ -193,6 +193,10 @@ def test_a_release_closes_notes_of_its_own_track_only():
     assert read_ms(one, two) == [(60, 10, 0, 400), (60, 20, 100, 200)]
 
 
+def test_a_note_left_open_in_one_track_is_not_closed_by_the_next():
+    assert read_ms(track((0, note_on(60))), track((100, note_off(60)))) == []
+
+
 def test_a_release_closes_notes_of_its_own_channel_only():
     assert read_ms(track((0, note_on(60, 10)), (0, note_on(60, 20, 1)), (50, note_off(60, 1)), (50, note_off(60)))) == [
         (60, 20, 0, 50),
@@ -302,6 +306,19 @@ def test_a_channel_that_was_ever_left_out_stays_left_out():
 
 def test_channel_ten_is_drums_whatever_its_program():
     assert instruments_of((0, program(40, 9)), *strike(9)) == ["drum"]
+
+
+def test_the_programs_that_count_are_told():
+    events = [
+        (0, program(12)),
+        (0, program(0)),
+        (0, program(12, 9)),
+        (0, program(3, 9)),
+        (0, program(5, 2)),
+        (0, program(6, 2)),
+    ]
+    assert read(smf([track(*events)])).programs == ((0, 12), (2, 6), (9, 3))
+    assert read(smf([ONE_NOTE])).programs == ((0, 0),)
 
 
 def test_all_128_programs_have_the_class_of_general_midi():

@@ -93,6 +93,11 @@ def test_times_of_a_real_file_at_an_odd_resolution_survive():
     assert np.abs(read(write(performance)).onset - performance.onset).max() <= 50_000
 
 
+def test_halves_of_a_tick_go_to_the_even_neighbour():
+    performance = build([(time, MS, pitch, 64, 0) for pitch, time in enumerate((50_000, 150_000, 250_000, 350_001))])
+    assert read(write(performance)).onset.tolist() == [0, 200_000, 200_000, 400_000]
+
+
 def test_a_long_performance_is_written_in_whole_milliseconds():
     performance = build([(0, 1_234_567, 60, 64, 0), (1_100 * 10**9 + 300_001, MS, 60, 64, 0)])
     data = write(performance)
