@@ -8,6 +8,8 @@ A new verb is one line in `VERBS` and one module:
 
     Verb(name="tokens", help="show a MIDI file as tokens", target="partimento.commands.tokens:main"),
 
+(`continue` is a word of Python's own, so its module is `continue_.py`.)
+
 Exit status: 0 done; 2 something the user can mend, said in one line on stderr; 130 interrupted; 141 the reader of our
 output went away. Anything else that is raised is a defect and shows its traceback.
 """
