@@ -41,9 +41,7 @@ def parse(options: type[Options], argv: Sequence[str], *, verb: str) -> Options:
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            return tyro.cli(
-                options, prog=f"partimento {verb}", args=list(argv), config=(tyro.conf.FlagCreatePairsOff,)
-            )
+            return tyro.cli(options, prog=f"partimento {verb}", args=list(argv), config=(tyro.conf.FlagCreatePairsOff,))
     except SystemExit as exit_:
         if exit_.code in (0, None):
             raise
