@@ -128,7 +128,7 @@ class Rotary(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Rotary:
         # Follow the model to another device but never to another dtype: in bfloat16 late positions would blur.
         # Tabulating anew also fills tables that `to_empty` left without values.
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch leaves it unannotated
         self._tabulate(self.cos_PR.device)
         return self
 

@@ -6,6 +6,8 @@ import torch
 from partimento.model.config import ModelConfig
 from partimento.model.transformer import Transformer
 
+torch.set_num_threads(1)  # tiny models gain nothing from more, and waiting for a busy core costs them much
+
 
 @pytest.fixture
 def model() -> Transformer:

@@ -1,0 +1,147 @@
+"""Models as files: what goes in comes out, and a file that is not exactly a model is refused by name."""
+
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from partimento.errors import UserError
+from partimento.model import checkpoint
+from partimento.model.checkpoint import load, read_tensors, save, write_tensors
+from partimento.model.config import ModelConfig
+from partimento.model.transformer import Transformer
+from partimento.tokens.vocabulary import Vocabulary
+
+
+@pytest.fixture
+def vocabulary() -> Vocabulary:
+    return Vocabulary.piano()
+
+
+@pytest.fixture
+def small(vocabulary) -> Transformer:
+    torch.manual_seed(3)
+    config = ModelConfig(vocab_size=len(vocabulary), d_model=16, n_heads=2, n_layers=1, d_ff=32, context=64)
+    return Transformer(config)
+
+
+@pytest.fixture
+def saved(tmp_path, small, vocabulary):
+    path = tmp_path / "model.safetensors"
+    save(path, small, vocabulary, steps=5, data=["a", "b"])
+    return path
+
+
+def rewrite(path, change):
+    """The same file after `change` of its dictionary of tensors."""
+    tensors, header = read_tensors(path)
+    change(tensors)
+    write_tensors(path, tensors, header)
+
+
+def test_round_trip(saved, small, vocabulary):
+    loaded = load(saved)
+    assert loaded.config == small.config
+    assert loaded.vocabulary == vocabulary
+    assert loaded.metadata == {"steps": 5, "data": ["a", "b"]}
+    ids_BT = torch.arange(40)[None]
+    assert torch.equal(loaded.model(ids_BT), small(ids_BT))
+
+
+def test_round_trip_in_bfloat16(tmp_path, saved, small, vocabulary):
+    half_path = tmp_path / "half.safetensors"
+    save(half_path, small, vocabulary, dtype=torch.bfloat16)
+    assert half_path.stat().st_size < 0.6 * saved.stat().st_size
+    assert small.lm_head.weight.dtype == torch.float32
+    half = load(half_path, dtype=torch.bfloat16).model.state_dict()
+    for name, tensor in small.state_dict().items():
+        assert torch.equal(half[name], tensor.bfloat16())
+    assert load(half_path).model.lm_head.weight.dtype == torch.float32
+
+
+def test_any_reader_of_safetensors_finds_the_published_names(saved):
+    with safe_open(saved, framework="np") as file:
+        names = set(file.keys())
+    assert {"lm_head.weight", "model.encode_layers.0.norm1.bias"} <= names
+    assert len(names) == 9 + 4
+
+
+def test_equal_models_are_equal_bytes(tmp_path, saved, small, vocabulary):
+    again = tmp_path / "again.safetensors"
+    save(again, small, vocabulary, steps=5, data=["a", "b"])
+    assert again.read_bytes() == saved.read_bytes()
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, saved, small, vocabulary, monkeypatch):
+    before = saved.read_bytes()
+
+    def fail(tensors, path, metadata):
+        path.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(checkpoint, "save_file", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save(saved, small, vocabulary)
+    assert saved.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [saved]
+
+
+def test_names_of_compiled_models_are_accepted(saved, small):
+    plain = small.state_dict()
+
+    def compile_names(tensors):
+        for name in plain:
+            tensors[f"_orig_mod.{name}"] = tensors.pop(name)
+
+    rewrite(saved, compile_names)
+    assert torch.equal(load(saved).model.lm_head.weight, small.lm_head.weight)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop("model.out_layer_norm.bias"), "model.out_layer_norm.bias is missing"),
+        (lambda t: t.update(wheel=torch.zeros(1)), "wheel is foreign"),
+        (lambda t: t.update({"lm_head.weight": torch.zeros(2, 3)}), r"lm_head.weight has shape \[2, 3\], expected \["),
+    ],
+)
+def test_tensors_that_are_not_the_models_are_named(saved, change, message):
+    rewrite(saved, change)
+    with pytest.raises(UserError, match=message):
+        load(saved)
+
+
+def test_other_files_are_refused(tmp_path, saved, vocabulary):
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(saved.read_bytes()[:-100])
+    with pytest.raises(UserError, match="not a whole safetensors file"):
+        load(cut)
+    foreign = tmp_path / "foreign.safetensors"
+    save_file({"x": torch.zeros(1)}, foreign)
+    with pytest.raises(UserError, match="not written by partimento"):
+        load(foreign)
+    write_tensors(foreign, {"x": torch.zeros(1)}, {"config": {}})
+    with pytest.raises(UserError, match="model configuration"):
+        load(foreign)
+    write_tensors(foreign, {"x": torch.zeros(1)}, {"step": 1})
+    with pytest.raises(UserError, match="its header has no 'config'"):
+        load(foreign)
+    config = json.loads(ModelConfig.named("debug", vocab_size=12).to_json())
+    header = {"config": config, "vocabulary": json.loads(vocabulary.to_json()), "metadata": {}}
+    write_tensors(foreign, {"x": torch.zeros(1)}, header)
+    with pytest.raises(UserError, match="2675 ids but a model of 12"):
+        load(foreign)
+
+
+@pytest.mark.parametrize("name", ["no-such-model", "/"])
+def test_unknown_models_are_refused_in_one_line(name):
+    with pytest.raises(UserError, match=r"no model .*'bundled'") as refusal:
+        load(name)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_vocabulary_of_another_size_is_not_saved(tmp_path, small):
+    with pytest.raises(ValueError, match="17727 ids given with a model of 2675"):
+        save(tmp_path / "model.safetensors", small, Vocabulary.aria())
