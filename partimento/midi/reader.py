@@ -1,0 +1,217 @@
+"""Standard MIDI File -> `Performance`.
+
+It knows containers (plain files and RIFF), headers, the tempo map and which instrument a channel is; the byte-level
+pass lives in `smf.py`. It refuses to repair what it cannot read: a refusal is a `MidiError` with a stable reason code
+and the byte offset. docs/midi.md states every rule.
+
+    >>> from partimento.midi.reader import read_file
+    >>> read_file("prompt.mid").seconds  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from os import PathLike, fspath
+from typing import Final, NoReturn
+
+import numpy as np
+
+from partimento.errors import UserError
+from partimento.midi import smf
+from partimento.midi.performance import CLASS_OF_PROGRAM, DRUM_CHANNEL, LEFT_OUT, Performance, Provenance
+from partimento.midi.performance import instrument_of_channels as classes_of
+
+MAX_BYTES: Final = 16 * 1024 * 1024
+MAX_NOTES: Final = smf.MAX_NOTES
+MAX_SECONDS: Final = smf.MAX_SECONDS
+_MAX_RIFF_CHUNKS: Final = 1000  # millions of empty ones fit into a file
+
+
+class Reason(StrEnum):
+    """Why a file was refused; the values are stable and may be stored."""
+
+    CANNOT_OPEN = "cannot-open"
+    TOO_LARGE = "too-large"
+    EMPTY = "empty"
+    NOT_MIDI = "not-midi"
+    BAD_RIFF = "bad-riff"
+    BAD_HEADER = "bad-header"
+    FORMAT_2 = "format-2"
+    UNKNOWN_FORMAT = "unknown-format"
+    BAD_DIVISION = "bad-division"
+    NO_TRACKS = "no-tracks"
+    BAD_VARIABLE_LENGTH = "bad-variable-length"
+    NO_STATUS = "no-status"
+    BAD_DATA_BYTE = "bad-data-byte"
+    TOO_MANY_NOTES = "too-many-notes"
+    TOO_LONG = "too-long"
+
+
+_OUTCOMES: Final = {
+    smf.NO_TRACKS: (Reason.NO_TRACKS, "no MTrk chunk follows the header"),
+    smf.BAD_DELTA: (Reason.BAD_VARIABLE_LENGTH, "a variable-length number is longer than four bytes"),
+    smf.NO_STATUS: (Reason.NO_STATUS, "an event has no status byte and none is running"),
+    smf.BAD_DATA_BYTE: (Reason.BAD_DATA_BYTE, "a data byte is above 127"),
+    smf.TOO_MANY_NOTES: (Reason.TOO_MANY_NOTES, f"more than {MAX_NOTES:,} notes; split the file"),
+}
+
+
+class MidiError(UserError):
+    """A file that cannot be read: `reason` (a `Reason`), `offset` (byte in the file, None if no byte is to blame)."""
+
+    def __init__(self, reason: Reason, detail: str, *, name: str = "", offset: int | None = None) -> None:
+        where = "" if offset is None else f" at byte {offset}"
+        super().__init__(f"{name or 'MIDI data'}: {detail}{where} [{reason}]")
+        self.reason = reason
+        self.offset = offset
+
+
+def read_file(path: str | PathLike[str]) -> Performance:
+    """Read the file at `path`; raises `MidiError`."""
+    name = fspath(path)
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise MidiError(Reason.CANNOT_OPEN, (error.strerror or str(error)).lower(), name=name) from error
+    return read(data, name=name)
+
+
+def read(data: bytes, *, name: str = "") -> Performance:
+    """Read the bytes of a Standard MIDI File, plain or in RIFF; raises `MidiError`. `name` is for messages."""
+
+    def refuse(reason: Reason, detail: str, offset: int | None = None) -> NoReturn:
+        raise MidiError(reason, detail, name=name, offset=offset)
+
+    if len(data) > MAX_BYTES:
+        refuse(Reason.TOO_LARGE, f"larger than {MAX_BYTES // 2**20} MiB")
+    if not data:
+        refuse(Reason.EMPTY, "the file is empty")
+    header = _find_header(data)
+    if header < 0:
+        if data[:4] == b"RIFF":
+            refuse(Reason.BAD_RIFF, "a RIFF file without a MIDI file in its data chunk", 0)
+        refuse(Reason.NOT_MIDI, f"not a MIDI file (it begins with {data[:4]!r}, not b'MThd')", 0)
+    header_length = int.from_bytes(data[header + 4 : header + 8], "big")
+    if len(data) < header + 14 or header_length < 6:
+        refuse(Reason.BAD_HEADER, "the MThd header is cut short", header)
+    smf_format = int.from_bytes(data[header + 8 : header + 10], "big")
+    if smf_format == 2:
+        refuse(Reason.FORMAT_2, "a type 2 file holds independent patterns, not one performance", header + 8)
+    if smf_format > 2:
+        refuse(Reason.UNKNOWN_FORMAT, f"unknown MIDI file type {smf_format}", header + 8)
+    division, fixed_tempo = _division(data[header + 12], data[header + 13])
+    if division == 0:
+        refuse(
+            Reason.BAD_DIVISION, "the time division is neither ticks per quarter nor a known SMPTE rate", header + 12
+        )
+
+    outcome, offset, truncated, tracks, notes, pedals, tempi, programs = smf.scan(
+        np.frombuffer(data, np.uint8), min(header + 8 + header_length, len(data))
+    )
+    if outcome != smf.OK:
+        refuse(*_OUTCOMES[outcome], offset=int(offset))
+
+    tempi = np.array([[0, fixed_tempo]]) if fixed_tempo else _by_tick(tempi)
+    columns = _columns(notes, pedals, smf.tempo_segments(tempi), division)
+    if columns is None:
+        refuse(Reason.TOO_LONG, f"lasts longer than {MAX_SECONDS // 3600} hours")
+    kept_programs = _programs(*programs)
+    source = Provenance(
+        name=name,
+        sha256=hashlib.sha256(data).hexdigest(),
+        truncated=bool(truncated),
+        smf_format=smf_format,
+        tracks=int(tracks),
+        ticks_per_beat=0 if fixed_tempo else division,
+        tempi=len(tempi),
+    )
+    instrument = classes_of(dict(kept_programs))[columns["channel"]]
+    return Performance(**columns, instrument=instrument, programs=kept_programs, source=source)
+
+
+def _find_header(data: bytes) -> int:
+    """Offset of MThd: 0 in a plain file, inside the data chunk of a RIFF file, -1 if there is none."""
+    if data[:4] == b"MThd":
+        return 0
+    if data[:4] != b"RIFF" or data[8:12] != b"RMID":
+        return -1
+    pos = 12
+    for _ in range(_MAX_RIFF_CHUNKS):
+        if data[pos : pos + 4] == b"data" and data[pos + 8 : pos + 12] == b"MThd":
+            return pos + 8
+        size = int.from_bytes(data[pos + 4 : pos + 8], "little")
+        pos += 8 + size + size % 2
+    return -1
+
+
+def _division(high: int, low: int) -> tuple[int, int]:
+    """-> (ticks per quarter, 0), or for SMPTE (ticks per unit, microseconds per unit); division 0 means unreadable.
+
+    30 drop-frame (code 29) runs at 30000/1001 frames a second.
+    """
+    if high < 0x80:
+        return high << 8 | low, 0
+    frames = 256 - high
+    if frames not in (24, 25, 29, 30) or low == 0:
+        return 0, 0
+    return (30 * low, 1_001_000) if frames == 29 else (frames * low, 1_000_000)
+
+
+def _by_tick(tempi: np.ndarray) -> np.ndarray:
+    if len(tempi) < 2:
+        return tempi
+    return tempi[np.argsort(tempi[:, 0], kind="stable")]
+
+
+def _columns(notes: tuple, pedals: tuple, segments: tuple, division: int) -> dict[str, np.ndarray] | None:
+    """Ticks -> sorted columns in nanoseconds; None if anything lies beyond the longest duration."""
+    ticks, note_bytes = notes
+    starts = ticks[:, 0].copy()
+    order = np.argsort(starts, kind="stable")
+    onset, end = starts[order], ticks[order, 1]
+    pedal_ticks, pedal_bytes = pedals
+    if len(pedal_ticks):
+        # A pedal left down ends with the note that starts last, as in the published models' data.
+        final = end[-1] if len(end) else 0
+        down, up, pedal_channel = smf.pedal_intervals(
+            pedal_ticks, pedal_bytes, np.argsort(pedal_ticks, kind="stable"), final
+        )
+        by_start = np.argsort(down, kind="stable")
+        down, up, pedal_channel = down[by_start], up[by_start], pedal_channel[by_start]
+    else:
+        down = up = np.empty(0, np.int64)
+        pedal_channel = np.empty(0, np.uint8)
+    for column in (onset, end, down, up):
+        if len(column) and not smf.to_nanoseconds(column, *segments, division):
+            return None
+    sorted_bytes = note_bytes[order].T.copy()
+    return {
+        "pitch": sorted_bytes[0],
+        "velocity": sorted_bytes[1],
+        "channel": sorted_bytes[2],
+        "onset": onset,
+        "duration": np.maximum(end - onset, 1),  # at the fastest tempo a tick is less than a nanosecond
+        "pedal_down": down,
+        "pedal_up": up,
+        "pedal_channel": pedal_channel,
+    }
+
+
+def _programs(ticks: np.ndarray, channel_and_program: np.ndarray) -> tuple[tuple[int, int], ...]:
+    """The program that counts for each channel.
+
+    The last one, but a channel that ever carries a program of a left-out class keeps that one: it is left out whole.
+    A file without any program is played on the piano of its first channel.
+    """
+    if not len(ticks):
+        return ((0, 0),)
+    channels, programs = channel_and_program[np.argsort(ticks, kind="stable")].T
+    left_out = np.isin(CLASS_OF_PROGRAM[programs], list(LEFT_OUT)) & (channels != DRUM_CHANNEL)
+    counting: dict[int, int] = {}
+    for channel in np.unique(channels).tolist():
+        of_channel = channels == channel
+        deciding = np.flatnonzero(of_channel & left_out)
+        counting[channel] = int(programs[deciding[0] if len(deciding) else np.flatnonzero(of_channel)[-1]])
+    return tuple(sorted(counting.items()))
