@@ -1,0 +1,139 @@
+"""What may follow what: the grammar of token sequences.
+
+    sequence = PREFIX* <S> event* [<E>]
+    event    = <T> | <D> | NOTE ONSET DURATION | DRUM ONSET | PEDAL ONSET
+
+Onsets do not run backwards inside a segment, and a segment begins at <T>; notes belong to the instruments that the
+prefix names. It knows which ids may come next, as ranges, so that a sampler can mask; it refuses to know about
+probabilities and about which of the allowed ids a caller bans on top (an ending, say).
+
+    >>> from partimento.tokens.vocabulary import Vocabulary
+    >>> grammar = Grammar(Vocabulary.piano())
+    >>> state = grammar.run([6, 0])                       # piano prefix, <S>
+    >>> grammar.allowed(state)                            # <E>, <D> and <T>, notes, pedal
+    ((1, 2), (4, 6), (7, 1671), (2672, 2674))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from partimento.errors import UserError
+from partimento.midi.performance import INSTRUMENTS
+from partimento.tokens.vocabulary import Kind, Vocabulary
+
+IdRanges = tuple[tuple[int, int], ...]
+
+
+class Expect(Enum):
+    """What the next token has to be."""
+
+    PREFIX_OR_START = 0
+    EVENT = 1
+    NOTE_ONSET = 2
+    LONE_ONSET = 3
+    DURATION = 4
+    NOTHING = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Where in a sequence we stand: what comes next, the segment's latest onset id, instruments named, <D> seen."""
+
+    expect: Expect
+    onset: int
+    instruments: frozenset[int]
+    dimmed: bool = False
+
+
+class Grammar:
+    """The grammar over one vocabulary; states are values, so that going back is free."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        self._instrument_prefix = {vocabulary.prefix("instrument", INSTRUMENTS[i]): i for i in vocabulary.instruments}
+        bases = vocabulary.note_bases()
+        per_instrument = 128 * 13
+        self._sounds: dict[int, tuple[int, int]] = {
+            i: (int(bases[i]), int(bases[i]) + per_instrument) for i in vocabulary.instruments if bases[i] >= 0
+        }
+        drum_low, drum_high = vocabulary.drum
+        if drum_high > drum_low:
+            self._sounds[int(vocabulary.instrument_of[drum_low])] = (drum_low, drum_high)
+        self._pedals = tuple(
+            sorted((id, id + 1) for id in (vocabulary.pedal_on, vocabulary.pedal_off) if id is not None)
+        )
+        self._durations = (vocabulary.duration[0] + 1, vocabulary.duration[1])  # a note of 0 ms is none
+        self._after: dict[State, IdRanges] = {}
+
+    def start(self) -> State:
+        """The state before the first token."""
+        return State(expect=Expect.PREFIX_OR_START, onset=self.vocabulary.onset[0], instruments=frozenset())
+
+    def allowed(self, state: State) -> IdRanges:
+        """Half-open id ranges of everything that may come next, ascending and disjoint; empty after <E>."""
+        found = self._after.get(state)
+        if found is None:
+            found = self._after[state] = _joined(self._ranges_after(state))
+        return found
+
+    def step(self, state: State, id: int) -> State:
+        """The state after `id`; raises `UserError` if the grammar forbids it."""
+        if not any(low <= id < high for low, high in self.allowed(state)):
+            raise UserError(f"token {self.vocabulary.token(id)!r} may not follow: expected {state.expect.name.lower()}")
+        kind = Kind(int(self.vocabulary.kind_of[id]))
+        expect, onset, instruments, dimmed = state.expect, state.onset, state.instruments, state.dimmed
+        if kind == Kind.PREFIX:
+            named = self._instrument_prefix.get(id)
+            instruments = instruments if named is None else instruments | {named}
+        elif kind == Kind.START:
+            expect = Expect.EVENT
+        elif kind == Kind.END:
+            expect = Expect.NOTHING
+        elif kind == Kind.SEGMENT:
+            onset = self.vocabulary.onset[0]
+        elif kind == Kind.DIM:
+            dimmed = True
+        elif kind == Kind.NOTE:
+            expect = Expect.NOTE_ONSET
+        elif kind in (Kind.DRUM, Kind.PEDAL_ON, Kind.PEDAL_OFF):
+            expect = Expect.LONE_ONSET
+        elif kind == Kind.ONSET:
+            onset, expect = id, Expect.DURATION if expect == Expect.NOTE_ONSET else Expect.EVENT
+        elif kind == Kind.DURATION:
+            expect = Expect.EVENT
+        return State(expect=expect, onset=onset, instruments=instruments, dimmed=dimmed)
+
+    def run(self, ids: Iterable[int], state: State | None = None) -> State:
+        """The state after all of `ids`; raises `UserError` at the first one that is out of place."""
+        state = self.start() if state is None else state
+        for id in ids:
+            state = self.step(state, int(id))
+        return state
+
+    def _ranges_after(self, state: State) -> list[tuple[int, int]]:
+        v = self.vocabulary
+        if state.expect == Expect.PREFIX_OR_START:
+            return [(v.start, v.start + 1), v.span(Kind.PREFIX)]
+        if state.expect in (Expect.NOTE_ONSET, Expect.LONE_ONSET):
+            return [(state.onset, v.onset[1])]
+        if state.expect == Expect.DURATION:
+            return [self._durations]
+        if state.expect == Expect.NOTHING:
+            return []
+        named = state.instruments or frozenset(self._sounds)
+        ranges = [self._sounds[i] for i in named if i in self._sounds]
+        ranges += [(v.end, v.end + 1), (v.segment, v.segment + 1), *self._pedals]
+        return ranges if state.dimmed else [*ranges, (v.dim, v.dim + 1)]
+
+
+def _joined(ranges: list[tuple[int, int]]) -> IdRanges:
+    joined: list[tuple[int, int]] = []
+    for low, high in sorted(ranges):
+        if joined and joined[-1][1] == low:
+            joined[-1] = (joined[-1][0], high)
+        else:
+            joined.append((low, high))
+    return tuple(joined)

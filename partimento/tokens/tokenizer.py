@@ -1,0 +1,281 @@
+"""Performances <-> token ids, exactly as the published models speak.
+
+A note is NOTE ONSET DURATION (a drum DRUM ONSET); onsets count from the start of a segment of 5,000 ms, and each
+segment boundary crossed is a <T> (section 3.1). Everything is compiled arithmetic over the vocabulary's ranges; no
+table of tokens is ever walked. It refuses to know about augmentation and batching.
+
+    >>> tokenizer = Tokenizer(Vocabulary.piano())
+    >>> ids = tokenizer.encode(performance)   # doctest: +SKIP
+    >>> tokenizer.decode(ids)                 # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from partimento.errors import UserError
+from partimento.midi.performance import DRUM, DRUM_CHANNEL, INSTRUMENTS, LEFT_OUT, Performance, Provenance
+from partimento.midi.performance import instrument_of_channels as classes_of
+from partimento.tokens.notes import Notes
+from partimento.tokens.vocabulary import GRID_MS, SEGMENT_MS, Kind, Vocabulary
+
+Ids = npt.NDArray[np.int32]
+
+DRUM_MS: Final = 100
+"""Drums have no duration token; this many ms are written for them."""
+
+DIM_MINIMUM_BODY: Final = 150
+DIM_TOKENS_LEFT: Final = 100
+PROGRAM_OF_INSTRUMENT: Final = (0, 16, 24, 32, 40, 48, 56, 64, 73, 80, 0)
+CHANNEL_OF_INSTRUMENT: Final = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, DRUM_CHANNEL)
+
+
+def nearest_on_grid(values: npt.ArrayLike, entries: int, *, first: int = 0) -> npt.NDArray[np.int64]:
+    """Index of the entry of a 10-wide grid nearest to each value; ties as the published models break them.
+
+    Their quantiser walks the grid by binary search and keeps an entry only if it is strictly closer, so which of two
+    equally near entries wins depends on the order of the visit, hence on the number of entries.
+    """
+    result = []
+    for value in np.atleast_1d(np.asarray(values)).tolist():
+        low, high = 0, entries - 1
+        best, best_distance = 0, float("inf")
+        while low <= high:
+            middle = (low + high) // 2
+            entry = first + middle * GRID_MS
+            if abs(entry - value) < best_distance:
+                best, best_distance = middle, abs(entry - value)
+            if entry == value:
+                break
+            low, high = (middle + 1, high) if entry < value else (low, middle - 1)
+        result.append(best)
+    return np.array(result, np.int64)
+
+
+_ONSETS = SEGMENT_MS // GRID_MS
+ONSET_INDEX: Final = nearest_on_grid(np.arange(SEGMENT_MS), _ONSETS)
+DURATION_INDEX: Final = np.maximum(nearest_on_grid(np.arange(SEGMENT_MS + 1), _ONSETS + 1), 1)
+VELOCITY_INDEX: Final = np.where(np.arange(128) > 0, np.maximum(nearest_on_grid(np.arange(128), 13), 1), 0)
+
+
+class Tokenizer:
+    """Encodes and decodes with one vocabulary; instruments the vocabulary lacks are left out of the encoding."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        self._note_bases = vocabulary.note_bases()
+        drum_low, drum_high = vocabulary.drum
+        self._drum_base = drum_low - int(vocabulary.pitch_of[drum_low]) if drum_high > drum_low else -1
+        self._drums = (drum_low, drum_high)
+
+    # -- encoding -----------------------------------------------------------------------------------------------------
+
+    def encode(
+        self,
+        performance: Performance,
+        *,
+        prefix: bool = True,
+        end: bool = True,
+        dim: bool = False,
+        pedal_tokens: bool = False,
+        remove_silence: bool = True,
+    ) -> Ids:
+        """int32 ids: instrument prefixes in vocabulary order, <S>, body, <E>.
+
+        `dim` adds <D> about 100 tokens before the end of bodies of more than 150 tokens (section 3.2, generative
+        fine-tuning). `pedal_tokens` spells the pedal out instead of folding it into durations, for vocabularies that
+        have it. A performance without notes gives the piano prefix and <S>.
+        """
+        if pedal_tokens and self.vocabulary.pedal_on is None:
+            raise UserError("this vocabulary has no pedal tokens; encode with pedal_tokens=False")
+        notes = Notes.from_performance(
+            performance,
+            instruments=self.vocabulary.instruments,
+            remove_silence=remove_silence,
+            fold_pedal=not pedal_tokens,
+        )
+        body = self.encode_notes(notes)
+        if dim:
+            body = self.insert_dim(body)
+        head = [*(self.prefixes(performance) if prefix else ()), self.vocabulary.start]
+        tail = [self.vocabulary.end] if end else []
+        return np.concatenate([np.array(head, np.int32), body, np.array(tail, np.int32)])
+
+    def prefixes(self, performance: Performance) -> list[int]:
+        """Instrument prefixes: one for each class over the channels that have notes or were given a program."""
+        counted = set(np.unique(performance.channel).tolist()) | {
+            channel for channel, _ in performance.programs if channel != DRUM_CHANNEL
+        }
+        classes = {int(c) for c in classes_of(dict(performance.programs))[sorted(counted)]} - LEFT_OUT
+        spoken = sorted(classes & set(self.vocabulary.instruments)) or [0]
+        return [self.vocabulary.prefix("instrument", INSTRUMENTS[i]) for i in spoken]
+
+    def encode_notes(self, notes: Notes) -> Ids:
+        """The body alone: int32 ids of the notes (and pedal moves) in order, with <T> at each segment boundary."""
+        v = self.vocabulary
+        pedal_ids = np.where(notes.pedal_down, v.pedal_on or 0, v.pedal_off or 0)
+        return _encode(
+            notes.onset_ms, notes.duration_ms, notes.pitch, notes.velocity, notes.instrument,
+            notes.pedal_ms, pedal_ids,
+            self._note_bases, self._drum_base, self._drums[0], self._drums[1],
+            v.onset[0], v.duration[0], v.segment, v.unknown,
+            ONSET_INDEX, DURATION_INDEX, VELOCITY_INDEX,
+        )  # fmt: skip
+
+    def insert_dim(self, body: Ids) -> Ids:
+        """`body` with <D> before the last event that leaves at least 100 tokens, <E> counted, after it."""
+        if len(body) <= DIM_MINIMUM_BODY:
+            return body
+        kinds = self.vocabulary.kind_of[body]
+        begins = (kinds != Kind.ONSET) & (kinds != Kind.DURATION)
+        where = int(np.flatnonzero(begins[: len(body) + 2 - DIM_TOKENS_LEFT])[-1])
+        return np.insert(body, where, np.int32(self.vocabulary.dim))
+
+    # -- decoding -----------------------------------------------------------------------------------------------------
+
+    def decode(self, ids: Sequence[int] | npt.NDArray[np.integer]) -> Performance:
+        """The performance that `ids` say, on a clock that starts at their first segment.
+
+        Whatever a sampler can emit is accepted: incomplete notes and orphan times are passed over, notes whose
+        instrument no prefix names are kept, onsets may run backwards, no notes at all make an empty performance.
+        Nothing after <E> counts. Raises `UserError` only for an id outside the vocabulary.
+        """
+        v = self.vocabulary
+        array = np.asarray(ids, np.int64).reshape(-1)
+        if array.size and (array.min() < 0 or array.max() >= len(v)):
+            bad = array[(array < 0) | (array >= len(v))][0]
+            raise UserError(f"id {bad} lies outside the vocabulary of {len(v)} ids")
+        heads, onset_ms, duration_ms, pedal_ms, pedal_down = _decode(array, v.kind_of, v.ms_of)
+        order = np.argsort(onset_ms, kind="stable")
+        heads, onset_ms, duration_ms = heads[order], onset_ms[order], duration_ms[order]
+        instrument = v.instrument_of[heads]
+        named = [i for i in v.instruments if i != DRUM and v.prefix("instrument", INSTRUMENTS[i]) in set(array.tolist())]
+        sounding = sorted({*named, *np.unique(instrument).tolist()} - {DRUM})
+        up, down = _intervals(pedal_ms, pedal_down, int((onset_ms + duration_ms).max()) if len(heads) else 0)
+        return Performance(
+            pitch=v.pitch_of[heads],
+            velocity=np.where(instrument == DRUM, 60, np.maximum(v.velocity_of[heads], 1)).astype(np.uint8),
+            onset=onset_ms * 1_000_000,
+            duration=duration_ms * 1_000_000,
+            channel=np.array(CHANNEL_OF_INSTRUMENT, np.uint8)[instrument],
+            instrument=instrument,
+            pedal_down=down * 1_000_000,
+            pedal_up=up * 1_000_000,
+            pedal_channel=np.zeros(len(down), np.uint8),
+            programs=tuple(sorted((CHANNEL_OF_INSTRUMENT[i], PROGRAM_OF_INSTRUMENT[i]) for i in sounding)),
+            source=Provenance(),
+        )
+
+
+@njit(cache=True)
+def _encode(
+    onset_ms, duration_ms, pitch, velocity, instrument, pedal_ms, pedal_ids,
+    note_bases, drum_base, drum_low, drum_high, onset_base, duration_base, segment_id, unknown_id,
+    onset_index, duration_index, velocity_index,
+):  # fmt: skip
+    n, k = len(onset_ms), len(pedal_ms)
+    latest = max(onset_ms[-1] if n else 0, pedal_ms[-1] if k else 0)
+    out = np.empty(3 * n + 2 * k + latest // SEGMENT_MS + 1, np.int32)
+    size = 0
+    segment = 0
+    i = 0
+    j = 0
+    while i < n or j < k:
+        is_pedal = j < k and (i >= n or pedal_ms[j] <= onset_ms[i])
+        now = pedal_ms[j] if is_pedal else onset_ms[i]
+        this_segment = now // SEGMENT_MS
+        while segment < this_segment:
+            out[size] = segment_id
+            size += 1
+            segment += 1
+        onset_id = onset_base + onset_index[now - this_segment * SEGMENT_MS]
+        if is_pedal:
+            out[size] = pedal_ids[j]
+            out[size + 1] = onset_id
+            size += 2
+            j += 1
+            continue
+        kind = instrument[i]
+        if kind == DRUM:
+            drum = drum_base + pitch[i]
+            out[size] = drum if drum_low <= drum < drum_high else unknown_id
+            out[size + 1] = onset_id
+            size += 2
+        else:
+            out[size] = note_bases[kind] + pitch[i] * 13 + velocity_index[velocity[i]]
+            out[size + 1] = onset_id
+            out[size + 2] = duration_base + duration_index[min(duration_ms[i], SEGMENT_MS)]
+            size += 3
+        i += 1
+    return out[:size]
+
+
+_PREFIX, _START, _END, _SEGMENT = int(Kind.PREFIX), int(Kind.START), int(Kind.END), int(Kind.SEGMENT)
+_NOTE, _DRUM, _ONSET, _DURATION = int(Kind.NOTE), int(Kind.DRUM), int(Kind.ONSET), int(Kind.DURATION)
+_PEDAL_ON, _PEDAL_OFF = int(Kind.PEDAL_ON), int(Kind.PEDAL_OFF)
+
+
+@njit(cache=True)
+def _decode(ids, kind_of, ms_of):
+    n = len(ids)
+    heads = np.empty(n, np.int64)
+    onsets = np.empty(n, np.int64)
+    durations = np.empty(n, np.int64)
+    pedal_ms = np.empty(n, np.int64)
+    pedal_down = np.empty(n, np.uint8)
+    size = 0
+    pedals = 0
+    segment_start = 0
+    head = -1
+    onset = -1
+    for id in ids:
+        kind = kind_of[id]
+        if kind == _END:
+            break
+        if kind == _ONSET and head >= 0:
+            now = segment_start + ms_of[id]
+            head_kind = kind_of[head]
+            if head_kind == _NOTE:
+                onset = now
+                continue
+            if head_kind == _DRUM:
+                heads[size], onsets[size], durations[size] = head, now, DRUM_MS
+                size += 1
+            else:
+                pedal_ms[pedals], pedal_down[pedals] = now, head_kind == _PEDAL_ON
+                pedals += 1
+        elif kind == _DURATION and onset >= 0:
+            heads[size], onsets[size], durations[size] = head, onset, max(ms_of[id], GRID_MS)
+            size += 1
+        elif kind == _SEGMENT:
+            segment_start += SEGMENT_MS
+        elif kind == _NOTE or kind == _DRUM or kind == _PEDAL_ON or kind == _PEDAL_OFF:
+            head, onset = id, -1
+            continue
+        head, onset = -1, -1
+    return heads[:size], onsets[:size], durations[:size], pedal_ms[:pedals], pedal_down[:pedals]
+
+
+def _intervals(
+    ms: npt.NDArray[np.int64], down: npt.NDArray[np.uint8], final_ms: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Pedal moves in any order -> (ups, downs) in ms; repeated presses and lifts change nothing."""
+    ups, downs = [], []
+    pressed = -1
+    for i in np.argsort(ms, kind="stable").tolist():
+        if down[i] and pressed < 0:
+            pressed = int(ms[i])
+        elif not down[i] and pressed >= 0:
+            if ms[i] > pressed:
+                ups.append(int(ms[i]))
+                downs.append(pressed)
+            pressed = -1
+    if 0 <= pressed < final_ms:
+        ups.append(final_ms)
+        downs.append(pressed)
+    return np.array(ups, np.int64), np.array(downs, np.int64)
