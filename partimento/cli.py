@@ -43,7 +43,10 @@ class Verb:
         return cast(Callable[[list[str]], int | None], getattr(importlib.import_module(module), function))
 
 
-VERBS: tuple[Verb, ...] = ()
+VERBS: tuple[Verb, ...] = (
+    Verb(name="store", help="MIDI files -> a note store to train on", target="partimento.commands.store:main"),
+    Verb(name="pretrain", help="train a model on a note store", target="partimento.commands.pretrain:main"),
+)
 
 
 def main(argv: Sequence[str] | None = None, verbs: Sequence[Verb] = VERBS) -> int:

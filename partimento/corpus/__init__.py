@@ -1,0 +1,1 @@
+"""Many files -> trainable notes: the note store and the loaders that read it."""
