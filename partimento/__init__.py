@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from partimento.midi.reader import MidiError
     from partimento.model.config import ModelConfig
     from partimento.model.transformer import Transformer
+    from partimento.tokens.tokenizer import Tokenizer
+    from partimento.tokens.vocabulary import Vocabulary
 
 __version__ = "0.1.0"
 
@@ -30,8 +32,10 @@ _HOME = {
     "MidiError": "partimento.midi.reader",
     "ModelConfig": "partimento.model.config",
     "Performance": "partimento.midi.performance",
+    "Tokenizer": "partimento.tokens.tokenizer",
     "Transformer": "partimento.model.transformer",
     "UserError": "partimento.errors",
+    "Vocabulary": "partimento.tokens.vocabulary",
     "draw_piano_roll": "partimento.midi.picture",
 }
 
@@ -40,8 +44,10 @@ __all__ = [
     "MidiError",
     "ModelConfig",
     "Performance",
+    "Tokenizer",
     "Transformer",
     "UserError",
+    "Vocabulary",
     "__version__",
     "draw_piano_roll",
 ]
