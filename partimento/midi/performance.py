@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -193,10 +193,12 @@ class Performance:
 
     @property
     def onset_seconds(self) -> npt.NDArray[np.float64]:
+        """Onsets in seconds: float64 [n]."""
         return self.onset / NS_PER_S
 
     @property
     def duration_seconds(self) -> npt.NDArray[np.float64]:
+        """Durations in seconds as keyed, without the pedal: float64 [n]."""
         return self.duration / NS_PER_S
 
     def sounding_duration(self) -> IntColumn:
@@ -207,7 +209,7 @@ class Performance:
         the note before it.
         """
         end = self.onset + self.duration
-        for channel in np.unique(self.pedal_channel):
+        for channel in np.flatnonzero(np.bincount(self.pedal_channel, minlength=16)):
             of_channel = self.pedal_channel == channel
             down, up = self.pedal_down[of_channel], self.pedal_up[of_channel]
             index = np.searchsorted(down, end, side="left") - 1
@@ -215,7 +217,7 @@ class Performance:
             end = np.where(held, up[index], end)
         return end - self.onset
 
-    # -- changing it (each returns a new performance) -------------------------------------------------------------------
+    # -- changing it (each returns a new performance) -----------------------------------------------------------------
 
     def slice_time(self, start: float, end: float) -> Performance:
         """The notes that start in [start, end) seconds, on a clock that begins at `start`.
@@ -231,14 +233,16 @@ class Performance:
     def slice_notes(self, first: int, last: int) -> Performance:
         """Notes first..last-1 in column order, on a clock that begins at the onset of the first of them."""
         if not 0 <= first <= last <= len(self):
-            raise UserError(f"a slice of {len(self)} notes needs 0 <= first <= last <= {len(self)}, not {first}..{last}")
+            raise UserError(
+                f"a slice of {len(self)} notes needs 0 <= first <= last <= {len(self)}, not {first}..{last}"
+            )
         start_ns = int(self.onset[first]) if first < len(self) else self.end
         end_ns = int(self.onset[last]) if last < len(self) else np.iinfo(np.int64).max
         return self._slice(first, last, start_ns, end_ns)
 
     def select(self, keep: npt.NDArray[np.bool_]) -> Performance:
         """The notes where `keep` (bool [n]) is true; pedal and clock stay."""
-        return self._with_notes({name: column[keep] for name, column in self._note_columns().items()})
+        return self._replace({name: column[keep] for name, column in self._note_columns().items()})
 
     def transpose(self, semitones: int) -> Performance:
         """All notes but drums moved by `semitones`; raises `UserError` if one would leave 0..127."""
@@ -268,7 +272,7 @@ class Performance:
         return replace(self, velocity=np.clip(self.velocity.astype(np.int64) + delta, 1, 127).astype(np.uint8))
 
     def shift(self, seconds: float) -> Performance:
-        """Everything moved later by `seconds` (earlier if negative); raises `UserError` if a note would start below 0."""
+        """Everything moved later by `seconds` (earlier if negative); `UserError` if a note would begin below 0."""
         by = int(_nanoseconds(np.float64(seconds)))
         if len(self) and self.onset[0] + by < 0:
             raise UserError(f"a shift by {seconds} s would move the first note before the start")
@@ -287,9 +291,8 @@ class Performance:
         notes = {name: np.concatenate([mine, theirs[name]])[order] for name, mine in self._note_columns().items()}
         down = np.concatenate([self.pedal_down, other.pedal_down])
         pedal_order = np.argsort(down, kind="stable")
-        return replace(
-            self,
-            **notes,
+        return self._replace(
+            notes,
             pedal_down=down[pedal_order],
             pedal_up=np.concatenate([self.pedal_up, other.pedal_up])[pedal_order],
             pedal_channel=np.concatenate([self.pedal_channel, other.pedal_channel])[pedal_order],
@@ -308,16 +311,16 @@ class Performance:
             "instrument": self.instrument,
         }
 
-    def _with_notes(self, columns: dict[str, npt.NDArray]) -> Performance:
+    def _replace(self, notes: dict[str, npt.NDArray], **others: Any) -> Performance:
+        columns: dict[str, Any] = {**notes, **others}
         return replace(self, **columns)
 
     def _slice(self, first: int, last: int, start_ns: int, end_ns: int) -> Performance:
         notes = {name: column[first:last].copy() for name, column in self._note_columns().items()}
         notes["onset"] -= start_ns
         inside = (self.pedal_up > start_ns) & (self.pedal_down < end_ns)
-        return replace(
-            self,
-            **notes,
+        return self._replace(
+            notes,
             pedal_down=np.maximum(self.pedal_down[inside], start_ns) - start_ns,
             pedal_up=np.minimum(self.pedal_up[inside], end_ns) - start_ns,
             pedal_channel=self.pedal_channel[inside],

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 from enum import StrEnum
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Final, NoReturn
 
 import numpy as np
@@ -26,6 +27,10 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_NOTES: Final = smf.MAX_NOTES
 MAX_SECONDS: Final = smf.MAX_SECONDS
 _MAX_RIFF_CHUNKS: Final = 1000  # millions of empty ones fit into a file
+
+
+_IS_LEFT_OUT: Final = np.tile(np.isin(CLASS_OF_PROGRAM, list(LEFT_OUT)), (16, 1))
+_IS_LEFT_OUT[DRUM_CHANNEL] = False
 
 
 class Reason(StrEnum):
@@ -71,7 +76,7 @@ def read_file(path: str | PathLike[str]) -> Performance:
     """Read the file at `path`; raises `MidiError`."""
     name = fspath(path)
     try:
-        with open(path, "rb") as file:
+        with Path(path).open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise MidiError(Reason.CANNOT_OPEN, (error.strerror or str(error)).lower(), name=name) from error
@@ -207,11 +212,5 @@ def _programs(ticks: np.ndarray, channel_and_program: np.ndarray) -> tuple[tuple
     """
     if not len(ticks):
         return ((0, 0),)
-    channels, programs = channel_and_program[np.argsort(ticks, kind="stable")].T
-    left_out = np.isin(CLASS_OF_PROGRAM[programs], list(LEFT_OUT)) & (channels != DRUM_CHANNEL)
-    counting: dict[int, int] = {}
-    for channel in np.unique(channels).tolist():
-        of_channel = channels == channel
-        deciding = np.flatnonzero(of_channel & left_out)
-        counting[channel] = int(programs[deciding[0] if len(deciding) else np.flatnonzero(of_channel)[-1]])
-    return tuple(sorted(counting.items()))
+    counting = smf.programs_that_count(ticks, channel_and_program, _IS_LEFT_OUT).tolist()
+    return tuple((channel, program) for channel, program in enumerate(counting) if program >= 0)

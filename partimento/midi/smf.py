@@ -337,3 +337,22 @@ def pedal_intervals(ticks, channel_and_down, order, final_tick):
             channels[m] = channel
             m += 1
     return down[:m], up[:m], channels[:m]
+
+
+@njit(cache=True, boundscheck=True)
+def programs_that_count(ticks, channel_and_program, is_left_out):
+    """Program changes in file order -> the program that counts for each channel, -1 without any: int64 [16].
+
+    The last one in time; but where `is_left_out` (bool [16, 128]) holds for one, the first such.
+    """
+    last = np.full(16, -1, np.int64)
+    last_tick = np.full(16, -1, np.int64)
+    left_out = np.full(16, -1, np.int64)
+    left_out_tick = np.zeros(16, np.int64)
+    for i in range(len(ticks)):
+        channel, program = channel_and_program[i, 0], channel_and_program[i, 1]
+        if ticks[i] >= last_tick[channel]:
+            last[channel], last_tick[channel] = program, ticks[i]
+        if is_left_out[channel, program] and (left_out[channel] < 0 or ticks[i] < left_out_tick[channel]):
+            left_out[channel], left_out_tick[channel] = program, ticks[i]
+    return np.where(left_out >= 0, left_out, last)
