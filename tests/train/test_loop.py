@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from cycling import CyclingLoader
 
 from partimento.errors import UserError
 from partimento.model.config import ModelConfig
@@ -26,7 +27,6 @@ from partimento.train.loop import (
     train,
 )
 from partimento.train.objectives.pretrain import Pretraining
-from cycling import CyclingLoader
 
 SETTINGS = LoopSettings(
     steps=24, peak_lr=1e-2, warmup_steps=4, accumulate=2, eval_every=6, eval_batches=2, checkpoint_every=5

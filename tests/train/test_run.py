@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import pytest
+from cycling import CyclingLoader
 
 from partimento.errors import UserError
 from partimento.model.checkpoint import load
@@ -11,7 +12,6 @@ from partimento.tokens.vocabulary import Vocabulary
 from partimento.train import recipes
 from partimento.train.recipes import RECIPES, Recipe
 from partimento.train.run import pretrain
-from cycling import CyclingLoader
 
 RECIPE = dataclasses.replace(recipes.debug(), length=24)
 
