@@ -1,0 +1,1 @@
+"""Model -> music: sampling under the grammar, and the engine that continues a performance."""

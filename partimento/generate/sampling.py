@@ -1,0 +1,83 @@
+"""Logits -> one id: temperature, then min-p and top-p, among the ids that the grammar allows.
+
+Knows distributions over ids. Refuses to know what an id means: what may follow is told as half-open id ranges. All
+chance comes from the generator it is given.
+
+    generator = seeded(7, variation=0)
+    id_ = sample(logits_V, ((39, 1703), (5, 6)), Sampling(temperature=0.98, min_p=0.035), generator)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partimento.errors import UserError
+
+Ranges = Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How ids are drawn; the values given are those of the published weights.
+
+    `temperature` divides the logits (0: always the likeliest). Then ids below `min_p` times the largest probability are
+    cut (0: none), and of the rest the fewest that together hold at least `top_p` of the mass stay (1: all).
+    """
+
+    temperature: float = 0.98
+    min_p: float = 0.035
+    top_p: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.temperature) and 0 <= self.temperature <= 100):
+            raise UserError(f"temperature must lie in 0..100, not {self.temperature}")
+        if not 0 <= self.min_p <= 1:
+            raise UserError(f"min-p must lie in 0..1, not {self.min_p}")
+        if not 0 < self.top_p <= 1:
+            raise UserError(f"top-p must lie above 0 and at most at 1, not {self.top_p}")
+
+
+def seeded(seed: int, *, variation: int) -> np.random.Generator:
+    """The chance of one variation: the same whichever others are drawn beside it."""
+    if seed < 0:
+        raise UserError(f"a seed must be 0 or more, not {seed}")
+    return np.random.default_rng((seed, variation))
+
+
+def distribution(logits_N: NDArray[np.floating], sampling: Sampling) -> NDArray[np.float64]:
+    """Probabilities [N] of N candidates; those that are cut have exactly 0. A logit of -inf is never chosen."""
+    exact_N = logits_N.astype(np.float64)
+    best = int(np.argmax(exact_N))
+    if not math.isfinite(exact_N[best]):
+        raise ValueError("no candidate has a finite logit")
+    if sampling.temperature == 0:
+        greedy_N = np.zeros(len(exact_N))
+        greedy_N[best] = 1.0
+        return greedy_N
+    weight_N = np.exp((exact_N - exact_N[best]) / sampling.temperature)  # the largest is 1, so min-p compares directly
+    weight_N[weight_N < sampling.min_p] = 0.0
+    if sampling.top_p < 1:
+        order_N = np.argsort(-weight_N, kind="stable")
+        mass_N = np.cumsum(weight_N[order_N])
+        kept = int(np.searchsorted(mass_N, sampling.top_p * mass_N[-1])) + 1
+        weight_N[order_N[kept:]] = 0.0
+    return weight_N / weight_N.sum()
+
+
+def sample(logits_V: NDArray[np.floating], allowed: Ranges, sampling: Sampling, generator: np.random.Generator) -> int:
+    """One id of the allowed ranges. Raises `ValueError` if there is none.
+
+    Each call draws one number, also where nothing is left to chance, and takes the id at that height of the cumulative
+    distribution: logits that differ in the last bit (another batch size) then give the same id all but always.
+    """
+    height = generator.random()
+    ids_N = np.concatenate([np.arange(low, high) for low, high in allowed]) if allowed else np.zeros(0, np.int64)
+    if not len(ids_N):
+        raise ValueError("no id is allowed here")
+    mass_N = np.cumsum(distribution(logits_V[ids_N], sampling))
+    return int(ids_N[np.searchsorted(mass_N, height * mass_N[-1], side="right")])

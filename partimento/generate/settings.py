@@ -1,0 +1,82 @@
+"""What can be asked of a continuation, and what comes back.
+
+Settings(seconds=45.0, variations=3, end=True, sampling=Sampling(temperature=0.9))
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from partimento.errors import UserError
+from partimento.generate.sampling import Sampling
+from partimento.midi.performance import Performance
+
+MOST_VARIATIONS = 64
+MOST_SECONDS = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Give `seconds` (notes start less than that after the prompt) or `notes` (exactly so many); default 45 s.
+
+    `end` brings the piece to a close: it stops by itself, at the latest at the length given. `variation` k of a seed is
+    the same music whatever the number of `variations`.
+    """
+
+    seconds: float | None = None
+    notes: int | None = None
+    end: bool = False
+    seed: int = 0
+    variations: int = 1
+    sampling: Sampling = field(default_factory=Sampling)
+
+    def __post_init__(self) -> None:
+        if self.seconds is not None and self.notes is not None:
+            raise UserError("give a length in seconds or in notes, not both")
+        if self.seconds is None and self.notes is None:
+            object.__setattr__(self, "seconds", 45.0)
+        if self.seconds is not None and not (math.isfinite(self.seconds) and 0 < self.seconds <= MOST_SECONDS):
+            raise UserError(f"seconds must lie above 0 and at most at {MOST_SECONDS:.0f}, not {self.seconds}")
+        if self.notes is not None and not 0 < self.notes <= 1_000_000:
+            raise UserError(f"notes must lie in 1..1000000, not {self.notes}")
+        if not 1 <= self.variations <= MOST_VARIATIONS:
+            raise UserError(f"variations must lie in 1..{MOST_VARIATIONS}, not {self.variations}")
+        if self.seed < 0:
+            raise UserError(f"a seed must be 0 or more, not {self.seed}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratedNote:
+    """One new note; seconds on the prompt's clock, `instrument` as in `INSTRUMENTS`."""
+
+    pitch: int
+    velocity: int
+    onset_s: float
+    duration_s: float
+    instrument: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """Seconds until the model has read the prompt and until the first note; tokens of all variations per second."""
+
+    prefill_s: float
+    first_note_s: float | None
+    tokens_per_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Continuation:
+    """One variation. `performance` is prompt and continuation, `generated` the new notes alone, on the same clock.
+
+    `ids` spell the whole in the model's vocabulary, the prompt first (`prompt_ids` of them); `retries` says how often a
+    loop was taken back.
+    """
+
+    performance: Performance
+    generated: Performance
+    ids: tuple[int, ...]
+    prompt_ids: int
+    retries: int
+    timings: Timings

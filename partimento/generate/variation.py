@@ -1,0 +1,264 @@
+"""One continuation in the making: chooses ids, completes events, decides when it is over.
+
+Knows the grammar, the length asked for, the ending, loops that are taken back, and the window of latest events that
+the model sees. Refuses to know the model: it is given logits and says which ids follow. `stale` says that `ids` were
+replaced (a loop taken back, a window moved) and the model has to read them anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partimento.errors import UserError
+from partimento.generate.events import Event, latest, spell, split
+from partimento.generate.loops import LoopWatch
+from partimento.generate.sampling import sample, seeded
+from partimento.generate.settings import GeneratedNote, Settings
+from partimento.midi.performance import DRUM, NS_PER_S, Performance
+from partimento.tokens.grammar import Expect, Grammar, State
+from partimento.tokens.tokenizer import DRUM_MS, Tokenizer
+from partimento.tokens.vocabulary import SEGMENT_MS, Kind, Vocabulary
+
+LEAST_CONTEXT = 32
+_ROOM_FOR_EVENT = 8
+_ENDING_TOKENS = 130  # before the limit, the published models are told that the end is near
+_TOKENS_PER_MS = 0.03  # a piece of about ten notes a second, until this one has said how dense it is
+_MOST_SILENT_SEGMENTS = 3
+_MOST_RETRIES = 16
+_HEAT = 1.3
+_SAME_KEY_AT_ONCE = 4
+_DRUM_VELOCITY = 60  # drum tokens have none; decoding gives them this one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """A prompt as the model reads it: its prefix and events, and where millisecond 0 lies on the prompt's own clock."""
+
+    vocabulary: Vocabulary
+    grammar: Grammar
+    banned_V: NDArray[np.bool_]
+    prefix: tuple[int, ...]
+    events: tuple[Event, ...]
+    clock_ns: int
+    from_seconds: float
+    context: int
+
+
+def begin(vocabulary: Vocabulary, prompt: Performance, *, context: int, from_seconds: float | None = None) -> Start:
+    """Spells the prompt. Notes that the vocabulary cannot say are not shown to the model."""
+    if context < LEAST_CONTEXT:
+        raise UserError(f"the model's context of {context} tokens is too short to continue anything")
+    drum_low, drum_high = vocabulary.drum
+    drums = vocabulary.pitch_of[drum_low:drum_high]
+    keep = np.isin(prompt.instrument, vocabulary.instruments)
+    keep &= (prompt.instrument != DRUM) | np.isin(prompt.pitch, drums)
+    shown = prompt.select(keep)
+    prefix, events = split(vocabulary, Tokenizer(vocabulary).encode(shown, prefix=True, end=False, dim=False))
+    kinds = vocabulary.kind_of
+    banned_V = np.isin(kinds, (Kind.PAD, Kind.UNKNOWN, Kind.PEDAL_ON, Kind.PEDAL_OFF, Kind.DELIMITER, Kind.PREFIX))
+    banned_V |= (kinds == Kind.NOTE) & (vocabulary.velocity_of == 0)
+    return Start(
+        vocabulary=vocabulary,
+        grammar=Grammar(vocabulary),
+        banned_V=banned_V,
+        prefix=tuple(prefix),
+        events=tuple(events),
+        clock_ns=int(shown.onset[0]) if len(shown) else 0,
+        from_seconds=prompt.seconds if from_seconds is None else from_seconds,
+        context=context,
+    )
+
+
+class Variation:
+    """State of one continuation; `ids` is what the model has read of it."""
+
+    def __init__(self, start: Start, settings: Settings, number: int) -> None:
+        self.start, self.settings, self.number = start, settings, number
+        self.events: list[Event] = []
+        self.ids: list[int] = []
+        self.ids_kept = 0
+        self._state: State = start.grammar.start()
+        self._segment = 0
+        self._origin = 0
+        self.retries = 0
+        self.done = False
+        self.stale = False
+        self._generator = seeded(settings.seed, variation=number)
+        self._watch = LoopWatch()
+        self._released = 0
+        self._dim_at: int | None = None
+        self._ended = False
+        self._hot_until = 0
+        self._silent_segments = 0
+        self._head, self._onset_ms = 0, 0
+        whole = len(spell(start.vocabulary, start.prefix, start.events, origin=0))
+        fits = whole <= start.context - start.context // 8
+        self._body_tokens = whole - len(start.prefix)
+        self._open_window(whole if fits else start.context * 3 // 4)
+        self.stale = False
+        self._end_ms: float | None = None
+        if settings.seconds is not None:
+            self._end_ms = (start.from_seconds + settings.seconds) * 1000 - start.clock_ns / 1e6
+
+    # -- what the engine does with it ---------------------------------------------------------------------------------
+
+    def advance(self, logits_V: NDArray[np.floating]) -> None:
+        """Decides the next id from logits [V] that follow `ids`."""
+        self._push(self._choose(logits_V))
+        if not self.done and not self.stale and self._at_boundary and self._is_full:
+            self._open_window(self.start.context // 2)
+
+    def release(self) -> Iterator[GeneratedNote]:
+        """The notes that are decided for good and were not released before, in order."""
+        safe = len(self.events) if self.done else self._watch.safe
+        while self._released < safe:
+            yield self.note(self.events[self._released])
+            self._released += 1
+
+    def note(self, event: Event) -> GeneratedNote:
+        """A note on the prompt's clock. A drum has neither length nor velocity of its own."""
+        v = self.start.vocabulary
+        return GeneratedNote(
+            pitch=int(v.pitch_of[event.head]),
+            velocity=int(v.velocity_of[event.head]) or _DRUM_VELOCITY,
+            onset_s=(self.start.clock_ns + event.ms * 1_000_000) / NS_PER_S,
+            duration_s=(DRUM_MS if event.duration is None else int(v.ms_of[event.duration])) / 1000,
+            instrument=int(v.instrument_of[event.head]),
+        )
+
+    def final_ids(self) -> tuple[list[int], int]:
+        """Ids of prompt and continuation on one clock, and how many of them are the prompt's."""
+        start = self.start
+        prompt = spell(start.vocabulary, start.prefix, start.events, origin=0)
+        return spell(start.vocabulary, start.prefix, self._all_events(), origin=0), len(prompt)
+
+    # -- choosing ---------------------------------------------------------------------------------------------------
+
+    @property
+    def _at_boundary(self) -> bool:
+        return self._state.expect is Expect.EVENT
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self.ids) + _ROOM_FOR_EVENT > self.start.context
+
+    def _choose(self, logits_V: NDArray[np.floating]) -> int:
+        v, sampling = self.start.vocabulary, self.settings.sampling
+        banned_V = self.start.banned_V
+        if self._at_boundary:
+            if self._ending_is_due():
+                return v.dim
+            banned_V = banned_V.copy()
+            banned_V[v.dim] = True
+            banned_V[v.end] = self._dim_at is None
+            banned_V[v.segment] = self._silent_segments >= _MOST_SILENT_SEGMENTS
+        if len(self.events) < self._hot_until:
+            sampling = replace(sampling, temperature=min(100.0, max(sampling.temperature, 0.5) * _HEAT))
+        masked_V = np.where(banned_V, -np.inf, logits_V)
+        return sample(masked_V, self.start.grammar.allowed(self._state), sampling, self._generator)
+
+    def _ending_is_due(self) -> bool:
+        if not self.settings.end or self._dim_at is not None:
+            return False
+        if self._end_ms is None:
+            assert self.settings.notes is not None
+            return 3 * (self.settings.notes - len(self.events)) <= _ENDING_TOKENS
+        rate = self._body_tokens / self._now_ms if self._now_ms > 2000 else _TOKENS_PER_MS
+        return (self._end_ms - self._now_ms) * rate <= _ENDING_TOKENS
+
+    @property
+    def _now_ms(self) -> int:
+        last = self.events[-1] if self.events else self.start.events[-1] if self.start.events else None
+        return max(last.ms if last else 0, self._origin + self._segment * SEGMENT_MS)
+
+    # -- what an id does ----------------------------------------------------------------------------------------------
+
+    def _push(self, id_: int) -> None:
+        v = self.start.vocabulary
+        self._state = self.start.grammar.step(self._state, id_)
+        self.ids.append(id_)
+        self._body_tokens += 1
+        kind = Kind(int(v.kind_of[id_]))
+        if kind == Kind.SEGMENT:
+            self._segment += 1
+            self._silent_segments += 1
+            if self._is_late(self._origin + self._segment * SEGMENT_MS):
+                self._finish()
+        elif kind == Kind.DIM:
+            self._dim_at = len(self.events)
+        elif kind == Kind.END:
+            self._finish()
+        elif kind == Kind.ONSET:
+            self._onset_ms = self._origin + self._segment * SEGMENT_MS + int(v.ms_of[id_])
+            if self._is_late(self._onset_ms):
+                self._finish()
+            elif self._at_boundary:
+                self._complete(Event(head=self._head, ms=self._onset_ms))
+        elif kind == Kind.DURATION:
+            self._complete(Event(head=self._head, ms=self._onset_ms, duration=id_))
+        else:
+            self._head = id_
+
+    def _is_late(self, ms: int) -> bool:
+        return self._end_ms is not None and ms >= self._end_ms
+
+    def _complete(self, event: Event) -> None:
+        v = self.start.vocabulary
+        self._silent_segments = 0
+        pitch = int(v.pitch_of[event.head])
+        before = self.events[-1].ms if self.events else event.ms
+        same = 0
+        for other in reversed(self.events):
+            if other.ms != event.ms:
+                break
+            same += int(v.pitch_of[other.head]) == pitch
+        self.events.append(event)
+        self._watch.add((int(v.instrument_of[event.head]), pitch, event.ms - before, event.duration))
+        if self.retries < _MOST_RETRIES:
+            piled = same >= _SAME_KEY_AT_ONCE and self._watch.safe == len(self.events)
+            keep = len(self.events) - 1 if piled else self._watch.loop
+            if keep is not None:
+                self._take_back(keep)
+                return
+        if self.settings.notes is not None and len(self.events) >= self.settings.notes:
+            self._finish()
+
+    def _finish(self) -> None:
+        self.done = True
+        if self.settings.end:
+            self._ended = True
+            self._dim_at = len(self.events) if self._dim_at is None else self._dim_at
+
+    # -- going back, moving on ----------------------------------------------------------------------------------------
+
+    def _take_back(self, keep: int) -> None:
+        self.retries += 1
+        self._hot_until = 2 * len(self.events) - keep + 8
+        del self.events[keep:]
+        self._watch.forget(keep)
+        if self._dim_at is not None and self._dim_at > keep:
+            self._dim_at = None
+        self._open_window(self.start.context if self._origin == 0 else self.start.context // 2)
+
+    def _open_window(self, room: int) -> None:
+        v, start = self.start.vocabulary, self.start
+        before = self.ids
+        self.ids, self._origin = latest(v, start.prefix, self._all_events(), room)
+        # A <T> that led to what was taken back goes with it, so what is left begins what was read, or nothing does.
+        self.ids_kept = len(self.ids) if before[: len(self.ids)] == self.ids else 0
+        self._state = start.grammar.run(self.ids)
+        self._segment = self.ids.count(v.segment)
+        self.stale = True
+
+    def _all_events(self) -> list[Event]:
+        v, events = self.start.vocabulary, [*self.start.events, *self.events]
+        if self._dim_at is not None:
+            at = len(self.start.events) + self._dim_at
+            events.insert(at, Event(head=v.dim, ms=events[at - 1].ms if at else 0, timed=False))
+        if self._ended:
+            events.append(Event(head=v.end, ms=events[-1].ms, timed=False))
+        return events
