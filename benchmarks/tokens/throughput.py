@@ -96,7 +96,8 @@ def main() -> None:
     table = "\n".join(f"| {what} | {rate} | {ratio} |" for what, rate, ratio in rows)
     text = f"""# Parsing and tokenising
 
-{len(data)} files, {n_notes:,} notes, {n_tokens:,} tokens; {len(slices)} slices. One core, warm, median of {PASSES} passes (mido: one
+{len(data)} files, {n_notes:,} notes, {n_tokens:,} tokens; {len(slices)} slices.
+One core, warm, median of {PASSES} passes (mido: one
 pass over {len(few)} files). {cpu()}, Python {platform.python_version()}, {datetime.date.today()}.
 
 | what | rate | times mido |
