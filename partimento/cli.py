@@ -44,6 +44,7 @@ class Verb:
 
 
 VERBS: tuple[Verb, ...] = (
+    Verb(name="continue", help="go on where a performance leaves off", target="partimento.commands.continue_:main"),
     Verb(name="tokens", help="show a MIDI file as tokens, or back", target="partimento.commands.tokens:main"),
     Verb(name="store", help="MIDI files -> a note store to train on", target="partimento.commands.store:main"),
     Verb(name="pretrain", help="train a model on a note store", target="partimento.commands.pretrain:main"),

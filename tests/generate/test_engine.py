@@ -1,0 +1,190 @@
+import numpy as np
+import pytest
+import torch
+from generate_music import VOCABULARIES, prompt, random_engine
+
+from partimento.errors import UserError
+from partimento.generate.engine import Engine
+from partimento.generate.sampling import Sampling
+from partimento.generate.settings import Continuation, Settings
+from partimento.midi.performance import Performance
+from partimento.tokens.grammar import Grammar
+from partimento.tokens.tokenizer import Tokenizer
+from partimento.tokens.vocabulary import Kind, Vocabulary
+
+WILD = Sampling(temperature=1.0, min_p=0.0)
+
+
+def columns(performance: Performance) -> list[list[int]]:
+    return [c.tolist() for c in (performance.pitch, performance.velocity, performance.onset, performance.duration)]
+
+
+def check(continuation: Continuation, given: Performance, vocabulary: Vocabulary) -> None:
+    """Legal under the grammar, nothing dropped when decoded, and the same notes as the result's."""
+    Grammar(vocabulary).run(continuation.ids)
+    kinds = vocabulary.kind_of[list(continuation.ids)]
+    decoded = Tokenizer(vocabulary).decode(continuation.ids)
+    assert len(decoded) == np.isin(kinds, (Kind.NOTE, Kind.DRUM)).sum()
+    assert continuation.ids[: continuation.prompt_ids] == tuple(Tokenizer(vocabulary).encode(given, end=False))
+    n = len(continuation.generated)
+    clock = int(given.onset[0]) if len(given) else 0
+    assert len(decoded) == len(given) + n
+    assert (decoded.onset[len(given) :] + clock).tolist() == continuation.generated.onset.tolist()
+    assert decoded.pitch[len(given) :].tolist() == continuation.generated.pitch.tolist()
+    assert decoded.duration[len(given) :].tolist() == continuation.generated.duration.tolist()
+    assert sorted(continuation.performance.onset) == sorted([*given.onset, *continuation.generated.onset])
+    assert len(Performance.from_midi(continuation.performance.to_midi())) == len(continuation.performance)
+
+
+@pytest.mark.parametrize("vocabulary", VOCABULARIES)
+@pytest.mark.parametrize("seed", range(3))
+def test_random_weights_cannot_break_the_grammar(vocabulary: str, seed: int) -> None:
+    settings = Settings(notes=60, variations=2, seed=seed, sampling=WILD, end=seed == 1)
+    for continuation in random_engine(vocabulary, seed=seed).continue_(prompt(), settings=settings):
+        check(continuation, prompt(), VOCABULARIES[vocabulary])
+        assert len(continuation.generated) <= 60
+
+
+def test_several_instruments_and_drums_go_on_in_their_channels() -> None:
+    given = Performance.from_notes(
+        pitch=[60, 40, 38], velocity=80, onset=[0, 0.5, 1], duration=0.1, channel=[3, 0, 9], programs=[(3, 0), (0, 33)]
+    )
+    settings = Settings(notes=80, sampling=WILD)
+    (continuation,) = random_engine("aria").continue_(given, settings=settings)
+    generated = continuation.generated
+    assert {(int(c), int(i)) for c, i in zip(generated.channel, generated.instrument, strict=True)} == {
+        (3, 0), (0, 3), (9, 10),
+    }  # fmt: skip
+
+
+def test_exactly_as_many_notes_as_asked_and_nothing_ends_by_itself() -> None:
+    for n in (1, 7, 100):
+        (continuation,) = random_engine().continue_(prompt(), settings=Settings(notes=n, sampling=WILD))
+        assert len(continuation.generated) == n
+        kinds = set(Vocabulary.piano().kind_of[list(continuation.ids)])
+        assert not kinds & {Kind.END, Kind.DIM}
+
+
+def test_a_length_in_seconds_is_kept() -> None:
+    settings = Settings(seconds=10.0, variations=2, sampling=WILD)
+    for continuation in random_engine().continue_(prompt(), settings=settings, from_seconds=5.0):
+        onsets = continuation.generated.onset_seconds
+        assert onsets[0] >= prompt().onset_seconds[-1] - 0.005  # the model's clock is a grid of 10 ms
+        assert 15 - 5 < onsets[-1] < 15
+
+
+def test_same_seed_same_music_and_variations_differ_whatever_the_batch() -> None:
+    engine = random_engine(context=256)
+    one, *_ = engine.continue_(prompt(), settings=Settings(notes=120, seed=4))
+    four = engine.continue_(prompt(), settings=Settings(notes=120, seed=4, variations=4))
+    again = engine.continue_(prompt(), settings=Settings(notes=120, seed=4, variations=4))
+    assert [c.performance.to_midi() for c in four] == [c.performance.to_midi() for c in again]
+    assert one.ids == four[0].ids
+    assert len({c.ids for c in four}) == 4
+    other, *_ = engine.continue_(prompt(), settings=Settings(notes=120, seed=5))
+    assert other.ids != one.ids
+
+
+def test_the_stream_gives_the_notes_of_the_result_in_order() -> None:
+    engine, settings = random_engine(), Settings(notes=50, variations=3, seed=2)
+    heard: dict[int, list[tuple[float, int]]] = {0: [], 1: [], 2: []}
+    for variation, note in engine.stream(prompt(), settings=settings):
+        heard[variation].append((note.onset_s, note.pitch))
+    for number, continuation in enumerate(engine.continue_(prompt(), settings=settings)):
+        generated = continuation.generated
+        assert heard[number] == list(zip(generated.onset_seconds, generated.pitch.tolist(), strict=True))
+        assert heard[number] == sorted(heard[number], key=lambda pair: pair[0])
+
+
+def test_notes_come_before_the_piece_is_over() -> None:
+    stream = random_engine().stream(prompt(), settings=Settings(notes=100_000))
+    first = [next(stream) for _ in range(5)]
+    stream.close()
+    assert len(first) == 5
+
+
+@pytest.mark.parametrize("context", [64, 128])
+def test_a_small_window_slides_and_time_goes_on(context: int) -> None:
+    for notes in (3, 200):  # a prompt that fits and one that is longer than the window
+        given = prompt(notes)
+        settings = Settings(notes=150, variations=2, sampling=WILD)
+        for continuation in random_engine(context=context).continue_(given, settings=settings):
+            check(continuation, given, Vocabulary.piano())
+            assert len(continuation.generated) == 150
+            assert continuation.generated.onset[0] >= given.onset[-1] - 5_000_000
+
+
+def test_cached_choices_are_those_of_an_uncached_pass() -> None:
+    engine = random_engine()
+    (continuation,) = engine.continue_(prompt(), settings=Settings(notes=10, sampling=Sampling(temperature=0)))
+    v, grammar = engine.vocabulary, Grammar(engine.vocabulary)
+    sayable = np.isin(v.kind_of, (Kind.SEGMENT, Kind.NOTE, Kind.ONSET, Kind.DURATION))
+    sayable &= (v.kind_of != Kind.NOTE) | (v.velocity_of > 0)
+    with torch.inference_mode():
+        logits_TV = engine.model(torch.tensor([continuation.ids]))[0].numpy()
+    for at in range(continuation.prompt_ids, len(continuation.ids)):
+        ranges = grammar.allowed(grammar.run(continuation.ids[:at]))
+        allowed = [i for low, high in ranges for i in range(low, high) if sayable[i]]
+        assert continuation.ids[at] == allowed[int(logits_TV[at - 1, allowed].argmax())]
+
+
+def test_a_cache_that_grows_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(notes=100, variations=2, sampling=WILD)
+    roomy = random_engine().continue_(prompt(), settings=settings)
+    monkeypatch.setattr("partimento.generate.engine._FIRST_ROOM", 3)
+    growing = random_engine().continue_(prompt(), settings=settings)
+    assert [c.ids for c in growing] == [c.ids for c in roomy]
+
+
+@pytest.mark.parametrize("length", [{"seconds": 12.0}, {"notes": 120}, {"notes": 5}])
+def test_an_ending_is_announced_and_then_the_piece_stops(length: dict[str, float]) -> None:
+    v = Vocabulary.piano()
+    settings = Settings(**length, variations=2, end=True, sampling=WILD)  # type: ignore[arg-type]
+    for continuation in random_engine().continue_(prompt(), settings=settings):
+        check(continuation, prompt(), v)
+        assert continuation.ids[-1] == v.end
+        assert continuation.ids.count(v.end) == continuation.ids.count(v.dim) == 1
+        assert continuation.ids.index(v.dim) >= continuation.prompt_ids
+        assert len(continuation.generated) <= length.get("notes", 10_000)
+        assert continuation.generated.onset_seconds[-1] < prompt().seconds + length.get("seconds", 10_000)
+
+
+def test_a_model_that_wants_to_end_does_so_only_after_the_announcement() -> None:
+    engine, v = random_engine(), Vocabulary.piano()
+    bias = torch.zeros(len(v))
+    bias[v.end] = 1e3
+    engine.model.lm_head.register_forward_hook(lambda _module, _input, output: output + bias)
+    (plain,) = engine.continue_(prompt(), settings=Settings(notes=100, sampling=WILD))
+    assert len(plain.generated) == 100
+    (ended,) = engine.continue_(prompt(), settings=Settings(notes=100, end=True, sampling=WILD))
+    assert ended.ids[-2:] == (v.dim, v.end)
+    assert 40 < len(ended.generated) < 70
+
+
+def test_a_stuck_model_is_freed_and_what_was_streamed_stays() -> None:
+    engine = random_engine()
+    stuck = Settings(notes=150, sampling=Sampling(temperature=0))
+    heard = [(n.onset_s, n.pitch) for _, n in engine.stream(prompt(), settings=stuck)]
+    (continuation,) = engine.continue_(prompt(), settings=stuck)
+    assert continuation.retries > 0
+    check(continuation, prompt(), Vocabulary.piano())
+    generated = continuation.generated
+    assert heard == list(zip(generated.onset_seconds, generated.pitch.tolist(), strict=True))
+
+
+def test_a_prompt_without_notes_is_allowed() -> None:
+    empty = prompt().slice_time(0, 0)
+    (continuation,) = random_engine().continue_(empty, settings=Settings(notes=10))
+    v = Vocabulary.piano()
+    assert continuation.ids[:2] == (v.prefix("instrument", "piano"), v.start)
+    check(continuation, empty, v)
+
+
+def test_impossible_wishes_are_refused() -> None:
+    for bad in ({"seconds": 1.0, "notes": 1}, {"seconds": 0.0}, {"notes": 0}, {"variations": 0}, {"seed": -1}):
+        with pytest.raises(UserError):
+            Settings(**bad)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="context"):
+        random_engine(context=16).continue_(prompt(), settings=Settings(notes=1))
+    with pytest.raises(UserError, match="no model"):
+        Engine.load("none such")

@@ -1,0 +1,108 @@
+import json
+from pathlib import Path
+
+import mido
+import pytest
+import torch
+
+from partimento.cli import main
+from partimento.midi.performance import Performance
+from partimento.model.checkpoint import save
+from partimento.model.config import ModelConfig
+from partimento.model.transformer import Transformer
+from partimento.tokens.vocabulary import Vocabulary
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    torch.manual_seed(0)
+    v = Vocabulary.piano()
+    path = tmp_path / "random.safetensors"
+    save(path, Transformer(ModelConfig.named("debug", vocab_size=len(v), context=512)), v)
+    return str(path)
+
+
+@pytest.fixture
+def prompt(tmp_path: Path) -> str:
+    path = tmp_path / "étude.mid"
+    onsets = [0.25 * i for i in range(80)]
+    Performance.from_notes(pitch=[50 + i % 30 for i in range(80)], velocity=70, onset=onsets, duration=0.2).write_midi(
+        path
+    )
+    return str(path)
+
+
+def test_it_writes_midi_picture_and_record(model: str, prompt: str, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "new" / "folder"
+    argv = ["continue", prompt, "--model", model, "--prompt-seconds", "5", "--seconds", "5", "--variations", "2"]
+    assert main([*argv, "--plot", "--seed", "3", "-o", str(out)]) == 0
+    assert sorted(p.name for p in out.iterdir()) == sorted(
+        f"étude-{k}.{e}" for k in "12" for e in ("mid", "json", "png")
+    )
+    printed = capsys.readouterr().out
+    assert "étude-1.mid" in printed and "étude-2.mid" in printed
+    for k in (1, 2):
+        record = json.loads((out / f"étude-{k}.json").read_text(encoding="utf-8"))
+        assert record["seed"] == 3 and record["model"] == model
+        assert record["settings"]["sampling"]["min_p"] == 0.035
+        assert record["timings"]["prefill_s"] > 0
+        music = Performance.from_midi(out / f"étude-{k}.mid")
+        assert len(music) == 20 + record["notes"]
+        assert music.pitch[:20].tolist() == [50 + i % 30 for i in range(20)]
+        assert music.onset_seconds[-1] < 10
+        played = sum(m.type == "note_on" and m.velocity > 0 for m in mido.MidiFile(out / f"étude-{k}.mid"))
+        assert played == len(music)
+    assert (out / "étude-1.mid").read_bytes() != (out / "étude-2.mid").read_bytes()
+
+
+def test_same_seed_same_bytes_and_nothing_is_overwritten_unasked(
+    model: str, prompt: str, tmp_path: Path, capsys
+) -> None:
+    argv = ["continue", prompt, "--model", model, "--notes", "20", "-o", str(tmp_path / "out")]
+    assert main(argv) == 0
+    written = tmp_path / "out" / "étude-1.mid"
+    first = written.read_bytes()
+    assert main(argv) == 2
+    assert "--force" in capsys.readouterr().err
+    assert main([*argv, "--seed", "9", "--force"]) == 0
+    assert written.read_bytes() != first
+    assert main([*argv, "--force"]) == 0
+    assert written.read_bytes() == first
+
+
+def test_the_continuation_alone_begins_at_once(model: str, prompt: str, tmp_path: Path) -> None:
+    assert (
+        main(["continue", prompt, "--model", model, "--notes", "20", "--continuation-only", "-o", str(tmp_path)]) == 0
+    )
+    alone = Performance.from_midi(tmp_path / "étude-1.mid")
+    assert len(alone) == 20 and alone.onset[0] == 0
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (["--temperature", "-1"], "temperature"),
+        (["--top-p", "0"], "top-p"),
+        (["--notes", "5", "--seconds", "5"], "not both"),
+        (["--prompt-seconds", "0"], "--prompt-seconds"),
+        (["--variations", "0"], "variations"),
+        (["--model", "none"], "no model"),
+        (["--seconds", "soon"], "--seconds"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(model, prompt, tmp_path, capsys, case) -> None:
+    arguments, said = case
+    assert main(["continue", prompt, "--model", model, "-o", str(tmp_path / "out"), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_is_no_midi_is_one_line(model: str, tmp_path: Path, capsys) -> None:
+    bad = tmp_path / "bad.mid"
+    bad.write_bytes(b"no music")
+    for path in (bad, tmp_path / "absent.mid"):
+        assert main(["continue", str(path), "--model", model]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
