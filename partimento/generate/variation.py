@@ -52,6 +52,7 @@ def begin(vocabulary: Vocabulary, prompt: Performance, *, context: int, from_sec
     """Spells the prompt. Notes that the vocabulary cannot say are not shown to the model."""
     if context < LEAST_CONTEXT:
         raise UserError(f"the model's context of {context} tokens is too short to continue anything")
+    from_seconds = prompt.seconds if from_seconds is None else from_seconds
     drum_low, drum_high = vocabulary.drum
     drums = vocabulary.pitch_of[drum_low:drum_high]
     keep = np.isin(prompt.instrument, vocabulary.instruments)
@@ -67,8 +68,8 @@ def begin(vocabulary: Vocabulary, prompt: Performance, *, context: int, from_sec
         banned_V=banned_V,
         prefix=tuple(prefix),
         events=tuple(events),
-        clock_ns=int(shown.onset[0]) if len(shown) else 0,
-        from_seconds=prompt.seconds if from_seconds is None else from_seconds,
+        clock_ns=int(shown.onset[0]) if len(shown) else round(from_seconds * NS_PER_S),
+        from_seconds=from_seconds,
         context=context,
     )
 

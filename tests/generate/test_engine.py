@@ -180,6 +180,13 @@ def test_a_prompt_without_notes_is_allowed() -> None:
     check(continuation, empty, v)
 
 
+def test_a_prompt_that_the_vocabulary_cannot_say_is_followed_not_overlaid() -> None:
+    strings = Performance.from_notes(pitch=60, velocity=80, onset=[0.0, 3.0], duration=1.0, programs=[(0, 40)])
+    (continuation,) = random_engine().continue_(strings, settings=Settings(notes=10))
+    assert continuation.generated.onset_seconds[0] >= 4.0
+    assert set(continuation.generated.instrument.tolist()) == {0}
+
+
 def test_impossible_wishes_are_refused() -> None:
     for bad in ({"seconds": 1.0, "notes": 1}, {"seconds": 0.0}, {"notes": 0}, {"variations": 0}, {"seed": -1}):
         with pytest.raises(UserError):
