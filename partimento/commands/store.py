@@ -42,7 +42,9 @@ def main(argv: list[str]) -> int:
     if not options.folder.is_dir():
         raise UserError(f"{options.folder}: not a folder")
     files = sorted(p for p in options.folder.rglob("*") if p.suffix.lower() in (".mid", ".midi"))
-    sources = _by_labels(files, options.folder, options.labels) if options.labels else [(p, _by_content(p)) for p in files]
+    sources = (
+        _by_labels(files, options.folder, options.labels) if options.labels else [(p, _by_content(p)) for p in files]
+    )
     if not sources:
         raise UserError(f"{options.folder}: no .mid or .midi files to read")
     refusals: Counter[str] = Counter()
@@ -59,7 +61,9 @@ def main(argv: list[str]) -> int:
     for split in ("train", "heldout"):
         mine = [file for file in store.files if file.split == split]
         print(f"{split}: {len(mine)} files, {sum(file.count for file in mine):,} notes")
-    print(f"passed over: {len(sources) - len(store)} (of them refused: {sum(refusals.values())}); store in {options.out}")
+    print(
+        f"passed over: {len(sources) - len(store)} (of them refused: {sum(refusals.values())}); store in {options.out}"
+    )
     return 0
 
 

@@ -95,7 +95,7 @@ class PackedLoader:
 
 
 class _Row:
-    """One row's stream: the how-manieth of its files, the offset of the next id in it, and that file's ids if at hand."""
+    """One row's stream: which of its files, the offset of the next id in it, and its ids if at hand."""
 
     __slots__ = ("file", "ids", "number", "of", "offset")
 

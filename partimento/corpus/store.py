@@ -49,15 +49,23 @@ class NoteStore:
         try:
             table = json.loads((self.path / _TABLE).read_text())
         except (OSError, ValueError) as error:
-            raise UserError(f"{self.path}: not a note store (no readable {_TABLE}); make one with 'partimento store'") from error
-        if table.get("version") != VERSION:
-            raise UserError(f"{self.path}: note store version {table.get('version')!r}, this program reads {VERSION}")
-        self.files = tuple(StoredFile(**row) for row in table["files"])
-        self._columns = {name: np.load(self.path / f"{name}.npy", mmap_mode="r") for name in _COLUMNS}
+            raise UserError(
+                f"{self.path}: not a note store (no readable {_TABLE}); make one with 'partimento store'"
+            ) from error
+        version = table.get("version") if isinstance(table, dict) else None
+        if version != VERSION:
+            raise UserError(f"{self.path}: note store version {version!r}, this program reads {VERSION}")
+        try:
+            self.files = tuple(StoredFile(**row) for row in table["files"])
+            self._columns = {name: np.load(self.path / f"{name}.npy", mmap_mode="r") for name in _COLUMNS}
+        except (KeyError, OSError, TypeError, ValueError) as error:
+            raise UserError(f"{self.path}: damaged note store ({error}); rebuild it") from error
         total = sum(file.count for file in self.files)
         for name, column in self._columns.items():
             if len(column) != total:
-                raise UserError(f"{self.path}: column {name} has {len(column)} notes, the table says {total}; rebuild it")
+                raise UserError(
+                    f"{self.path}: column {name} has {len(column)} notes, the table says {total}; rebuild it"
+                )
 
     def __len__(self) -> int:
         return len(self.files)
@@ -118,9 +126,7 @@ def build(
         for name, dtype in _COLUMNS.items():
             limit = np.iinfo(dtype).max
             columns[name].append(np.minimum(getattr(notes, name), limit).astype(dtype))
-        row = StoredFile(
-            name=path.name, sha256=performance.source.sha256, split=split, first=first, count=len(notes)
-        )
+        row = StoredFile(name=path.name, sha256=performance.source.sha256, split=split, first=first, count=len(notes))
         files.append(row)
         first += len(notes)
     if not files:

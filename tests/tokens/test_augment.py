@@ -89,9 +89,7 @@ def test_a_chord_is_shuffled_into_every_order_about_equally_often():
         order = tuple(rows(augment(chord, Draw(seed=seed))))
         orders[order] = orders.get(order, 0) + 1
     assert len(orders) == 6 and min(orders.values()) > 140 and max(orders.values()) < 260
-    assert all(
-        sorted(order) == [(50, 100, 60, 60, 0), (50, 200, 64, 60, 0), (50, 300, 67, 60, 0)] for order in orders
-    )
+    assert all(sorted(order) == [(50, 100, 60, 60, 0), (50, 200, 64, 60, 0), (50, 300, 67, 60, 0)] for order in orders)
 
 
 @pytest.mark.parametrize("tempo", [0.75, 0.875, 1.0, 1.125])

@@ -9,22 +9,12 @@ from partimento.errors import UserError
 from partimento.tokens.vocabulary import Kind, Vocabulary
 
 ARIA, PIANO = Vocabulary.aria(), Vocabulary.piano()
-INSTRUMENTS = ["piano", "organ", "guitar", "bass", "strings", "ensemble", "brass", "reed", "pipe", "synth_lead"]
-COMPOSERS = [
-    "bach",
-    "beethoven",
-    "mozart",
-    "chopin",
-    "rachmaninoff",
-    "liszt",
-    "debussy",
-    "schubert",
-    "brahms",
-    "ravel",
-    "satie",
-    "scarlatti",
-]
-FORMS = ["sonata", "prelude", "nocturne", "étude", "waltz", "mazurka", "impromptu", "fugue"]
+INSTRUMENTS = ("piano", "organ", "guitar", "bass", "strings", "ensemble", "brass", "reed", "pipe", "synth_lead")
+COMPOSERS = (
+    *("bach", "beethoven", "mozart", "chopin", "rachmaninoff", "liszt", "debussy", "schubert", "brahms", "ravel"),
+    *("satie", "scarlatti"),
+)
+FORMS = ("sonata", "prelude", "nocturne", "étude", "waltz", "mazurka", "impromptu", "fugue")
 
 
 @pytest.mark.parametrize("vocabulary", [ARIA, PIANO])

@@ -1,0 +1,26 @@
+"""Files to make a corpus of."""
+
+from pathlib import Path
+
+import numpy as np
+
+from partimento.midi.performance import Performance
+
+
+def noise(seed: int, n: int) -> Performance:
+    """n random piano notes over about n / 5 seconds, with some pedal; onsets from 0 s on a grid of 1 ms."""
+    rng = np.random.default_rng(seed)
+    return Performance.from_notes(
+        pitch=rng.permutation(np.arange(21, 109))[np.arange(n) % 88],
+        velocity=rng.integers(1, 128, n),
+        onset=np.sort(rng.integers(0, 200 * n, n)) / 1000,
+        duration=rng.integers(1, 3000, n) / 1000,
+        pedal=[(0.5, 1.0), (2.0, 3.25)],
+    )
+
+
+def write(path: Path, performance: Performance) -> Path:
+    """Write and say where."""
+    path.parent.mkdir(exist_ok=True)
+    performance.write_midi(path)
+    return path
