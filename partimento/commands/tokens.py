@@ -100,7 +100,7 @@ def _read_ids(path: Path) -> tuple[list[int], str]:
             found = [int(word) for word in text.replace(",", " ").split()]
     except (ValueError, KeyError) as error:
         raise UserError(f"{path}: holds no token ids ({type(error).__name__}: {error})") from error
-    if name not in _VOCABULARIES:
+    if not isinstance(name, str) or name not in _VOCABULARIES:
         raise UserError(f"{path}: unknown vocabulary {name!r}; there are {', '.join(_VOCABULARIES)}")
     if not isinstance(found, list) or any(type(id) is not int for id in found):
         raise UserError(f"{path}: token ids are whole numbers in one list")

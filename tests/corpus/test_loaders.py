@@ -1,7 +1,7 @@
 """What a loader yields depends on its seed and position alone, and no id of any file is missing."""
 
 import json
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 import pytest
@@ -58,7 +58,7 @@ def test_the_same_seed_gives_the_same_bytes(store):
 
 def test_windows_overlap_by_one_id(store):
     batches = list(islice(loader(store, length=17, batch=3), 100))
-    for earlier, later in zip(batches, batches[1:], strict=False):
+    for earlier, later in pairwise(batches):
         assert np.array_equal(earlier[:, -1], later[:, 0])
 
 
