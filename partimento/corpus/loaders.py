@@ -30,7 +30,7 @@ class PackedLoader:
     Every file is prefix, <S>, body with <D>, <E>. With `augment` each epoch draws tempo, pitch and velocity anew.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - in the order in which one says them
         self,
         store: NoteStore,
         vocabulary: Vocabulary,

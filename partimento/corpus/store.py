@@ -25,7 +25,12 @@ from partimento.midi.reader import MidiError
 from partimento.tokens.notes import Notes
 
 VERSION: Final = 1
-_COLUMNS: Final = {"onset_ms": np.uint32, "duration_ms": np.uint16, "pitch": np.uint8, "velocity": np.uint8}
+_COLUMNS: Final[dict[str, type[np.unsignedinteger]]] = {
+    "onset_ms": np.uint32,
+    "duration_ms": np.uint16,
+    "pitch": np.uint8,
+    "velocity": np.uint8,
+}
 _TABLE: Final = "files.json"
 
 

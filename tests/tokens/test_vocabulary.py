@@ -92,6 +92,7 @@ def test_json_of_a_smaller_vocabulary_gives_a_smaller_vocabulary():
         '[{"kind": "note", "axes": {"instrument": ["piano"], "pitch": ["high"], "velocity": [10]}}]',
         '[{"kind": "onset", "axes": 5}]',
         '[{"kind": 5, "axes": {}}]',
+        '[{"kind": "prefix", "axes": {}}]',
     ],
 )
 def test_broken_json_is_refused(text):
