@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
@@ -97,7 +98,9 @@ class Vocabulary:
 
     def __post_init__(self) -> None:
         size = sum(len(r) for r in self.ranges)
-        columns = {name: np.zeros(size, np.uint8) for name in ("instrument_of", "pitch_of", "velocity_of")}
+        columns: dict[str, npt.NDArray] = {
+            name: np.zeros(size, np.uint8) for name in ("instrument_of", "pitch_of", "velocity_of")
+        }
         ms_of, kind_of = np.zeros(size, np.int32), np.zeros(size, np.uint8)
         first = 0
         for r in self.ranges:
@@ -114,7 +117,8 @@ class Vocabulary:
                     columns[f"{axis.name}_of"][span] = np.array(axis.values)[index]
             first += len(r)
         columns["instrument_of"][kind_of == Kind.DRUM] = DRUM
-        for name, column in {**columns, "ms_of": ms_of, "kind_of": kind_of}.items():
+        columns |= {"ms_of": ms_of, "kind_of": kind_of}
+        for name, column in columns.items():
             column.flags.writeable = False
             object.__setattr__(self, name, column)
 
@@ -268,11 +272,11 @@ class Vocabulary:
         """The vocabulary that `to_json` declared; raises `UserError` for anything else."""
         try:
             return cls(ranges=tuple(_range_from_dict(item) for item in json.loads(text)))
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
             raise UserError(f"not a vocabulary: {error!r}") from error
 
 
-_READABLE = {
+_READABLE: Final[dict[Kind, Callable[[str, list[int | str]], str]]] = {
     Kind.PREFIX: lambda group, values: f"prefix {group} {values[0]}",
     Kind.NOTE: lambda _, values: f"{values[0]} pitch {values[1]} velocity {values[2]}",
     Kind.DRUM: lambda _, values: f"drum {values[0]}",
