@@ -25,6 +25,10 @@ from partimento.midi.performance import Performance
 if TYPE_CHECKING:
     from partimento.generate.settings import Continuation, GeneratedNote, Settings
 
+# One token of a small model is too little work to share: on a busy machine threads that wait for each other made
+# decoding 16 times slower.
+_ONE_THREAD_BELOW = 50_000_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
@@ -75,6 +79,8 @@ def main(argv: list[str]) -> None:
         raise UserError(f"{taken[0]} exists already; give --force to overwrite, or another folder with -o")
 
     # Only now: loading torch takes longer than all of the refusals above.
+    import torch
+
     from partimento.generate.engine import Engine
     from partimento.generate.sampling import Sampling
     from partimento.generate.settings import Settings
@@ -88,6 +94,8 @@ def main(argv: list[str]) -> None:
         sampling=Sampling(temperature=options.temperature, min_p=options.min_p, top_p=options.top_p),
     )
     engine = Engine.load(options.model)
+    if engine.model.config.parameters < _ONE_THREAD_BELOW:
+        torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
     split_seconds = min(options.prompt_seconds, prompt.seconds)
     with _Progress(settings, split_seconds) as progress:
