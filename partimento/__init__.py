@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from partimento.errors import UserError
+    from partimento.generate.engine import Engine
+    from partimento.generate.settings import Settings
     from partimento.midi.performance import INSTRUMENTS, Performance
     from partimento.midi.picture import draw_piano_roll
     from partimento.midi.reader import MidiError
@@ -28,10 +30,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Engine": "partimento.generate.engine",
     "INSTRUMENTS": "partimento.midi.performance",
     "MidiError": "partimento.midi.reader",
     "ModelConfig": "partimento.model.config",
     "Performance": "partimento.midi.performance",
+    "Settings": "partimento.generate.settings",
     "Tokenizer": "partimento.tokens.tokenizer",
     "Transformer": "partimento.model.transformer",
     "UserError": "partimento.errors",
@@ -41,9 +45,11 @@ _HOME = {
 
 __all__ = [
     "INSTRUMENTS",
+    "Engine",
     "MidiError",
     "ModelConfig",
     "Performance",
+    "Settings",
     "Tokenizer",
     "Transformer",
     "UserError",

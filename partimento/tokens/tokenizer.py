@@ -72,6 +72,7 @@ class Tokenizer:
         drum_low, drum_high = vocabulary.drum
         self._drum_base = drum_low - int(vocabulary.pitch_of[drum_low]) if drum_high > drum_low else -1
         self._drums = (drum_low, drum_high)
+        self._instruments = frozenset(vocabulary.instruments)
 
     # -- encoding -----------------------------------------------------------------------------------------------------
 
@@ -95,7 +96,7 @@ class Tokenizer:
             raise UserError("this vocabulary has no pedal tokens; encode with pedal_tokens=False")
         notes = Notes.from_performance(
             performance,
-            instruments=self.vocabulary.instruments,
+            instruments=self._instruments,
             remove_silence=remove_silence,
             fold_pedal=not pedal_tokens,
         )
@@ -108,11 +109,11 @@ class Tokenizer:
 
     def prefixes(self, performance: Performance) -> list[int]:
         """Instrument prefixes: one for each class over the channels that have notes or were given a program."""
-        counted = set(np.unique(performance.channel).tolist()) | {
+        counted = set(np.flatnonzero(np.bincount(performance.channel, minlength=16)).tolist()) | {
             channel for channel, _ in performance.programs if channel != DRUM_CHANNEL
         }
         classes = {int(c) for c in classes_of(dict(performance.programs))[sorted(counted)]} - LEFT_OUT
-        spoken = sorted(classes & set(self.vocabulary.instruments)) or [0]
+        spoken = sorted(classes & self._instruments) or [0]
         return [self.vocabulary.prefix("instrument", INSTRUMENTS[i]) for i in spoken]
 
     def encode_notes(self, notes: Notes) -> Ids:
@@ -154,7 +155,9 @@ class Tokenizer:
         order = np.argsort(onset_ms, kind="stable")
         heads, onset_ms, duration_ms = heads[order], onset_ms[order], duration_ms[order]
         instrument = v.instrument_of[heads]
-        named = [i for i in v.instruments if i != DRUM and v.prefix("instrument", INSTRUMENTS[i]) in set(array.tolist())]
+        named = [
+            i for i in v.instruments if i != DRUM and v.prefix("instrument", INSTRUMENTS[i]) in set(array.tolist())
+        ]
         sounding = sorted({*named, *np.unique(instrument).tolist()} - {DRUM})
         up, down = _intervals(pedal_ms, pedal_down, int((onset_ms + duration_ms).max()) if len(heads) else 0)
         return Performance(

@@ -95,6 +95,8 @@ class Vocabulary:
     pitch_of: npt.NDArray[np.uint8] = field(init=False, repr=False, compare=False)
     velocity_of: npt.NDArray[np.uint8] = field(init=False, repr=False, compare=False)
     ms_of: npt.NDArray[np.int32] = field(init=False, repr=False, compare=False)
+    _spans: dict[Kind, tuple[int, int]] = field(init=False, repr=False, compare=False)
+    _prefixes: dict[tuple[str, str], int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         size = sum(len(r) for r in self.ranges)
@@ -102,10 +104,15 @@ class Vocabulary:
             name: np.zeros(size, np.uint8) for name in ("instrument_of", "pitch_of", "velocity_of")
         }
         ms_of, kind_of = np.zeros(size, np.int32), np.zeros(size, np.uint8)
+        spans: dict[Kind, tuple[int, int]] = {}
+        prefixes: dict[tuple[str, str], int] = {}
         first = 0
         for r in self.ranges:
             span = slice(first, first + len(r))
             kind_of[span] = r.kind
+            spans[r.kind] = (spans.get(r.kind, (first, first))[0], first + len(r))
+            if r.kind == Kind.PREFIX:
+                prefixes |= {(r.axes[0].name, str(value)): first + i for i, value in enumerate(r.axes[0].values)}
             shape = [len(axis.values) for axis in r.axes]
             for number, axis in enumerate(r.axes):
                 index = np.indices(shape)[number].ravel()
@@ -121,6 +128,8 @@ class Vocabulary:
         for name, column in columns.items():
             column.flags.writeable = False
             object.__setattr__(self, name, column)
+        object.__setattr__(self, "_spans", spans)
+        object.__setattr__(self, "_prefixes", prefixes)
 
     @classmethod
     @lru_cache(maxsize=1)
@@ -147,8 +156,7 @@ class Vocabulary:
 
     def span(self, kind: Kind) -> tuple[int, int]:
         """Half-open range of all ids of a kind, (0, 0) if the vocabulary has none (prefixes stand in one stretch)."""
-        ids = np.flatnonzero(self.kind_of == kind)
-        return (int(ids[0]), int(ids[-1]) + 1) if len(ids) else (0, 0)
+        return self._spans.get(kind, (0, 0))
 
     def _single(self, kind: Kind) -> int | None:
         low, high = self.span(kind)
@@ -233,11 +241,9 @@ class Vocabulary:
 
     def prefix(self, group: str, value: str) -> int:
         """Id of a prefix such as ("instrument", "piano") or ("composer", "bach"); raises `UserError` if unknown."""
-        first = 0
-        for r in self.ranges:
-            if r.kind == Kind.PREFIX and r.axes[0].name == group and value in r.axes[0].values:
-                return first + r.axes[0].values.index(value)
-            first += len(r)
+        found = self._prefixes.get((group, value))
+        if found is not None:
+            return found
         raise UserError(f"the vocabulary has no prefix for {group} {value!r}")
 
     def note_bases(self) -> npt.NDArray[np.int64]:
