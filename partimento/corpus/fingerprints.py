@@ -1,8 +1,8 @@
 """Passages as hashes that know neither key nor tempo: what a file is recognised by, wherever and however it returns.
 
-A passage is twelve consecutive notes, those of one chord counted from the lowest up. Its hash is made of the intervals
+A passage is ten consecutive notes, those of one chord counted from the lowest up. Its hash is made of the intervals
 between them, so that transposing and re-timing leave it as it is. Of every eight passages in a row the one with the
-smallest hash is kept (winnowing: Schleimer, Wilkerson, Aiken 2003), so two files that share nineteen notes in a row
+smallest hash is kept (winnowing: Schleimer, Wilkerson, Aiken 2003), so two files that share seventeen notes in a row
 share a kept passage, wherever in the files they stand. It refuses to know about files and about what counts as a
 copy: `duplicates` compares fingerprints.
 
@@ -24,9 +24,9 @@ from partimento.errors import UserError
 from partimento.midi.performance import DRUM
 from partimento.tokens.notes import Notes
 
-PASSAGE_NOTES: Final = 12
+PASSAGE_NOTES: Final = 10
 WINDOW: Final = 8
-CHORD_MS: Final = 40
+CHORD_MS: Final = 60
 """Notes less than this after a chord's first belong to the chord."""
 FEWEST_INTERVALS: Final = 3
 """A passage with fewer different intervals is a scale, a trill or a repeated note: it says nothing and is not kept."""
@@ -81,7 +81,7 @@ class Fingerprint:
 def fingerprint(notes: Notes) -> Fingerprint:
     """The passages by which these notes can be recognised; drums are left out, as they have no key.
 
-    Fewer than twelve notes have no passage.
+    Fewer than ten notes have no passage.
     """
     hashes, onset, pitch, note = _fingerprint(notes.onset_ms, notes.pitch, notes.instrument != DRUM)
     return Fingerprint(hash=hashes, onset_ms=onset, pitch=pitch, note=note)
