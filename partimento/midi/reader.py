@@ -11,12 +11,14 @@ and the byte offset. docs/midi.md states every rule.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from enum import StrEnum
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Final, NoReturn
 
 import numpy as np
+import numpy.typing as npt
 
 from partimento.errors import UserError
 from partimento.midi import smf
@@ -26,6 +28,7 @@ from partimento.midi.performance import instrument_of_channels as classes_of
 MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_NOTES: Final = smf.MAX_NOTES
 MAX_SECONDS: Final = smf.MAX_SECONDS
+_MAX_TEXT_BYTES: Final = 1000
 _MAX_RIFF_CHUNKS: Final = 1000  # millions of empty ones fit into a file
 
 
@@ -85,6 +88,24 @@ def read_file(path: str | PathLike[str]) -> Performance:
 
 def read(data: bytes, *, name: str = "") -> Performance:
     """Read the bytes of a Standard MIDI File, plain or in RIFF; raises `MidiError`. `name` is for messages."""
+    return read_in_full(data, name=name).performance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A performance, and what of its file a `Performance` refuses to know.
+
+    `onset_ticks` int64 [n]: the onset of each note on the file's metrical clock, `source.ticks_per_beat` a beat;
+    `texts`: the first texts, copyright notices, track and instrument names, as they stand in the file.
+    """
+
+    performance: Performance
+    onset_ticks: npt.NDArray[np.int64]
+    texts: tuple[str, ...]
+
+
+def read_in_full(data: bytes, *, name: str = "") -> Reading:
+    """What `read` reads, with the onsets in ticks and the texts; raises `MidiError`."""
 
     def refuse(reason: Reason, detail: str, offset: int | None = None) -> NoReturn:
         raise MidiError(reason, detail, name=name, offset=offset)
@@ -112,13 +133,14 @@ def read(data: bytes, *, name: str = "") -> Performance:
             Reason.BAD_DIVISION, "the time division is neither ticks per quarter nor a known SMPTE rate", header + 12
         )
 
-    outcome, offset, truncated, tracks, notes, pedals, tempi, programs = smf.scan(
+    outcome, offset, truncated, tracks, notes, pedals, tempi, programs, texts = smf.scan(
         np.frombuffer(data, np.uint8), min(header + 8 + header_length, len(data))
     )
     if outcome != smf.OK:
         refuse(*_OUTCOMES[outcome], offset=int(offset))
 
     tempi = np.array([[0, fixed_tempo]]) if fixed_tempo else _by_tick(tempi)
+    onset_ticks = np.sort(notes[0][:, 0])
     columns = _columns(notes, pedals, smf.tempo_segments(tempi), division)
     if columns is None:
         refuse(Reason.TOO_LONG, f"lasts longer than {MAX_SECONDS // 3600} hours")
@@ -133,7 +155,20 @@ def read(data: bytes, *, name: str = "") -> Performance:
         tempi=len(tempi),
     )
     instrument = classes_of(dict(kept_programs))[columns["channel"]]
-    return Performance(**columns, instrument=instrument, programs=kept_programs, source=source)
+    return Reading(
+        performance=Performance(**columns, instrument=instrument, programs=kept_programs, source=source),
+        onset_ticks=onset_ticks,
+        texts=tuple(_text(data[start : start + length]) for _, start, length in texts.tolist()),
+    )
+
+
+def _text(data: bytes) -> str:
+    """MIDI names no encoding: what is not UTF-8 is read as Latin-1, which takes every byte."""
+    data = data[:_MAX_TEXT_BYTES]
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 def _find_header(data: bytes) -> int:

@@ -25,6 +25,7 @@ TOO_MANY_NOTES: Final = 5
 
 MAX_NOTES: Final = 1_000_000
 MAX_SECONDS: Final = 24 * 3600
+MAX_TEXTS: Final = 128  # titles stand at the beginning; karaoke files go on with a text for every syllable
 _MAX_TICK: Final = 1 << 38
 _DEFAULT_TEMPO: Final = 500_000
 _MTRK: Final = 0x4D54726B
@@ -65,10 +66,11 @@ def _system_data_length(status):
 def scan(data, begin):
     """All tracks from byte `begin` (just after the header) on.
 
-    Returns (outcome, offset, truncated, tracks, notes, pedals, tempi, programs), where offset is the byte that decided
-    the outcome, notes is int64 [n, 2] of start and end ticks with a parallel uint8 [n, 3] of pitch, velocity, channel
+    Returns (outcome, offset, truncated, tracks, notes, pedals, tempi, programs, texts), where offset is the byte that
+    decided the outcome, notes is int64 [n, 2] of start and end ticks with a parallel uint8 [n, 3] of pitch, velocity, channel
     in order of release, pedals (int64 [m], uint8 [m, 2] of channel and up/down), tempi int64 [k, 2] of tick and
-    microseconds, programs (int64 [p], uint8 [p, 2] of channel and program), each in file order.
+    microseconds, programs (int64 [p], uint8 [p, 2] of channel and program), texts int64 [t, 3] of kind (1 text,
+    2 copyright, 3 track name, 4 instrument name), byte offset and length, each in file order.
     """
     size = len(data)
     room = (size - begin) // 3 + 1
@@ -87,6 +89,8 @@ def scan(data, begin):
     program_ticks = np.empty(room_of_two, np.int64)
     program_bytes = np.empty((room_of_two, 2), np.uint8)
     n_programs = 0
+    texts = np.empty((MAX_TEXTS, 3), np.int64)
+    n_texts = 0
 
     # Sounding notes: one first-in-first-out list per (channel, pitch), threaded through a pool with a free list.
     pool_start = np.empty(max_notes, np.int64)
@@ -234,6 +238,11 @@ def scan(data, begin):
                         tempi[n_tempi, 0] = tick
                         tempi[n_tempi, 1] = tempo
                         n_tempi += 1
+                elif 1 <= meta <= 4 and n_texts < MAX_TEXTS:
+                    texts[n_texts, 0] = meta
+                    texts[n_texts, 1] = pos
+                    texts[n_texts, 2] = length
+                    n_texts += 1
                 pos += length
                 if meta == 0x2F:
                     ended = True
@@ -262,6 +271,7 @@ def scan(data, begin):
         (pedal_ticks[:n_pedals], pedal_bytes[:n_pedals]),
         tempi[:n_tempi],
         (program_ticks[:n_programs], program_bytes[:n_programs]),
+        texts[:n_texts],
     )
 
 

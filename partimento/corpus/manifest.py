@@ -1,0 +1,188 @@
+"""The manifest: one row for every file that was ever looked at, as Parquet.
+
+Knows its columns, and how parts are added so that a kill at any moment leaves a manifest; refuses to know how a row
+comes about (`survey.py`) and what is thought of it (`selection.py`). A corpus folder holds `manifest/part-*.parquet`;
+a part appears whole, by renaming, and any SQL engine can read them all (docs/manifest.md).
+
+    >>> manifest = Manifest.open("corpus", columns=["path", "seconds"])  # doctest: +SKIP
+    >>> manifest.table.num_rows                                         # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from partimento.corpus import measurements
+from partimento.errors import UserError
+
+VERSION: Final = "1"
+_VERSION_KEY: Final = b"partimento.manifest"
+
+READABLE: Final = "readable"
+REFUSED: Final = "refused"
+
+METADATA: Final = ("composer", "opus", "piece", "form", "period", "genre", "performer", "title")
+"""What may be known about a file beyond its notes; beside each stands `<name>_from`, where it is known from."""
+
+KEY: Final = ("source", "path")
+
+SCHEMA: Final = pa.schema(
+    [
+        ("source", pa.string()),
+        ("path", pa.string()),
+        ("size", pa.int64()),
+        ("modified_ns", pa.int64()),
+        ("sha256", pa.string()),
+        ("verdict", pa.string()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+        ("truncated", pa.bool_()),
+        *measurements.COLUMNS.items(),
+        *((column, pa.string()) for name in METADATA for column in (name, f"{name}_from")),
+        ("collection", pa.string()),
+        ("licence", pa.string()),
+        ("declared_split", pa.string()),
+        ("audio_score", pa.float32()),
+        ("fingerprint", pa.binary()),
+    ],
+    metadata={_VERSION_KEY: VERSION.encode()},
+)
+"""The columns, in order; docs/manifest.md says what each means. Measurements are null in the row of a refused file."""
+
+_COMPRESSION: Final = "zstd"
+
+
+def manifest_folder(corpus: str | os.PathLike[str]) -> Path:
+    """Where the parts of a corpus folder's manifest lie."""
+    return Path(corpus) / "manifest"
+
+
+def parts(corpus: str | os.PathLike[str]) -> list[Path]:
+    """The parts, oldest first."""
+    return sorted(manifest_folder(corpus).glob("part-*.parquet"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """A manifest read into memory: `table` has a row for each file, sorted by source and path."""
+
+    table: pa.Table
+
+    @classmethod
+    def open(cls, corpus: str | os.PathLike[str], columns: Sequence[str] | None = None) -> Manifest:
+        """Read the manifest of a corpus folder, all columns or some (fingerprints are most of its bytes).
+
+        Raises `UserError` if there is none, or one of another version. Where a survey was interrupted, a file that
+        changed may stand in two parts: the newer row counts.
+        """
+        found = parts(corpus)
+        if not found:
+            raise UserError(f"{corpus}: no manifest here; make one with 'partimento survey SOURCE -o {corpus}'")
+        wanted = list(SCHEMA.names if columns is None else columns)
+        tables = [_read(part, list(dict.fromkeys([*KEY, *wanted]))) for part in found]
+        numbered = pa.concat_tables(
+            table.append_column("part", pa.array([number] * table.num_rows, pa.int32()))
+            for number, table in enumerate(tables)
+        )
+        newest = numbered.group_by(list(KEY)).aggregate([("part", "max")]).rename_columns([*KEY, "part"])
+        if newest.num_rows < numbered.num_rows:
+            rows = numbered.append_column("row", pa.array(range(numbered.num_rows)))
+            keep = newest.join(rows.select([*KEY, "part", "row"]), keys=[*KEY, "part"])["row"]
+            numbered = numbered.take(keep)
+        return cls(table=numbered.sort_by([(name, "ascending") for name in KEY]).select(wanted))
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows as dictionaries."""
+        return self.table.to_pylist()
+
+    def __len__(self) -> int:
+        return self.table.num_rows
+
+
+class ManifestWriter:
+    """Adds parts to the manifest of a corpus folder; one at a time holds the lock (`open_for_writing`)."""
+
+    def __init__(self, corpus: Path) -> None:
+        self.corpus = corpus
+        self._folder = manifest_folder(corpus)
+        for unfinished in self._folder.glob(".part-*"):
+            unfinished.unlink()
+        existing = parts(corpus)
+        self._next = int(existing[-1].stem.removeprefix("part-")) + 1 if existing else 0
+
+    def add(self, rows: pa.Table) -> None:
+        """Append rows (of `SCHEMA`) as one part."""
+        self._write(rows, self._folder / f"part-{self._next:06d}.parquet")
+        self._next += 1
+
+    def known(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """(source, path) -> (size, modified_ns) of every row."""
+        if not parts(self.corpus):
+            return {}
+        table = Manifest.open(self.corpus, columns=[*KEY, "size", "modified_ns"]).table
+        columns = [table[name].to_pylist() for name in table.column_names]
+        return {(source, path): (size, when) for source, path, size, when in zip(*columns, strict=True)}
+
+    def keep_only(self, surveyed: Mapping[str, Iterable[str]]) -> None:
+        """Drop the rows of files that are gone from a source (source -> its paths), and rows that newer ones replace.
+
+        Sources that are not named keep their rows.
+        """
+        present = {source: frozenset(paths) for source, paths in surveyed.items()}
+        seen: set[tuple[str, str]] = set()
+        for part in reversed(parts(self.corpus)):
+            keys = _read(part, list(KEY))
+            names = list(zip(keys["source"].to_pylist(), keys["path"].to_pylist(), strict=True))
+            keep = [
+                (source, path) not in seen and (source not in present or path in present[source])
+                for source, path in names
+            ]
+            seen.update(names)
+            if not any(keep):
+                part.unlink()
+            elif not all(keep):
+                self._write(_read(part, SCHEMA.names).filter(pa.array(keep)), part)
+
+    def _write(self, rows: pa.Table, part: Path) -> None:
+        partial = part.with_name(f".{part.name}")
+        pq.write_table(rows.cast(SCHEMA).replace_schema_metadata(SCHEMA.metadata), partial, compression=_COMPRESSION)
+        partial.rename(part)
+
+
+@contextmanager
+def open_for_writing(corpus: str | os.PathLike[str]) -> Iterator[ManifestWriter]:
+    """The corpus folder, made if need be, held by this process alone; raises `UserError` if another one has it."""
+    folder = manifest_folder(corpus)
+    folder.mkdir(parents=True, exist_ok=True)
+    # The system lets go of such a lock when its holder dies, however it dies.
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(f"{corpus}: another survey is writing this manifest; wait for it") from error
+        yield ManifestWriter(Path(corpus))
+
+
+def _read(part: Path, columns: list[str]) -> pa.Table:
+    try:
+        with pq.ParquetFile(part) as file:
+            schema = file.schema_arrow
+            version = (schema.metadata or {}).get(_VERSION_KEY, b"none").decode()
+            if version != VERSION:
+                raise UserError(f"{part}: manifest version {version}, this program reads {VERSION}; survey again")
+            unknown = [name for name in columns if name not in schema.names]
+            if unknown:
+                raise UserError(f"{part}: no column {', '.join(unknown)}; there are {', '.join(schema.names)}")
+            return file.read(columns)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{part}: damaged manifest part ({error}); remove it and survey again") from error
