@@ -67,8 +67,8 @@ def scan(data, begin):
     """All tracks from byte `begin` (just after the header) on.
 
     Returns (outcome, offset, truncated, tracks, notes, pedals, tempi, programs, texts), where offset is the byte that
-    decided the outcome, notes is int64 [n, 2] of start and end ticks with a parallel uint8 [n, 3] of pitch, velocity, channel
-    in order of release, pedals (int64 [m], uint8 [m, 2] of channel and up/down), tempi int64 [k, 2] of tick and
+    decided the outcome, notes is int64 [n, 2] of start and end ticks with a parallel uint8 [n, 3] of pitch, velocity,
+    channel in order of release, pedals (int64 [m], uint8 [m, 2] of channel and up/down), tempi int64 [k, 2] of tick and
     microseconds, programs (int64 [p], uint8 [p, 2] of channel and program), texts int64 [t, 3] of kind (1 text,
     2 copyright, 3 track name, 4 instrument name), byte offset and length, each in file order.
     """
