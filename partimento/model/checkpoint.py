@@ -1,11 +1,13 @@
-"""A trained model as one file: safetensors whose header carries the configuration, the vocabulary and free metadata.
+"""A trained model as one file: safetensors, of this package's own making or published by the authors of the paper.
 
-Knows: the published tensor names (they are the model's own `state_dict` names), how a name such as "bundled" becomes a
-path, and how to refuse a file whose tensors are not exactly the model's. Refuses to know: optimisers and training
-state, how the weights came about. Nothing is unpickled; a file appears whole or not at all.
+Knows: the published tensor names (they are the models' own `state_dict` names), which head they tell of, what a file
+without a configuration must have been made with, and how to refuse a file whose tensors are not exactly the model's.
+Refuses to know: where a named model lies (`hub.py`), optimisers and training state. Nothing is unpickled; a file
+appears whole or not at all, and is memory-mapped when read: tensors already of the dtype asked for are not copied.
 
     save("piano.safetensors", model, vocabulary, dtype=torch.bfloat16, steps=20_000)
     model = load("piano.safetensors").model
+    embedder = load("loubb/aria-medium-embedding", Embedder).model
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar, overload
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -24,30 +26,51 @@ from torch import Tensor
 
 from partimento.errors import UserError
 from partimento.model.config import ModelConfig
+from partimento.model.heads import Classifier, ConditionedTransformer, Embedder
+from partimento.model.hub import locate
 from partimento.model.transformer import Transformer
 from partimento.tokens.vocabulary import Vocabulary
 
-BUNDLED = {"bundled": "continuation.safetensors"}
-"""Models that come with the package: name and file inside `partimento/bundled`."""
+AnyModel = Transformer | Embedder | Classifier
+M = TypeVar("M", bound=AnyModel)
+
+KINDS: dict[type[AnyModel], str] = {
+    ConditionedTransformer: "embedding-conditioned language model",
+    Transformer: "language model",
+    Embedder: "embedding model",
+    Classifier: "classifier",
+}
+"""What each kind of model is called; a class stands before the one it extends."""
 
 # One key, because safetensors writes several in no fixed order and equal models should be equal bytes.
 _HEADER = "partimento"
 _COMPILED = "_orig_mod."
+_PUBLISHED_HEAD_DIM = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
-    """What a model file holds. `metadata` is whatever JSON values `save` was given."""
+class Checkpoint(Generic[M]):
+    """What a model file holds. `metadata` is whatever JSON values `save` was given; a published file has none.
 
-    model: Transformer
+    `dtype` is that of the weights in the file, whatever they were loaded as.
+    """
+
+    model: M
     config: ModelConfig
     vocabulary: Vocabulary
     metadata: dict[str, Any]
+    path: Path
+    dtype: torch.dtype
+
+    @property
+    def kind(self) -> str:
+        """What the model is for, in words."""
+        return next(name for kind, name in KINDS.items() if isinstance(self.model, kind))
 
 
 def save(
     path: str | Path,
-    model: Transformer,
+    model: AnyModel,
     vocabulary: Vocabulary,
     *,
     dtype: torch.dtype | None = None,
@@ -65,15 +88,56 @@ def save(
     write_tensors(path, tensors, header)
 
 
+@overload
 def load(
-    path_or_name: str | Path, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
-) -> Checkpoint:
-    """Reads a file that `save` wrote, or the bundled model of that name, into a model of the given dtype.
+    name: str | Path, *, dtype: torch.dtype | None = ..., device: torch.device | str = ...
+) -> Checkpoint[Transformer]: ...
 
-    Raises `UserError` if there is no such model, or if a tensor is missing, foreign or of another shape.
+
+@overload
+def load(
+    name: str | Path, kind: type[M], *, dtype: torch.dtype | None = ..., device: torch.device | str = ...
+) -> Checkpoint[M]: ...
+
+
+def load(
+    name: str | Path,
+    kind: type[Any] = Transformer,
+    *,
+    dtype: torch.dtype | None = torch.float32,
+    device: torch.device | str = "cpu",
+) -> Checkpoint[Any]:
+    """Reads a bundled model, a file, a folder with a `model.safetensors`, or a model of the hub ("owner/name").
+
+    `dtype` None keeps that of the file. Raises `UserError` if there is no such model, if it is not of the `kind` asked
+    for, or if a tensor is missing, foreign or of another shape.
     """
-    path = resolve(path_or_name)
-    stored, header = read_tensors(path, device=device)
+    loaded = load_any(name, dtype=dtype, device=device)
+    if not isinstance(loaded.model, kind):
+        raise UserError(f"{name} is of the kind {loaded.kind!r}; what is needed here is a {KINDS[kind]!r}")
+    return loaded
+
+
+def load_any(
+    name: str | Path, *, dtype: torch.dtype | None = torch.float32, device: torch.device | str = "cpu"
+) -> Checkpoint[AnyModel]:
+    """`load` for whatever kind of model there is."""
+    path = locate(name)
+    stored, header = _read(path, device=device)
+    tensors = {_plain(name): tensor for name, tensor in stored.items()}
+    config, vocabulary, metadata = _published(path, tensors) if header is None else _described(path, header)
+    with torch.device("meta"):
+        model = _bare(path, config, tensors)
+    check_tensors(path, tensors, {name: tensor.shape for name, tensor in model.state_dict().items()})
+    file_dtype = tensors["model.tok_embeddings.weight"].dtype
+    model.load_state_dict({name: tensor.to(dtype or file_dtype) for name, tensor in tensors.items()}, assign=True)
+    return Checkpoint(
+        model=model.to(device), config=config, vocabulary=vocabulary, metadata=metadata, path=path, dtype=file_dtype
+    )
+
+
+def _described(path: Path, header: Mapping[str, Any]) -> tuple[ModelConfig, Vocabulary, dict[str, Any]]:
+    """What the header of a file of our own says."""
     try:
         config = ModelConfig.from_json(json.dumps(header["config"]))
         vocabulary = Vocabulary.from_json(json.dumps(header["vocabulary"]))
@@ -82,26 +146,46 @@ def load(
         raise UserError(f"{path} is not a model: its header has no {error}") from error
     if len(vocabulary) != config.vocab_size:
         raise UserError(f"{path}: vocabulary of {len(vocabulary)} ids but a model of {config.vocab_size}")
-    with torch.device("meta"):
-        model = Transformer(config)
-    tensors = {_plain(name): tensor for name, tensor in stored.items()}
-    check_tensors(path, tensors, {name: tensor.shape for name, tensor in model.state_dict().items()})
-    model.load_state_dict({name: tensor.to(dtype) for name, tensor in tensors.items()}, assign=True)
-    return Checkpoint(model=model.to(device), config=config, vocabulary=vocabulary, metadata=metadata)
+    return config, vocabulary, metadata
 
 
-def resolve(path_or_name: str | Path) -> Path:
-    """The file behind a path or the name of a bundled model; a `UserError` that says what to do if there is none."""
-    if str(path_or_name) in BUNDLED:
-        path = Path(__file__).parents[1] / "bundled" / BUNDLED[str(path_or_name)]
-        if not path.is_file():
-            raise UserError(f"the model {path_or_name!r} is not in this installation ({path}); reinstall partimento")
-        return path
-    path = Path(path_or_name)
-    if not path.is_file():
-        names = ", ".join(repr(name) for name in BUNDLED)
-        raise UserError(f"no model {str(path_or_name)!r}: give the path of a .safetensors file or one of {names}")
-    return path
+def _published(path: Path, tensors: Mapping[str, Tensor]) -> tuple[ModelConfig, Vocabulary, dict[str, Any]]:
+    """What a file that brings no configuration was made with: told from its shapes, the rest is the published models'.
+
+    Source: the published weights (heads of 64 channels, context 8192); the vocabularies are told by their sizes.
+    """
+    for needed in ("model.tok_embeddings.weight", "model.encode_layers.0.ff_gate_proj.weight"):
+        if needed not in tensors or tensors[needed].ndim != 2:
+            raise UserError(f"{path}: tensor {needed} is missing; the file is neither partimento's nor a published one")
+    vocab_size, d_model = tensors["model.tok_embeddings.weight"].shape
+    known = {len(vocabulary): vocabulary for vocabulary in (Vocabulary.aria(), Vocabulary.piano())}
+    if vocab_size not in known:
+        sizes = " or ".join(f"{size:,}" for size in known)
+        raise UserError(f"{path}: the embedding has {vocab_size:,} rows, but a published vocabulary has {sizes} ids")
+    if d_model % _PUBLISHED_HEAD_DIM:
+        raise UserError(f"{path}: {d_model} channels do not split into heads of {_PUBLISHED_HEAD_DIM}")
+    numbers = [name.split(".")[2] for name in tensors if name.startswith("model.encode_layers.")]
+    config = ModelConfig(
+        vocab_size=vocab_size,
+        d_model=d_model,
+        n_heads=d_model // _PUBLISHED_HEAD_DIM,
+        n_layers=len(set(numbers)),
+        d_ff=tensors["model.encode_layers.0.ff_gate_proj.weight"].shape[0],
+    )
+    return config, known[vocab_size], {}
+
+
+def _bare(path: Path, config: ModelConfig, tensors: Mapping[str, Tensor]) -> AnyModel:
+    """The model that these tensors are of, told by its head."""
+    if "emb_head.weight" in tensors:
+        return Embedder(config, size=len(tensors["emb_head.weight"]))
+    if "class_head.weight" in tensors:
+        return Classifier(config, size=len(tensors["class_head.weight"]))
+    if "embedding_adapter.weight" in tensors:
+        return ConditionedTransformer(config, size=tensors["embedding_adapter.weight"].shape[-1])
+    if "lm_head.weight" in tensors:
+        return Transformer(config)
+    raise UserError(f"{path}: tensor lm_head.weight is missing, and so is every other head")
 
 
 def check_tensors(path: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, torch.Size]) -> None:
@@ -132,13 +216,18 @@ def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], header: Mappi
 
 def read_tensors(path: str | Path, *, device: torch.device | str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and header of a file that `write_tensors` wrote; a `UserError` for any other file."""
+    tensors, header = _read(path, device=device)
+    if header is None:
+        raise UserError(f"{path} was not written by partimento: its header has no {_HEADER!r} entry")
+    return tensors, header
+
+
+def _read(path: str | Path, *, device: torch.device | str) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
             header = (file.metadata() or {}).get(_HEADER)
-            if header is None:
-                raise UserError(f"{path} was not written by partimento: its header has no {_HEADER!r} entry")
             names = file.keys()
-            return {name: file.get_tensor(name) for name in names}, json.loads(header)
+            return {name: file.get_tensor(name) for name in names}, None if header is None else json.loads(header)
     except SafetensorError as error:
         raise UserError(f"{path} is not a whole safetensors file: {error}") from error
 

@@ -12,7 +12,8 @@ means, losses, sampling, devices, compilation and parallelism (those are applied
 
 Shape legend: B batch, T new positions, S all positions so far (S = T without a cache), L layers, H heads,
 K channels of a head, R = K / 2 rotary angles, D = H * K channels of the model, F channels of the feed-forward,
-V vocabulary, P context (number of positions that have rotary angles), C capacity of a cache.
+V vocabulary, P context (number of positions that have rotary angles), C capacity of a cache. A 1 stands for an axis
+of that length.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ class KVCache:
         self._keys_LBHCK = torch.zeros(shape, dtype=dtype, device=device)
         self._values_LBHCK = torch.zeros(shape, dtype=dtype, device=device)
         self._length = 0
+        self._unseen_B: Tensor | None = None  # rows whose first position is hidden from all later ones
 
     @property
     def length(self) -> int:
@@ -74,16 +76,20 @@ class KVCache:
         self._length = length
 
     def expand(self, batch: int) -> KVCache:
-        """A new cache whose `batch` rows all begin as the single row of this one, which stays as it is."""
-        if self.batch != 1:
-            raise ValueError(f"only a cache of one row can be expanded; this one has {self.batch}")
+        """A new cache in which each row of this one stands equally often, copies side by side; this one stays."""
+        copies, rest = divmod(batch, self.batch)
+        if rest or not copies:
+            raise ValueError(f"a cache of {self.batch} rows cannot be expanded to {batch}; give a multiple")
         keys_LBHCK = self._keys_LBHCK
         wide = KVCache(
             self.config, batch=batch, capacity=self.capacity, dtype=keys_LBHCK.dtype, device=keys_LBHCK.device
         )
-        wide._keys_LBHCK[:, :, :, : self._length] = keys_LBHCK[:, :, :, : self._length]
-        wide._values_LBHCK[:, :, :, : self._length] = self._values_LBHCK[:, :, :, : self._length]
+        for ours_LBHCK, theirs_LBHCK in ((keys_LBHCK, wide._keys_LBHCK), (self._values_LBHCK, wide._values_LBHCK)):
+            for row in range(self.batch):
+                held_L1HSK = ours_LBHCK[:, row : row + 1, :, : self._length]
+                theirs_LBHCK[:, row * copies : (row + 1) * copies, :, : self._length] = held_L1HSK
         wide._length = self._length
+        wide._unseen_B = None if self._unseen_B is None else self._unseen_B.repeat_interleave(copies)
         return wide
 
     def _check_room(self, batch: int, new: int) -> None:
@@ -149,6 +155,7 @@ class Block(nn.Module):
         d_model, d_ff = config.d_model, config.d_ff
         self.layer = layer
         self.n_heads = config.n_heads
+        self.dropout = 0.0
         self.mixed_qkv = nn.Linear(d_model, 3 * d_model, bias=False)
         self.att_proj_linear = nn.Linear(d_model, d_model, bias=False)
         self.ff_gate_proj = nn.Linear(d_model, d_ff, bias=False)
@@ -157,12 +164,15 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(d_model, eps=config.norm_eps)
         self.norm2 = nn.LayerNorm(d_model, eps=config.norm_eps)
 
-    def forward(self, x_BTD: Tensor, rotary: Rotary, mask_TS: Tensor | None, cache: KVCache | None) -> Tensor:
+    def forward(self, x_BTD: Tensor, rotary: Rotary, mask: Tensor | None, cache: KVCache | None) -> Tensor:
         """Residual stream [B, T, D] in and out; writes the new keys and values to the cache if there is one."""
-        x_BTD = x_BTD + self._attend(self.norm1(x_BTD), rotary, mask_TS, cache)
-        return x_BTD + self._feed_forward(self.norm2(x_BTD))
+        x_BTD = x_BTD + self._drop(self._attend(self.norm1(x_BTD), rotary, mask, cache))
+        return x_BTD + self._drop(self._feed_forward(self.norm2(x_BTD)))
 
-    def _attend(self, x_BTD: Tensor, rotary: Rotary, mask_TS: Tensor | None, cache: KVCache | None) -> Tensor:
+    def _drop(self, x_BTD: Tensor) -> Tensor:
+        return F.dropout(x_BTD, self.dropout) if self.training and self.dropout else x_BTD
+
+    def _attend(self, x_BTD: Tensor, rotary: Rotary, mask: Tensor | None, cache: KVCache | None) -> Tensor:
         past = 0 if cache is None else cache.length
         split_BTHK = (self.n_heads, x_BTD.shape[2] // self.n_heads)
         query_BHTK, key_BHSK, value_BHSK = (
@@ -172,7 +182,7 @@ class Block(nn.Module):
         if cache is not None:
             key_BHSK, value_BHSK = cache._write(self.layer, key_BHSK, value_BHSK)
         mixed_BHTK = F.scaled_dot_product_attention(
-            query_BHTK, key_BHSK, value_BHSK, attn_mask=mask_TS, is_causal=past == 0
+            query_BHTK, key_BHSK, value_BHSK, attn_mask=mask, is_causal=mask is None and past == 0
         )
         return self.att_proj_linear(mixed_BHTK.transpose(1, 2).flatten(2))
 
@@ -180,11 +190,19 @@ class Block(nn.Module):
         return self.ff_down_proj(F.silu(self.ff_gate_proj(x_BTD)) * self.ff_up_proj(x_BTD))
 
 
-def _causal_mask(new: int, past: int, device: torch.device) -> Tensor | None:
-    """Which of S = past + new positions each of the new ones sees; None where the attention needs no telling."""
-    if past == 0 or new == 1:
+def _causal_mask(new: int, past: int, device: torch.device, unseen_B: Tensor | None) -> Tensor | None:
+    """Which of S = past + new positions each of the new ones sees, [T, S] or [B, 1, T, S]; None: as `is_causal` says.
+
+    Position 0 of the rows in `unseen_B` is seen by itself alone.
+    """
+    if unseen_B is None and (past == 0 or new == 1):
         return None
-    return torch.ones(new, past + new, dtype=torch.bool, device=device).tril(past)
+    seen_TS = torch.ones(new, past + new, dtype=torch.bool, device=device).tril(past)
+    if unseen_B is None:
+        return seen_TS
+    seen_B1TS = seen_TS.expand(len(unseen_B), 1, -1, -1).clone()
+    seen_B1TS[unseen_B, :, 1 if past == 0 else 0 :, 0] = False
+    return seen_B1TS
 
 
 class Decoder(nn.Module):
@@ -198,9 +216,18 @@ class Decoder(nn.Module):
         self.out_layer_norm = nn.LayerNorm(config.d_model, eps=config.norm_eps)
         self.rotary = Rotary(config)
 
+    def drop_residuals(self, last: float) -> None:
+        """While training, dropout on what blocks add, rising linearly from 0 at the first to `last` (section 4.1)."""
+        for layer, block in enumerate(self.encode_layers):
+            block.dropout = last * layer / max(1, len(self.encode_layers) - 1)  # type: ignore[assignment]
+
     def forward(self, ids_BT: Tensor, cache: KVCache | None = None) -> Tensor:
         """Hidden states [B, T, D] after the last norm, of ids that follow those in the cache if there is one."""
-        batch, new = ids_BT.shape
+        return self.read(self.tok_embeddings(ids_BT), cache, None if cache is None else cache._unseen_B)
+
+    def read(self, x_BTD: Tensor, cache: KVCache | None = None, unseen_B: Tensor | None = None) -> Tensor:
+        """`forward` for vectors in place of ids. Position 0 of rows in `unseen_B` (bool) is hidden from the others."""
+        batch, new, _ = x_BTD.shape
         past = 0 if cache is None else cache.length
         if past + new > self.config.context:
             raise ValueError(
@@ -209,10 +236,10 @@ class Decoder(nn.Module):
             )
         if cache is not None:
             cache._check_room(batch, new)
-        mask_TS = _causal_mask(new, past, ids_BT.device)
-        x_BTD = self.tok_embeddings(ids_BT)
+            cache._unseen_B = unseen_B
+        mask = _causal_mask(new, past, x_BTD.device, unseen_B)
         for block in self.encode_layers:
-            x_BTD = block(x_BTD, self.rotary, mask_TS, cache)
+            x_BTD = block(x_BTD, self.rotary, mask, cache)
         if cache is not None:
             cache._advance(new)
         return self.out_layer_norm(x_BTD)

@@ -120,8 +120,10 @@ def test_other_files_are_refused(tmp_path, saved, vocabulary):
         load(cut)
     foreign = tmp_path / "foreign.safetensors"
     save_file({"x": torch.zeros(1)}, foreign)
-    with pytest.raises(UserError, match="not written by partimento"):
+    with pytest.raises(UserError, match="neither partimento's nor a published one"):
         load(foreign)
+    with pytest.raises(UserError, match="not written by partimento"):
+        read_tensors(foreign)
     write_tensors(foreign, {"x": torch.zeros(1)}, {"config": {}})
     with pytest.raises(UserError, match="model configuration"):
         load(foreign)
@@ -135,7 +137,7 @@ def test_other_files_are_refused(tmp_path, saved, vocabulary):
         load(foreign)
 
 
-@pytest.mark.parametrize("name", ["no-such-model", "/"])
+@pytest.mark.parametrize("name", ["no-such-model", "/", "folder/model.safetensors"])
 def test_unknown_models_are_refused_in_one_line(name):
     with pytest.raises(UserError, match=r"no model .*'bundled'") as refusal:
         load(name)

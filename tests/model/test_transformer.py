@@ -146,7 +146,7 @@ def test_misuse_of_a_cache_is_refused_and_leaves_it_unchanged(model, ids_BT):
         model(ids_BT[:1, :4], cache)
     with pytest.raises(ValueError, match="roll back to 1"):
         cache.rollback(1)
-    with pytest.raises(ValueError, match="only a cache of one row"):
+    with pytest.raises(ValueError, match="3 rows cannot be expanded to 4"):
         cache.expand(4)
     assert cache.length == 0
     for capacity in (0, 97):

@@ -1,0 +1,71 @@
+"""Where a model lies: in the package, on this disk, or on the Hugging Face hub.
+
+Knows: what "bundled", a path and "owner/name" mean, and what to tell someone who has no network. Refuses to know what
+is inside the file.
+
+    path = locate("loubb/aria-medium-base")                 # downloaded once, then from the hub's own cache
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+
+from partimento.errors import UserError
+
+BUNDLED = {"bundled": "continuation.safetensors"}
+"""Models that come with the package: name and file inside `partimento/bundled`."""
+
+MODEL_FILE = "model.safetensors"
+"""The weights in a folder, and in a repository of the hub."""
+
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+def locate(name: str | Path) -> Path:
+    """The file behind the name of a bundled model, a file, a folder or "owner/name" on the hub.
+
+    Downloads the last if it is not there yet. Raises `UserError`, which says what to do, if there is no such file.
+    """
+    if str(name) in BUNDLED:
+        path = Path(__file__).parents[1] / "bundled" / BUNDLED[str(name)]
+        if not path.is_file():
+            raise UserError(f"the model {name!r} is not in this installation ({path}); reinstall partimento")
+        return path
+    path = Path(name)
+    if path.is_dir() and (path / MODEL_FILE).is_file():
+        return path / MODEL_FILE
+    if path.is_file():
+        return path
+    if isinstance(name, str) and not path.exists() and not name.endswith(".safetensors") and _HUB_NAME.fullmatch(name):
+        return _download(name)
+    what = f"the folder holds no {MODEL_FILE}: " if path.is_dir() else ""
+    names = ", ".join(repr(bundled) for bundled in BUNDLED)
+    raise UserError(
+        f"no model {str(name)!r}: {what}give a .safetensors file, a folder with a {MODEL_FILE}, "
+        f"a model of the hub such as loubb/aria-medium-base, or one of {names}"
+    )
+
+
+def _download(repository: str) -> Path:
+    from huggingface_hub import constants, hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+
+    page = f"{constants.ENDPOINT}/{repository}"
+    with contextlib.suppress(LocalEntryNotFoundError):  # what is there is not asked for again: no network, no waiting
+        return Path(hf_hub_download(repository, MODEL_FILE, local_files_only=True))
+    try:
+        return Path(hf_hub_download(repository, MODEL_FILE))
+    except LocalEntryNotFoundError as error:
+        raise UserError(
+            f"{repository} is not on this machine and the hub cannot be reached; with a network, download {MODEL_FILE} "
+            f"from {page} and give its path"
+        ) from error
+    except EntryNotFoundError as error:
+        raise UserError(f"{page} has no {MODEL_FILE}; it is no model that partimento can read") from error
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        raise UserError(
+            f"{page} cannot be read (HTTP status {status}): is the name right, and is it open to you?"
+        ) from error
