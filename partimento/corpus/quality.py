@@ -1,0 +1,136 @@
+"""The quality filters: each a name, a column of the manifest, the side on which it bounds, and why.
+
+A filter asks one question that a file's own row answers. It knows what is measured and what a wrong value means; it
+refuses to know the bounds themselves, which belong to a recipe, and anything that needs a second file (copies, how many
+of one piece).
+
+    >>> judge(rows, {"too-short": 30.0, "silence": 20.0}).taken_by  # doctest: +SKIP
+    array([-1,  1, -1,  0])
+
+Starting from the heuristics that section 3.2 of the paper names: density, entropy of pitches and durations, silence,
+repetition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+LONG_FILE_S: Final = 1200.0
+"""From this length on a file can be called repetitive; a short study on two chords is music."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Takes the files whose `column` lies beyond a recipe's bound; a file without that measurement passes.
+
+    `from_seconds`: shorter files pass unasked.
+    """
+
+    name: str
+    column: str
+    side: Literal["at least", "at most"]
+    unit: str
+    reason: str
+    from_seconds: float = 0.0
+
+
+def _least(name: str, column: str, unit: str, reason: str, *, from_seconds: float = 0.0) -> Filter:
+    return Filter(name=name, column=column, side="at least", unit=unit, reason=reason, from_seconds=from_seconds)
+
+
+def _most(name: str, column: str, unit: str, reason: str) -> Filter:
+    return Filter(name=name, column=column, side="at most", unit=unit, reason=reason)
+
+
+def _dense(seconds: int) -> Filter:
+    reason = "more notes at once than ten fingers play, held for that long: Black MIDI, stacked tracks"
+    return _most(f"dense-{seconds}s", f"peak_notes_per_second_{seconds}s", f"notes/s over {seconds} s", reason)
+
+
+def _one_key(seconds: int) -> Filter:
+    reason = "one key struck faster than a key comes up again: a transcriber's stutter, a machine"
+    column, unit = f"peak_pitch_notes_per_second_{seconds}s", f"notes/s of one pitch over {seconds} s"
+    return _most(f"one-key-{seconds}s", column, unit, reason)
+
+
+def _few_pitches(seconds: int) -> Filter:
+    reason = "a passage that goes round on a handful of keys: loops, exercises, a tuning session"
+    return _least(f"few-pitches-{seconds}s", f"min_unique_pitches_{seconds}s", f"pitches in any {seconds} s", reason)
+
+
+FILTERS: Final[dict[str, Filter]] = {
+    filter_.name: filter_
+    for filter_ in (
+        _least("no-piano", "piano_share", "share of the notes", "models of the piano learn from the piano"),
+        _least("too-short", "seconds", "s", "a fragment: no room for a prompt and what follows"),
+        _most("too-long", "seconds", "s", "hours on end: a stream or a whole album in one file, or a damaged time"),
+        _least("too-sparse", "notes_per_second", "notes/s", "mostly nothing: a failed transcription, speech"),
+        _most("too-dense", "notes_per_second", "notes/s", "more than two hands play on the whole: Black MIDI"),
+        *(_dense(seconds) for seconds in (3, 5, 10, 45)),
+        *(_one_key(seconds) for seconds in (3, 5, 10, 45)),
+        _least("few-pitches", "unique_pitches", "pitches", "an exercise, a melody line, a test signal"),
+        *(_few_pitches(seconds) for seconds in (30, 60, 120)),
+        _least("pitch-entropy", "pitch_entropy", "bits", "few keys make up nearly all of it"),
+        _least("duration-entropy", "duration_entropy", "bits", "notes of one length: step-entered, not played"),
+        _least("onset-entropy", "interval_entropy", "bits", "notes at one distance: a sequencer's clock"),
+        _most("silence", "longest_silence", "s", "a gap: applause or talk cut out, or two pieces in one file"),
+        _least("too-soft", "velocity_mean", "of 127", "a transcriber's guess at noise"),
+        _most("too-loud", "velocity_mean", "of 127", "velocities at the stop: a keyboard without touch"),
+        _least("flat-touch", "velocity_std", "of 127", "every note equally loud: written, not played"),
+        _least(
+            "repetitive",
+            "repetition",
+            "bits between fifths",
+            "a long file whose five parts use the same keys equally often: a loop",
+            from_seconds=LONG_FILE_S,
+        ),
+        _most("synthesised", "grid_share", "share of the onsets", "onsets on a metrical grid: a score or a sequencer"),
+        _least("poor-recording", "audio_score", "of 1", "the source's own classifier doubts that it is a piano"),
+    )
+}
+
+
+def measured(rows: pa.Table, column: str) -> npt.NDArray[np.float64]:
+    """A measurement as float64 [n], NaN where there is none; `piano_share` is `piano_notes` / `notes`."""
+    if column == "piano_share":
+        with np.errstate(invalid="ignore"):
+            return measured(rows, "piano_notes") / measured(rows, "notes")
+    return np.asarray(rows.column(column).cast(pa.float64()).to_numpy(), np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Verdicts:
+    """What the filters of a recipe did to n rows, each row asked by one filter after another until one takes it.
+
+    taken_by int64 [n]: index into `names`, -1 for rows that pass; value, bound float64 [n]: what was measured and the
+    bound it lies beyond, NaN for rows that pass.
+    """
+
+    names: tuple[str, ...]
+    taken_by: npt.NDArray[np.int64]
+    value: npt.NDArray[np.float64]
+    bound: npt.NDArray[np.float64]
+
+
+def judge(rows: pa.Table, bounds: Mapping[str, float]) -> Verdicts:
+    """Ask every row the filters named in `bounds`, in the order of the catalogue `FILTERS`."""
+    names = tuple(name for name in FILTERS if name in bounds)
+    taken_by = np.full(len(rows), -1, np.int64)
+    value, bound = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+    for index, name in enumerate(names):
+        filter_ = FILTERS[name]
+        measurement = measured(rows, filter_.column)
+        # In the precision in which measurements are stored, so that "at most 0.8" lets 0.8 pass.
+        stored, limit = measurement.astype(np.float32), np.float32(bounds[name])
+        beyond = stored < limit if filter_.side == "at least" else stored > limit
+        if filter_.from_seconds:
+            beyond &= measured(rows, "seconds") >= filter_.from_seconds
+        beyond &= taken_by < 0
+        taken_by[beyond], value[beyond], bound[beyond] = index, measurement[beyond], bounds[name]
+    return Verdicts(names=names, taken_by=taken_by, value=value, bound=bound)
