@@ -1,17 +1,19 @@
 """What may follow what: the grammar of token sequences.
 
-    sequence = PREFIX* <S> event* [<E>]
-    event    = <T> | <D> | NOTE ONSET DURATION | DRUM ONSET | PEDAL ONSET
+    sequence = PREFIX* <S> (<D> | event)* [<E>]
+             | PREFIX* <S> <X> event+ <X> event* <E>      a gap is filled (`infill.py`)
+    event    = <T> | NOTE ONSET DURATION | DRUM ONSET | PEDAL ONSET
 
 Onsets do not run backwards inside a segment, and a segment begins at <T>; notes belong to the instruments that the
-prefix names. It knows which ids may come next, as ranges, so that a sampler can mask; it refuses to know about
-probabilities and about which of the allowed ids a caller bans on top (an ending, say).
+prefix names. Behind the second <X> every onset lies before the first one behind the first <X>, and <E> comes in the
+segment of that one, neither earlier nor later. It knows which ids may come next, as ranges, so that a sampler can mask;
+it refuses to know about probabilities and about which of the allowed ids a caller bans on top (an ending, say).
 
     >>> from partimento.tokens.vocabulary import Vocabulary
     >>> grammar = Grammar(Vocabulary.piano())
     >>> state = grammar.run([6, 0])                       # piano prefix, <S>
-    >>> grammar.allowed(state)                            # <E>, <D> and <T>, notes, pedal
-    ((1, 2), (4, 6), (7, 1671), (2672, 2674))
+    >>> grammar.allowed(state)                            # <E>, <D> and <T>, notes, pedal and <X>
+    ((1, 2), (4, 6), (7, 1671), (2672, 2675))
 """
 
 from __future__ import annotations
@@ -38,14 +40,30 @@ class Expect(Enum):
     NOTHING = 5
 
 
+class Part(Enum):
+    """Which part of a sequence we are in: of a plain one, or of one in which a gap is filled."""
+
+    UNDECIDED = 0
+    PLAIN = 1
+    AFTER = 2
+    STREAM = 3
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """Where in a sequence we stand: what comes next, the segment's latest onset id, instruments named, <D> seen."""
+    """Where in a sequence we stand: what comes next, the segment's latest onset id, instruments named, <D> seen.
+
+    Where a gap is filled, it ends at the onset id `gap_end` (None until it is known) of the segment that `segments`
+    more <T> lead to.
+    """
 
     expect: Expect
     onset: int
     instruments: frozenset[int]
     dimmed: bool = False
+    part: Part = Part.UNDECIDED
+    segments: int = 0
+    gap_end: int | None = None
 
 
 class Grammar:
@@ -65,6 +83,7 @@ class Grammar:
         self._pedals = tuple(
             sorted((id, id + 1) for id in (vocabulary.pedal_on, vocabulary.pedal_off) if id is not None)
         )
+        self._delimiter = [] if vocabulary.delimiter is None else [(vocabulary.delimiter, vocabulary.delimiter + 1)]
         self._durations = (vocabulary.duration[0] + 1, vocabulary.duration[1])  # a note of 0 ms is none
         self._after: dict[State, IdRanges] = {}
 
@@ -85,6 +104,9 @@ class Grammar:
             raise UserError(f"token {self.vocabulary.token(id)!r} may not follow: expected {state.expect.name.lower()}")
         kind = Kind(int(self.vocabulary.kind_of[id]))
         expect, onset, instruments, dimmed = state.expect, state.onset, state.instruments, state.dimmed
+        part, segments, gap_end = state.part, state.segments, state.gap_end
+        if part == Part.UNDECIDED and state.expect == Expect.EVENT and kind != Kind.DELIMITER:
+            part = Part.PLAIN
         if kind == Kind.PREFIX:
             named = self._instrument_prefix.get(id)
             instruments = instruments if named is None else instruments | {named}
@@ -92,8 +114,15 @@ class Grammar:
             expect = Expect.EVENT
         elif kind == Kind.END:
             expect = Expect.NOTHING
+        elif kind == Kind.DELIMITER:
+            part = Part.STREAM if part == Part.AFTER else Part.AFTER
+            onset = self.vocabulary.onset[0]
         elif kind == Kind.SEGMENT:
             onset = self.vocabulary.onset[0]
+            if part == Part.STREAM:
+                segments -= 1
+            elif part == Part.AFTER and gap_end is None:
+                segments += 1
         elif kind == Kind.DIM:
             dimmed = True
         elif kind == Kind.NOTE:
@@ -102,9 +131,19 @@ class Grammar:
             expect = Expect.LONE_ONSET
         elif kind == Kind.ONSET:
             onset, expect = id, Expect.DURATION if expect == Expect.NOTE_ONSET else Expect.EVENT
+            if part == Part.AFTER and gap_end is None:
+                gap_end = id
         elif kind == Kind.DURATION:
             expect = Expect.EVENT
-        return State(expect=expect, onset=onset, instruments=instruments, dimmed=dimmed)
+        return State(
+            expect=expect,
+            onset=onset,
+            instruments=instruments,
+            dimmed=dimmed,
+            part=part,
+            segments=segments,
+            gap_end=gap_end,
+        )
 
     def run(self, ids: Iterable[int], state: State | None = None) -> State:
         """The state after all of `ids`; raises `UserError` at the first one that is out of place."""
@@ -115,18 +154,29 @@ class Grammar:
 
     def _ranges_after(self, state: State) -> list[tuple[int, int]]:
         v = self.vocabulary
+        last_segment = state.part == Part.STREAM and state.segments == 0
+        onsets_end = state.gap_end if last_segment and state.gap_end is not None else v.onset[1]
         if state.expect == Expect.PREFIX_OR_START:
             return [(v.start, v.start + 1), v.span(Kind.PREFIX)]
         if state.expect in (Expect.NOTE_ONSET, Expect.LONE_ONSET):
-            return [(state.onset, v.onset[1])]
+            return [(state.onset, onsets_end)]
         if state.expect == Expect.DURATION:
             return [self._durations]
         if state.expect == Expect.NOTHING:
             return []
-        named = state.instruments or frozenset(self._sounds)
-        ranges = [self._sounds[i] for i in named if i in self._sounds]
-        ranges += [(v.end, v.end + 1), (v.segment, v.segment + 1), *self._pedals]
-        return ranges if state.dimmed else [*ranges, (v.dim, v.dim + 1)]
+        ranges: list[tuple[int, int]] = []
+        if state.onset < onsets_end:
+            named = state.instruments or frozenset(self._sounds)
+            ranges += [*(self._sounds[i] for i in named if i in self._sounds), *self._pedals]
+        if not last_segment:
+            ranges.append((v.segment, v.segment + 1))
+        if last_segment or state.part in (Part.UNDECIDED, Part.PLAIN):
+            ranges.append((v.end, v.end + 1))
+        if not state.dimmed and state.part in (Part.UNDECIDED, Part.PLAIN):
+            ranges.append((v.dim, v.dim + 1))
+        if state.part == Part.UNDECIDED or (state.part == Part.AFTER and state.gap_end is not None):
+            ranges += self._delimiter
+        return ranges
 
 
 def _joined(ranges: list[tuple[int, int]]) -> IdRanges:

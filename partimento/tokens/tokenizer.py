@@ -143,8 +143,9 @@ class Tokenizer:
         """The performance that `ids` say, on a clock that starts at their first segment.
 
         Whatever a sampler can emit is accepted: incomplete notes and orphan times are passed over, notes whose
-        instrument no prefix names are kept, onsets may run backwards, no notes at all make an empty performance.
-        Nothing after <E> counts. Raises `UserError` only for an id outside the vocabulary.
+        instrument no prefix names are kept, onsets may run backwards, no notes at all make an empty performance. The
+        clock starts anew at each <X>, as where a gap is filled (`infill.py`). Nothing after <E> counts. Raises
+        `UserError` only for an id outside the vocabulary.
         """
         v = self.vocabulary
         array = np.asarray(ids, np.int64).reshape(-1)
@@ -220,7 +221,7 @@ def _encode(
 
 _PREFIX, _START, _END, _SEGMENT = int(Kind.PREFIX), int(Kind.START), int(Kind.END), int(Kind.SEGMENT)
 _NOTE, _DRUM, _ONSET, _DURATION = int(Kind.NOTE), int(Kind.DRUM), int(Kind.ONSET), int(Kind.DURATION)
-_PEDAL_ON, _PEDAL_OFF = int(Kind.PEDAL_ON), int(Kind.PEDAL_OFF)
+_PEDAL_ON, _PEDAL_OFF, _DELIMITER = int(Kind.PEDAL_ON), int(Kind.PEDAL_OFF), int(Kind.DELIMITER)
 
 
 @njit(cache=True)
@@ -257,6 +258,8 @@ def _decode(ids, kind_of, ms_of):
             size += 1
         elif kind == _SEGMENT:
             segment_start += SEGMENT_MS
+        elif kind == _DELIMITER:
+            segment_start = 0
         elif kind == _NOTE or kind == _DRUM or kind == _PEDAL_ON or kind == _PEDAL_OFF:
             head, onset = id, -1
             continue

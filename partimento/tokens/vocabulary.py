@@ -200,7 +200,7 @@ class Vocabulary:
 
     @property
     def delimiter(self) -> int | None:
-        """Id of <X>."""
+        """Id of <X>, which parts what follows a gap from what leads up to it (`infill.py`)."""
         return self._single(Kind.DELIMITER)
 
     @property

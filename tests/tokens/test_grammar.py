@@ -112,3 +112,83 @@ def test_ranges_are_ascending_and_disjoint(name, data):
     edges = [edge for pair in ranges for edge in pair]
     assert edges == sorted(set(edges))
     assert all(0 <= edge <= len(VOCABULARIES[name]) for edge in edges)
+
+
+def _streams(length: int, onsets: list[int]) -> list[tuple[int, ...]]:
+    """All token strings of at most that length out of <T> and whole notes, each onset within its own segment."""
+    v, note, duration = VOCABULARIES["piano"], 700, VOCABULARIES["piano"].duration[0] + 3
+    parts = [(v.segment,), *((note, onset, duration) for onset in onsets)]
+    found, grown = [()], [()]
+    while grown:
+        grown = [(*ids, *part) for ids in grown for part in parts if len(ids) + len(part) <= length]
+        found += grown
+    return found
+
+
+def _times(ids: tuple[int, ...]) -> list[int]:
+    """Onsets on one clock, in ms."""
+    v, segment, times = VOCABULARIES["piano"], 0, []
+    for id in ids:
+        segment += id == v.segment
+        if v.kind_of[id] == Kind.ONSET:
+            times.append(5000 * segment + int(v.ms_of[id]))
+    return times
+
+
+def test_of_all_short_sequences_with_a_gap_exactly_the_valid_ones_are_allowed():
+    """Every string up to a length, judged on an absolute clock, against what a walk through the grammar meets."""
+    grammar, v, longest = GRAMMARS["piano"], VOCABULARIES["piano"], 11
+    onsets = [v.onset[0], v.onset[0] + 250, v.onset[1] - 1]
+    valid = set()
+    for after in _streams(longest - 4, onsets):
+        for stream in _streams(longest - 4 - len(after), onsets):
+            late, early = _times(after), _times(stream)
+            in_order = late == sorted(late) and early == sorted(early)
+            if late and in_order and all(ms < late[0] for ms in early):
+                lead = after.index(700)
+                if stream.count(v.segment) == lead:
+                    valid.add((v.start, v.delimiter, *after, v.delimiter, *stream, v.end))
+    alphabet = {v.end, v.dim, v.segment, v.delimiter, v.pad, 6, 700, *onsets, v.duration[0], v.duration[0] + 3}
+    met, open_walks = set(), [((v.start, v.delimiter), grammar.run([v.start, v.delimiter]))]
+    while open_walks:
+        ids, state = open_walks.pop()
+        allowed = grammar.allowed(state)
+        if not allowed:
+            met.add(ids)
+        elif len(ids) < longest:
+            open_walks += [
+                ((*ids, id), grammar.step(state, id))
+                for id in alphabet
+                if any(low <= id < high for low, high in allowed)
+            ]
+    assert len(valid) > 50
+    assert met == valid
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_gap_can_always_be_closed_and_its_end_is_kept(data):
+    """Random walks behind a random `after`: never stuck, never past the end, <E> in its segment."""
+    grammar, v = GRAMMARS["piano"], VOCABULARIES["piano"]
+    lead, onset = data.draw(st.integers(0, 4)), data.draw(st.integers(*v.onset).filter(lambda id: id < v.onset[1]))
+    ids = [6, 0, v.delimiter, *[v.segment] * lead, 700, onset, v.duration[0] + 1, v.delimiter]
+    begin, state = len(ids), grammar.run(ids)
+    while ranges := grammar.allowed(state):
+        # Mostly the extremes, where mistakes would be.
+        low, high = data.draw(st.sampled_from(ranges))
+        id = data.draw(st.sampled_from([low, high - 1]) if len(ids) < 200 else st.just(v.segment))
+        if not any(a <= id < b for a, b in ranges):
+            id = v.end if any(a <= v.end < b for a, b in ranges) else ranges[0][0]
+        ids.append(id)
+        state = grammar.step(state, id)
+    gap = ids[begin:]
+    end_ms = 5000 * lead + int(v.ms_of[onset])
+    assert gap[-1] == v.end and gap.count(v.segment) == lead
+    assert not {v.dim, v.delimiter} & set(gap)
+    assert all(ms < end_ms for ms in _times(tuple(gap)))
+    kinds = v.kind_of[ids]
+    assert len(Tokenizer(v).decode(ids)) == (kinds == Kind.NOTE).sum()
+
+
+def test_a_vocabulary_without_the_delimiter_knows_no_gaps():
+    assert GRAMMARS["aria"].allowed(GRAMMARS["aria"].run([6, 0]))[-1] == (39, 39 + 1664)
