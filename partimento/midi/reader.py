@@ -1,8 +1,8 @@
 """Standard MIDI File -> `Performance`.
 
-It knows containers (plain files and RIFF), headers, the tempo map and which instrument a channel is; the byte-level
-pass lives in `smf.py`. It refuses to repair what it cannot read: a refusal is a `MidiError` with a stable reason code
-and the byte offset. docs/midi.md states every rule.
+It knows containers (plain files and RIFF), headers and which instrument a channel is; the byte-level pass lives in
+`smf.py`, what becomes of its ticks in `resolve.py`. It refuses to repair what it cannot read: a refusal is a
+`MidiError` with a stable reason code and the byte offset. docs/midi.md states every rule.
 
     >>> from partimento.midi.reader import read_file
     >>> read_file("prompt.mid").seconds  # doctest: +SKIP
@@ -21,13 +21,13 @@ import numpy as np
 import numpy.typing as npt
 
 from partimento.errors import UserError
-from partimento.midi import smf
+from partimento.midi import resolve, smf
 from partimento.midi.performance import CLASS_OF_PROGRAM, DRUM_CHANNEL, LEFT_OUT, Performance, Provenance
 from partimento.midi.performance import instrument_of_channels as classes_of
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_NOTES: Final = smf.MAX_NOTES
-MAX_SECONDS: Final = smf.MAX_SECONDS
+MAX_SECONDS: Final = resolve.MAX_SECONDS
 _MAX_TEXT_BYTES: Final = 1000
 _MAX_RIFF_CHUNKS: Final = 1000  # millions of empty ones fit into a file
 
@@ -88,7 +88,7 @@ def read_file(path: str | PathLike[str]) -> Performance:
 
 def read(data: bytes, *, name: str = "") -> Performance:
     """Read the bytes of a Standard MIDI File, plain or in RIFF; raises `MidiError`. `name` is for messages."""
-    return read_in_full(data, name=name).performance
+    return _read(data, name)[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +106,17 @@ class Reading:
 
 def read_in_full(data: bytes, *, name: str = "") -> Reading:
     """What `read` reads, with the onsets in ticks and the texts; raises `MidiError`."""
+    performance, onset_ticks, texts = _read(data, name)
+    spans = ((start, start + min(length, _MAX_TEXT_BYTES)) for _, start, length in texts.tolist())
+    return Reading(
+        performance=performance,
+        onset_ticks=onset_ticks,
+        texts=tuple(_text(data[start:stop]) for start, stop in spans),
+    )
+
+
+def _read(data: bytes, name: str) -> tuple[Performance, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """-> (performance, onsets in ticks, where the texts stand as `smf.scan` tells)."""
 
     def refuse(reason: Reason, detail: str, offset: int | None = None) -> NoReturn:
         raise MidiError(reason, detail, name=name, offset=offset)
@@ -139,10 +150,10 @@ def read_in_full(data: bytes, *, name: str = "") -> Reading:
     if outcome != smf.OK:
         refuse(*_OUTCOMES[outcome], offset=int(offset))
 
-    tempi = np.array([[0, fixed_tempo]]) if fixed_tempo else _by_tick(tempi)
-    onset_ticks = np.sort(notes[0][:, 0])
-    columns = _columns(notes, pedals, smf.tempo_segments(tempi), division)
-    if columns is None:
+    if fixed_tempo:
+        tempi = np.array([[0, fixed_tempo]])
+    fits, onset_ticks, note_columns, pedal_columns = resolve.columns(notes, pedals, tempi, division)
+    if not fits:
         refuse(Reason.TOO_LONG, f"lasts longer than {MAX_SECONDS // 3600} hours")
     kept_programs = _programs(*programs)
     source = Provenance(
@@ -154,17 +165,26 @@ def read_in_full(data: bytes, *, name: str = "") -> Reading:
         ticks_per_beat=0 if fixed_tempo else division,
         tempi=len(tempi),
     )
-    instrument = classes_of(dict(kept_programs))[columns["channel"]]
-    return Reading(
-        performance=Performance(**columns, instrument=instrument, programs=kept_programs, source=source),
-        onset_ticks=onset_ticks,
-        texts=tuple(_text(data[start : start + length]) for _, start, length in texts.tolist()),
+    pitch, velocity, channel, onset, duration = note_columns
+    pedal_down, pedal_up, pedal_channel = pedal_columns
+    performance = Performance(
+        pitch=pitch,
+        velocity=velocity,
+        onset=onset,
+        duration=duration,
+        channel=channel,
+        instrument=classes_of(dict(kept_programs))[channel],
+        pedal_down=pedal_down,
+        pedal_up=pedal_up,
+        pedal_channel=pedal_channel,
+        programs=kept_programs,
+        source=source,
     )
+    return performance, onset_ticks, texts
 
 
 def _text(data: bytes) -> str:
     """MIDI names no encoding: what is not UTF-8 is read as Latin-1, which takes every byte."""
-    data = data[:_MAX_TEXT_BYTES]
     try:
         return data.decode()
     except UnicodeDecodeError:
@@ -199,46 +219,6 @@ def _division(high: int, low: int) -> tuple[int, int]:
     return (30 * low, 1_001_000) if frames == 29 else (frames * low, 1_000_000)
 
 
-def _by_tick(tempi: np.ndarray) -> np.ndarray:
-    if len(tempi) < 2:
-        return tempi
-    return tempi[np.argsort(tempi[:, 0], kind="stable")]
-
-
-def _columns(notes: tuple, pedals: tuple, segments: tuple, division: int) -> dict[str, np.ndarray] | None:
-    """Ticks -> sorted columns in nanoseconds; None if anything lies beyond the longest duration."""
-    ticks, note_bytes = notes
-    starts = ticks[:, 0].copy()
-    order = np.argsort(starts, kind="stable")
-    onset, end = starts[order], ticks[order, 1]
-    pedal_ticks, pedal_bytes = pedals
-    if len(pedal_ticks):
-        # A pedal left down ends with the note that starts last, as in the published models' data.
-        final = end[-1] if len(end) else 0
-        down, up, pedal_channel = smf.pedal_intervals(
-            pedal_ticks, pedal_bytes, np.argsort(pedal_ticks, kind="stable"), final
-        )
-        by_start = np.argsort(down, kind="stable")
-        down, up, pedal_channel = down[by_start], up[by_start], pedal_channel[by_start]
-    else:
-        down = up = np.empty(0, np.int64)
-        pedal_channel = np.empty(0, np.uint8)
-    for column in (onset, end, down, up):
-        if len(column) and not smf.to_nanoseconds(column, *segments, division):
-            return None
-    sorted_bytes = note_bytes[order].T.copy()
-    return {
-        "pitch": sorted_bytes[0],
-        "velocity": sorted_bytes[1],
-        "channel": sorted_bytes[2],
-        "onset": onset,
-        "duration": np.maximum(end - onset, 1),  # at the fastest tempo a tick is less than a nanosecond
-        "pedal_down": down,
-        "pedal_up": up,
-        "pedal_channel": pedal_channel,
-    }
-
-
 def _programs(ticks: np.ndarray, channel_and_program: np.ndarray) -> tuple[tuple[int, int], ...]:
     """The program that counts for each channel.
 
@@ -247,5 +227,5 @@ def _programs(ticks: np.ndarray, channel_and_program: np.ndarray) -> tuple[tuple
     """
     if not len(ticks):
         return ((0, 0),)
-    counting = smf.programs_that_count(ticks, channel_and_program, _IS_LEFT_OUT).tolist()
+    counting = resolve.programs_that_count(ticks, channel_and_program, _IS_LEFT_OUT).tolist()
     return tuple((channel, program) for channel, program in enumerate(counting) if program >= 0)

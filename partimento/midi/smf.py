@@ -1,11 +1,8 @@
 """The compiled pass over the bytes of a Standard MIDI File.
 
-It knows chunks, events and the note and pedal rules of the published models; it refuses to know paths, RIFF, error
-messages and numpy-level convenience (`reader.py`). Every read is preceded by a check against the chunk's end, and
+It knows chunks, events and which release ends which note; it refuses to know paths, RIFF, error messages
+(`reader.py`), and what a tick is worth (`resolve.py`). Every read is preceded by a check against the chunk's end, and
 numba's own bounds checks stay on as a second net: the bytes are untrusted.
-
-Times leave here as integer nanoseconds: ticks are first summed exactly as (ticks x microseconds per quarter), then
-divided once.
 """
 
 from __future__ import annotations
@@ -24,10 +21,7 @@ BAD_DATA_BYTE: Final = 4
 TOO_MANY_NOTES: Final = 5
 
 MAX_NOTES: Final = 1_000_000
-MAX_SECONDS: Final = 24 * 3600
 MAX_TEXTS: Final = 128  # titles stand at the beginning; karaoke files go on with a text for every syllable
-_MAX_TICK: Final = 1 << 38
-_DEFAULT_TEMPO: Final = 500_000
 _MTRK: Final = 0x4D54726B
 
 
@@ -67,37 +61,40 @@ def scan(data, begin):
     """All tracks from byte `begin` (just after the header) on.
 
     Returns (outcome, offset, truncated, tracks, notes, pedals, tempi, programs, texts), where offset is the byte that
-    decided the outcome, notes is int64 [n, 2] of start and end ticks with a parallel uint8 [n, 3] of pitch, velocity,
-    channel in order of release, pedals (int64 [m], uint8 [m, 2] of channel and up/down), tempi int64 [k, 2] of tick and
-    microseconds, programs (int64 [p], uint8 [p, 2] of channel and program), texts int64 [t, 3] of kind (1 text,
-    2 copyright, 3 track name, 4 instrument name), byte offset and length, each in file order.
+    decided the outcome and the rest are events in file order, times in ticks:
+
+    - notes: (start int64, end int64, rank int32, bytes uint8 [n, 3] of pitch, velocity, channel), in order of their
+      strikes. end is -1 for a note that was never released; rank counts the releases of the file.
+    - pedals: (tick int64, uint8 [m, 2] of channel and up/down)
+    - tempi: int64 [k, 2] of tick and microseconds per quarter
+    - programs: (tick int64, uint8 [p, 2] of channel and program)
+    - texts: int64 [t, 3] of kind (1 text, 2 copyright, 3 track name, 4 instrument name), byte offset and length
     """
     size = len(data)
     room = (size - begin) // 3 + 1
+    room_of_two = (size - begin) // 2 + 1  # in running status a program takes two bytes, the others three and more
     max_notes = min(room, MAX_NOTES)
-    note_ticks = np.empty((max_notes, 2), np.int64)
+    start = np.empty(max_notes, np.int64)
+    end = np.empty(max_notes, np.int64)
+    rank = np.empty(max_notes, np.int32)
     note_bytes = np.empty((max_notes, 3), np.uint8)
     n_notes = 0
+    n_released = 0
     pedal_ticks = np.empty(room, np.int64)
     pedal_bytes = np.empty((room, 2), np.uint8)
     n_pedals = 0
     tempi = np.empty((room // 2 + 1, 2), np.int64)
     n_tempi = 0
-    room_of_two = (
-        size - begin
-    ) // 2 + 1  # in running status a program takes two bytes, the other events three and more
     program_ticks = np.empty(room_of_two, np.int64)
     program_bytes = np.empty((room_of_two, 2), np.uint8)
     n_programs = 0
     texts = np.empty((MAX_TEXTS, 3), np.int64)
     n_texts = 0
 
-    # Sounding notes: one first-in-first-out list per (channel, pitch), threaded through a pool with a free list.
-    pool_start = np.empty(max_notes, np.int64)
-    pool_velocity = np.empty(max_notes, np.uint8)
-    pool_next = np.empty(max_notes, np.int32)
-    first = np.full(2048, -1, np.int32)
-    last = np.full(2048, -1, np.int32)
+    # Sounding notes: one first-in-first-out list for each (channel, pitch).
+    following = np.empty(max_notes, np.int32)
+    first = np.empty(2048, np.int32)
+    last = np.empty(2048, np.int32)
 
     outcome = OK
     truncated = False
@@ -116,14 +113,14 @@ def scan(data, begin):
             continue
         tracks += 1
         first[:] = -1
-        free = -1
-        pool_used = 0
         tick = np.int64(0)
         running = 0
         ended = False
         cut = False
         while pos < stop:
-            delta, after = _variable_length(data, pos, stop)
+            delta, after = np.int64(data[pos]), pos + 1
+            if delta >= 0x80:  # one byte is the rule, and worth a shortcut
+                delta, after = _variable_length(data, pos, stop)
             if delta == -2:
                 outcome = BAD_DELTA
                 break
@@ -149,62 +146,42 @@ def scan(data, begin):
                 if pos + n_data > stop:
                     cut = True
                     break
-                one = data[pos]
-                two = data[pos + 1] if n_data == 2 else np.uint8(0)
+                one = np.int64(data[pos])
+                two = np.int64(data[pos + 1]) if n_data == 2 else 0
                 if one >= 0x80 or two >= 0x80:
                     outcome = BAD_DATA_BYTE
                     if one < 0x80:
                         pos += 1
                     break
                 pos += n_data
+                key = channel * 128 + one
                 if kind == 0x90 and two > 0:
-                    if free >= 0:
-                        slot = free
-                        free = pool_next[slot]
-                    elif pool_used < max_notes:
-                        slot = pool_used
-                        pool_used += 1
-                    else:
+                    if n_notes == max_notes:
                         outcome = TOO_MANY_NOTES
                         break
-                    pool_start[slot] = tick
-                    pool_velocity[slot] = two
-                    pool_next[slot] = -1
-                    key = channel * 128 + one
+                    start[n_notes] = tick
+                    end[n_notes] = -1
+                    note_bytes[n_notes, 0] = one
+                    note_bytes[n_notes, 1] = two
+                    note_bytes[n_notes, 2] = channel
+                    following[n_notes] = -1
                     if first[key] < 0:
-                        first[key] = slot
+                        first[key] = n_notes
                     else:
-                        pool_next[last[key]] = slot
-                    last[key] = slot
-                elif kind == 0x80 or kind == 0x90:
+                        following[last[key]] = n_notes
+                    last[key] = n_notes
+                    n_notes += 1
+                elif kind <= 0x90:
                     # Release: every open note of this key that began earlier ends here. Notes begun at this very tick
                     # survive if the release had an earlier one to close, otherwise they had no length and go.
-                    key = channel * 128 + one
-                    slot = first[key]
-                    closed = 0
-                    while slot >= 0 and pool_start[slot] < tick:
-                        if n_notes >= max_notes:
-                            outcome = TOO_MANY_NOTES
-                            break
-                        note_ticks[n_notes, 0] = pool_start[slot]
-                        note_ticks[n_notes, 1] = tick
-                        note_bytes[n_notes, 0] = one
-                        note_bytes[n_notes, 1] = pool_velocity[slot]
-                        note_bytes[n_notes, 2] = channel
-                        n_notes += 1
-                        closed += 1
-                        following = pool_next[slot]
-                        pool_next[slot] = free
-                        free = slot
-                        slot = following
-                    if outcome != OK:
-                        break
-                    if closed > 0:
-                        first[key] = slot
-                    elif slot >= 0:
-                        pool_next[last[key]] = free
-                        free = slot
-                        first[key] = -1
+                    note = first[key]
+                    closes = note >= 0 and start[note] < tick
+                    while note >= 0 and start[note] < tick:
+                        end[note] = tick
+                        rank[note] = n_released
+                        n_released += 1
+                        note = following[note]
+                    first[key] = note if closes else -1
                 elif kind == 0xB0:
                     if one == 64:
                         pedal_ticks[n_pedals] = tick
@@ -267,102 +244,9 @@ def scan(data, begin):
         pos,
         truncated,
         tracks,
-        (note_ticks[:n_notes], note_bytes[:n_notes]),
+        (start[:n_notes], end[:n_notes], rank[:n_notes], note_bytes[:n_notes]),
         (pedal_ticks[:n_pedals], pedal_bytes[:n_pedals]),
         tempi[:n_tempi],
         (program_ticks[:n_programs], program_bytes[:n_programs]),
         texts[:n_texts],
     )
-
-
-@njit(cache=True, boundscheck=True)
-def tempo_segments(tempi):
-    """Tempo map -> (tick, microseconds per quarter, exact units before it), units being ticks x microseconds.
-
-    `tempi` is int64 [k, 2], sorted by tick; before the first one 120 quarters a minute hold.
-    """
-    n = len(tempi)
-    start = np.zeros(n + 1, np.int64)
-    tempo = np.full(n + 1, _DEFAULT_TEMPO, np.int64)
-    units = np.zeros(n + 1, np.int64)
-    limit = np.int64(1) << 61
-    for i in range(n):
-        start[i + 1] = min(tempi[i, 0], _MAX_TICK)
-        tempo[i + 1] = tempi[i, 1]
-        step = (start[i + 1] - start[i]) * tempo[i]
-        units[i + 1] = limit if units[i] > limit - step else units[i] + step
-    return start, tempo, units
-
-
-@njit(cache=True, boundscheck=True)
-def to_nanoseconds(ticks, start, tempo, units, division):
-    """Ticks -> nanoseconds, in place; False if one lies beyond the longest duration accepted."""
-    last = len(start) - 1
-    limit = np.int64(MAX_SECONDS) * 1_000_000 * division
-    i = last
-    for k in range(len(ticks)):
-        tick = ticks[k]
-        if tick > _MAX_TICK:
-            return False
-        if not (start[i] <= tick and (i == last or tick < start[i + 1])):
-            i = np.searchsorted(start, tick, side="right") - 1
-        before = units[i]
-        if before > limit:
-            return False
-        exact = before + (tick - start[i]) * tempo[i]
-        if exact > limit:
-            return False
-        ticks[k] = exact * 1000 // division
-    return True
-
-
-@njit(cache=True, boundscheck=True)
-def pedal_intervals(ticks, channel_and_down, order, final_tick):
-    """CC64 events -> (down ticks, up ticks, channels), sorted by the moment of release within each channel.
-
-    `order` sorts the events by tick, stably. A pedal that is never lifted counts as lifted at `final_tick`.
-    """
-    n = len(ticks)
-    down = np.empty(n, np.int64)
-    up = np.empty(n, np.int64)
-    channels = np.empty(n, np.uint8)
-    pressed_at = np.full(16, -1, np.int64)
-    m = 0
-    for i in order:
-        channel = channel_and_down[i, 0]
-        if channel_and_down[i, 1] == 1:
-            if pressed_at[channel] < 0:
-                pressed_at[channel] = ticks[i]
-        elif pressed_at[channel] >= 0:
-            if ticks[i] > pressed_at[channel]:
-                down[m] = pressed_at[channel]
-                up[m] = ticks[i]
-                channels[m] = channel
-                m += 1
-            pressed_at[channel] = -1
-    for channel in range(16):
-        if 0 <= pressed_at[channel] < final_tick:
-            down[m] = pressed_at[channel]
-            up[m] = final_tick
-            channels[m] = channel
-            m += 1
-    return down[:m], up[:m], channels[:m]
-
-
-@njit(cache=True, boundscheck=True)
-def programs_that_count(ticks, channel_and_program, is_left_out):
-    """Program changes in file order -> the program that counts for each channel, -1 without any: int64 [16].
-
-    The last one in time; but where `is_left_out` (bool [16, 128]) holds for one, the first such.
-    """
-    last = np.full(16, -1, np.int64)
-    last_tick = np.full(16, -1, np.int64)
-    left_out = np.full(16, -1, np.int64)
-    left_out_tick = np.zeros(16, np.int64)
-    for i in range(len(ticks)):
-        channel, program = channel_and_program[i, 0], channel_and_program[i, 1]
-        if ticks[i] >= last_tick[channel]:
-            last[channel], last_tick[channel] = program, ticks[i]
-        if is_left_out[channel, program] and (left_out[channel] < 0 or ticks[i] < left_out_tick[channel]):
-            left_out[channel], left_out_tick[channel] = program, ticks[i]
-    return np.where(left_out >= 0, left_out, last)
