@@ -47,7 +47,13 @@ VERBS: tuple[Verb, ...] = (
     Verb(name="continue", help="go on where a performance leaves off", target="partimento.commands.continue_:main"),
     Verb(name="tokens", help="show a MIDI file as tokens, or back", target="partimento.commands.tokens:main"),
     Verb(name="store", help="MIDI files -> a note store to train on", target="partimento.commands.store:main"),
+    Verb(name="verify", help="check that a note store is what was written", target="partimento.commands.verify:main"),
+    Verb(name="publish", help="a note store -> Parquet files", target="partimento.commands.publish:main"),
     Verb(name="pretrain", help="train a model on a note store", target="partimento.commands.pretrain:main"),
+    Verb(name="recipe", help="what a training recipe says and costs", target="partimento.commands.recipe:main"),
+    Verb(name="plot", help="loss curves of training runs", target="partimento.commands.plot:main"),
+    Verb(name="info", help="what a model is", target="partimento.commands.info:main"),
+    Verb(name="export", help="a model for other engines", target="partimento.commands.export:main"),
 )
 
 

@@ -32,7 +32,7 @@ from partimento.model.transformer import Transformer
 from partimento.tokens.vocabulary import Vocabulary
 
 AnyModel = Transformer | Embedder | Classifier
-M = TypeVar("M", bound=AnyModel)
+M_co = TypeVar("M_co", bound=AnyModel, covariant=True)
 
 KINDS: dict[type[AnyModel], str] = {
     ConditionedTransformer: "embedding-conditioned language model",
@@ -49,13 +49,13 @@ _PUBLISHED_HEAD_DIM = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint(Generic[M]):
+class Checkpoint(Generic[M_co]):
     """What a model file holds. `metadata` is whatever JSON values `save` was given; a published file has none.
 
     `dtype` is that of the weights in the file, whatever they were loaded as.
     """
 
-    model: M
+    model: M_co
     config: ModelConfig
     vocabulary: Vocabulary
     metadata: dict[str, Any]
@@ -96,8 +96,8 @@ def load(
 
 @overload
 def load(
-    name: str | Path, kind: type[M], *, dtype: torch.dtype | None = ..., device: torch.device | str = ...
-) -> Checkpoint[M]: ...
+    name: str | Path, kind: type[M_co], *, dtype: torch.dtype | None = ..., device: torch.device | str = ...
+) -> Checkpoint[M_co]: ...
 
 
 def load(

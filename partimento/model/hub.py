@@ -4,6 +4,7 @@ Knows: what "bundled", a path and "owner/name" mean, and what to tell someone wh
 is inside the file.
 
     path = locate("loubb/aria-medium-base")                 # downloaded once, then from the hub's own cache
+    push_to_hub(Path("out"), "someone/my-model")            # a folder with a model and its card
 """
 
 from __future__ import annotations
@@ -19,6 +20,14 @@ BUNDLED = {"bundled": "continuation.safetensors"}
 
 MODEL_FILE = "model.safetensors"
 """The weights in a folder, and in a repository of the hub."""
+
+LICENCES = {
+    "bundled": "CC-BY-NC-SA-4.0",
+    "loubb/aria-medium-base": "Apache-2.0",
+    "loubb/aria-medium-gen": "Apache-2.0",
+    "loubb/aria-medium-embedding": "Apache-2.0",
+}
+"""Licences of models that do not carry theirs."""
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -69,3 +78,29 @@ def _download(repository: str) -> Path:
         raise UserError(
             f"{page} cannot be read (HTTP status {status}): is the name right, and is it open to you?"
         ) from error
+
+
+def push_to_hub(folder: Path, repository: str, *, private: bool = False) -> str:
+    """Uploads all files of a folder to "owner/name", made if there is none; returns the address of what was pushed.
+
+    Who you are is the hub library's business (`hf auth login`, or HF_TOKEN). Raises `UserError` if the hub refuses or
+    cannot be reached.
+    """
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import HTTPError as TransportError  # type: ignore[attr-defined]
+
+    api = HfApi(endpoint=constants.ENDPOINT)
+    try:
+        made = api.create_repo(repository, private=private, exist_ok=True)
+        return api.upload_folder(
+            folder_path=folder, repo_id=made.repo_id, commit_message="Upload with partimento"
+        ).commit_url
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        advice = "log in with: hf auth login" if status in (401, 403) else "try again later"
+        raise UserError(f"the hub refused {repository} (HTTP status {status}); {advice}") from error
+    except HFValidationError as error:
+        raise UserError(f"{repository!r} is no name for the hub; give owner/name") from error
+    except (TransportError, ConnectionError) as error:
+        raise UserError(f"{constants.ENDPOINT} cannot be reached; {repository} was not pushed") from error

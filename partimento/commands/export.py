@@ -1,0 +1,53 @@
+"""`partimento export MODEL --format FORMAT -o DIR`: a model for other engines, and onto the hub.
+
+Knows the formats by name and the files that every export has. Refuses to know how a format is written
+(`partimento.model.export`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from partimento.commands.flags import parse
+
+Format = Literal["partimento", "stablelm", "onnx", "onnx-int8", "onnx-int4"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Write a model in a format that other engines read."""
+
+    model: tyro.conf.Positional[str]
+    """Name of a bundled model, a .safetensors file, a folder, or a model of the hub such as loubb/aria-medium-base."""
+    format: Format
+    """partimento (safetensors and card), stablelm (transformers, vLLM, MLX, llama.cpp), or onnx of 32, 8 or 4 bits."""
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    """Folder to write; it must not exist yet."""
+    force: bool = False
+    """Replace the folder if it exists."""
+    licence: str | None = None
+    """Licence to state in the model card, such as apache-2.0 (default: what the model states itself)."""
+    push: str | None = None
+    """Also upload the folder to this repository of the hub, as owner/name (log in first: hf auth login)."""
+    private: bool = False
+    """Make the repository private if it is made."""
+
+
+def main(argv: list[str]) -> None:
+    """Run the verb with the arguments after its name."""
+    options = parse(Options, argv, verb="export")
+    from partimento.model.export.folders import whole_folder
+    from partimento.model.export.formats import write
+    from partimento.model.hub import LICENCES, push_to_hub
+
+    licence = options.licence or LICENCES.get(options.model)
+    with whole_folder(options.out, replace=options.force) as folder:
+        write(folder, options.model, options.format, name=options.push or options.out.name, licence=licence)
+    size = sum(path.stat().st_size for path in options.out.iterdir())
+    print(f"{options.out}: {options.format}, {size / 1e6:,.1f} MB")
+    if options.push is not None:
+        print(push_to_hub(options.out, options.push, private=options.private))

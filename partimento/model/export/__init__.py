@@ -1,0 +1,1 @@
+"""Models for other engines: StableLM folders, ONNX graphs, and the hub."""
