@@ -1,0 +1,268 @@
+"""Shared passages of two files -> how the one lies on the other in time, and what that makes of them.
+
+Knows hits: a passage of a query that also stands in a file, both with their times. All hits of one file under one
+transposition are judged together, by two measures.
+
+The line: t' = scale * t + shift, the scale between 1/1.35 and 1.35, voted for by all hits and fitted to those it
+passes within `LINE_MS`. Transposing, re-timing, silence before the music and cuts leave a performance on one line.
+
+The runs: at least `RUN_HITS` hits that advance in both files, step by step, at a tempo ratio of at most `RUBATO`.
+Another performance of a piece runs along but leaves every line, since nobody plays with the same rubato twice; a
+repeat left out begins another run.
+
+A file is covered by as many of its `CELL_MS` cells as a hit of the line (or of the runs) lies in; of the two files the
+one covered better counts, so that a fragment belongs to the whole it was cut from.
+
+- The same performance: at least `LINE_HITS` different passages on the line, being `LINE_SHARE` of those in runs, and
+  `LINE_COVERED` covered.
+- The same piece: at least `PIECE_HITS` different passages in runs, and `PIECE_COVERED` covered.
+
+benchmarks/corpus/duplicates.md shows what these thresholds find and what they confuse. It refuses to know where hits
+come from.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numba import njit
+
+UNRELATED: Final = 0
+SAME_PIECE: Final = 1
+SAME_PERFORMANCE: Final = 2
+
+STEEPEST: Final = 1.35
+LINE_MS: Final = 60.0
+LINE_HITS: Final = 5
+LINE_SHARE: Final = 0.8
+LINE_COVERED: Final = 0.3
+RUN_HITS: Final = 4
+RUN_GAP_MS: Final = 15_000
+RUBATO: Final = 2.0
+PIECE_HITS: Final = 8
+PIECE_COVERED: Final = 0.25
+CELL_MS: Final = 10_000
+FEWEST_HITS: Final = 4
+"""Files that share fewer passages in one transposition are not looked at."""
+MOST_CANDIDATES: Final = 64
+"""Of a query's (file, transposition) pairs as many are judged, those with the most hits first."""
+
+MATCH: Final = np.dtype(
+    [
+        ("file", np.int32),
+        ("transposition", np.int16),
+        ("relation", np.int16),
+        ("scale", np.float64),
+        ("shift_ms", np.float64),
+        ("line_hits", np.int32),
+        ("line_covered", np.float32),
+        ("run_hits", np.int32),
+        ("run_covered", np.float32),
+        ("query_first_ms", np.int64),
+        ("query_last_ms", np.int64),
+        ("file_first_ms", np.int64),
+        ("file_last_ms", np.int64),
+    ]
+)
+"""One file under one transposition: the semitones it stands above the query; the line from the query's time to the
+file's; hits are counted in different passages; the spans reach from the first hit of the line, or where that is not
+the same performance, of the runs, to the last."""
+
+_SCALES: Final = np.exp(np.arange(-38, 39) * 0.008)  # 0.74 to 1.36; at half a step, 2 minutes go wrong by half a second
+_BIN_MS: Final = 1000.0
+_TOLERANCES: Final = np.array([1500.0, 1500.0, 1500.0, 500.0, 500.0, 150.0, 100.0, LINE_MS])
+_MOST_VOTERS: Final = 4000
+_LOOK_BACK: Final = 64
+
+
+@njit(cache=True)
+def cells(onset_ms):
+    """How many `CELL_MS` cells of time hold a passage, for passages in order of their chords."""
+    count = 0
+    last = np.int64(-1)
+    for onset in onset_ms:
+        cell = np.int64(onset) // CELL_MS
+        count += cell != last
+        last = cell
+    return count
+
+
+@njit(cache=True)
+def candidates(file, transposition):
+    """Hits -> their order by (file, transposition), and where in it the groups to judge begin and end.
+
+    Of each file only the transposition with the most hits is a group: the others are its own sequences and echoes.
+    Groups come with the most hits first, at most `MOST_CANDIDATES` of them; inside a group hits stay in order.
+    """
+    key = np.empty(len(file), np.int64)
+    for i in range(len(file)):
+        key[i] = np.int64(file[i]) * 256 + transposition[i] + 128
+    order = np.argsort(key, kind="mergesort")
+    begin = np.empty(len(file) // FEWEST_HITS + 1, np.int64)
+    length = np.empty(len(begin), np.int64)
+    n = 0
+    first = 0
+    for i in range(1, len(file) + 1):
+        if i < len(file) and key[order[i]] == key[order[first]]:
+            continue
+        if i - first >= FEWEST_HITS:
+            if n == 0 or file[order[begin[n - 1]]] != file[order[first]]:
+                n += 1
+                length[n - 1] = 0
+            if i - first > length[n - 1]:
+                begin[n - 1] = first
+                length[n - 1] = i - first
+        first = i
+    ranked = np.argsort(-length[:n], kind="mergesort")[:MOST_CANDIDATES]
+    return order, begin[ranked], begin[ranked] + length[ranked]
+
+
+@njit(cache=True)
+def judge(passage, query_ms, file_ms, query_cells, file_cells, out):
+    """Write into the record `out` how the hits of one (file, transposition) lie.
+
+    passage uint32 [n], the hash; query_ms, file_ms int64 [n], when it begins on either side, in order of query_ms;
+    query_cells, file_cells: the `cells` of both.
+    """
+    scale, shift, on_line = _line(query_ms, file_ms)
+    in_run = _runs(query_ms, file_ms)
+    out["scale"] = scale
+    out["shift_ms"] = shift
+    out["line_hits"] = _different(passage, on_line)
+    out["run_hits"] = _different(passage, in_run)
+    out["line_covered"] = _covered(query_ms, file_ms, on_line, query_cells, file_cells)
+    out["run_covered"] = _covered(query_ms, file_ms, in_run, query_cells, file_cells)
+    if (
+        out["line_hits"] >= LINE_HITS
+        and out["line_hits"] >= LINE_SHARE * out["run_hits"]
+        and out["line_covered"] >= LINE_COVERED
+    ):
+        out["relation"] = SAME_PERFORMANCE
+    elif out["run_hits"] >= PIECE_HITS and out["run_covered"] >= PIECE_COVERED:
+        out["relation"] = SAME_PIECE
+    else:
+        out["relation"] = UNRELATED
+    _spans(query_ms, file_ms, on_line if out["relation"] == SAME_PERFORMANCE else in_run, out)
+
+
+@njit(cache=True)
+def _line(query_ms, file_ms):
+    """The line most hits lie on, and which: a vote over scales and shifts, then least squares, ever narrower."""
+    scale, shift = _vote(query_ms, file_ms)
+    near = np.zeros(len(query_ms), np.bool_)
+    for tolerance in _TOLERANCES:
+        n = 0
+        mean_x = mean_y = 0.0
+        for i in range(len(query_ms)):
+            near[i] = abs(file_ms[i] - scale * query_ms[i] - shift) <= tolerance
+            if near[i]:
+                n += 1
+                mean_x += query_ms[i]
+                mean_y += file_ms[i]
+        if n < 2:
+            break
+        mean_x /= n
+        mean_y /= n
+        xx = xy = 0.0
+        for i in range(len(query_ms)):
+            if near[i]:
+                xx += (query_ms[i] - mean_x) ** 2
+                xy += (query_ms[i] - mean_x) * (file_ms[i] - mean_y)
+        if xx > 0:
+            fitted = xy / xx
+            scale = min(max(fitted, 1 / STEEPEST), STEEPEST)
+            shift = mean_y - scale * mean_x
+    for i in range(len(query_ms)):
+        near[i] = abs(file_ms[i] - scale * query_ms[i] - shift) <= LINE_MS
+    return scale, shift, near
+
+
+@njit(cache=True)
+def _vote(query_ms, file_ms):
+    stride = (len(query_ms) + _MOST_VOTERS - 1) // _MOST_VOTERS
+    middle = np.float64(query_ms[len(query_ms) // 2])
+    before, after = middle - query_ms[0], query_ms[-1] - middle
+    low, high = file_ms.min(), file_ms.max()
+    bins = np.zeros(int((high - low + STEEPEST * 1.02 * (before + after)) / _BIN_MS) + 4, np.int32)
+    best, best_scale, best_shift = -1, 1.0, 0.0
+    for scale in _SCALES:
+        bottom = low - scale * after
+        used = int((high + scale * before - bottom) / _BIN_MS) + 2
+        bins[:used] = 0
+        for i in range(0, len(query_ms), stride):
+            bins[int((file_ms[i] - scale * (query_ms[i] - middle) - bottom) / _BIN_MS)] += 1
+        for k in range(used - 1):
+            # Two neighbours together, as a line may run along the border between them.
+            votes = bins[k] + bins[k + 1]
+            if votes > best:
+                best, best_scale = votes, scale
+                best_shift = bottom + (k + 1) * _BIN_MS - scale * middle
+    return best_scale, best_shift
+
+
+@njit(cache=True)
+def _runs(query_ms, file_ms):
+    """Which hits stand in a run: the longest chain through each, forth and back."""
+    n = len(query_ms)
+    behind = np.ones(n, np.int32)
+    ahead = np.ones(n, np.int32)
+    for i in range(n):
+        for j in range(i - 1, max(-1, i - 1 - _LOOK_BACK), -1):
+            if query_ms[i] - query_ms[j] > RUN_GAP_MS:
+                break
+            if behind[j] >= behind[i] and _follows(query_ms[j], file_ms[j], query_ms[i], file_ms[i]):
+                behind[i] = behind[j] + 1
+    for i in range(n - 1, -1, -1):
+        for j in range(i + 1, min(n, i + 1 + _LOOK_BACK)):
+            if query_ms[j] - query_ms[i] > RUN_GAP_MS:
+                break
+            if ahead[j] >= ahead[i] and _follows(query_ms[i], file_ms[i], query_ms[j], file_ms[j]):
+                ahead[i] = ahead[j] + 1
+    return behind + ahead - 1 >= RUN_HITS
+
+
+@njit(cache=True)
+def _follows(query_a, file_a, query_b, file_b):
+    """Whether b comes after a in both, at tempi that are comparable."""
+    in_query = query_b - query_a
+    in_file = file_b - file_a
+    return in_query > 0 and in_file > 0 and in_file <= RUBATO * in_query and in_query <= RUBATO * in_file
+
+
+@njit(cache=True)
+def _different(passage, chosen):
+    """How many different passages the chosen hits are: a pattern that repeats all along counts once."""
+    mine = np.sort(passage[chosen])
+    count = 0
+    for i in range(len(mine)):
+        count += i == 0 or mine[i] != mine[i - 1]
+    return count
+
+
+@njit(cache=True)
+def _covered(query_ms, file_ms, chosen, query_cells, file_cells):
+    """The share of cells with a chosen hit, in whichever of the two files it is larger."""
+    in_query = np.zeros(query_ms[-1] // CELL_MS + 1, np.bool_)
+    in_file = np.zeros(file_ms.max() // CELL_MS + 1, np.bool_)
+    for i in range(len(query_ms)):
+        if chosen[i]:
+            in_query[query_ms[i] // CELL_MS] = True
+            in_file[file_ms[i] // CELL_MS] = True
+    return max(in_query.sum() / query_cells, in_file.sum() / file_cells)
+
+
+@njit(cache=True)
+def _spans(query_ms, file_ms, chosen, out):
+    first = last = -1
+    low = high = np.int64(0)
+    for i in range(len(query_ms)):
+        if chosen[i]:
+            low = min(low, file_ms[i]) if first >= 0 else file_ms[i]
+            high = max(high, file_ms[i]) if first >= 0 else file_ms[i]
+            first = i if first < 0 else first
+            last = i
+    out["query_first_ms"] = query_ms[first] if first >= 0 else 0
+    out["query_last_ms"] = query_ms[last] if first >= 0 else 0
+    out["file_first_ms"] = low
+    out["file_last_ms"] = high
