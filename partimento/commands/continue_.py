@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +19,7 @@ import tyro
 
 from partimento.commands.flags import parse
 from partimento.errors import UserError
+from partimento.files import replacing
 from partimento.midi.performance import Performance
 
 if TYPE_CHECKING:
@@ -145,12 +145,8 @@ def _record(options: Options, settings: Settings, continuation: Continuation) ->
 
 
 def _write_json(path: Path, record: dict[str, Any]) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path) as part:
         part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 class _Progress:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import io
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from partimento.files import replacing
 from partimento.midi.performance import NS_PER_S, Performance
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def draw_piano_roll(
 
     A note is as opaque as it is loud, and trails off in a pale line for as long as the pedal holds it. With
     `split_seconds`, notes that start before it are the prompt and the others the continuation, each in its colour.
-    Equal input gives equal bytes (with one version of matplotlib). The file appears whole or not at all; raises OSError
-    where it cannot be written.
+    Equal input gives equal bytes (with one version of matplotlib). The file appears whole or not at all; raises
+    `UserError` where it cannot be written.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -71,13 +71,8 @@ def draw_piano_roll(
     png = io.BytesIO()
     # Without its own name matplotlib writes nothing that changes from run to run.
     canvas.print_figure(png, format="png", metadata={"Software": None})
-    target = Path(path)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
+    with replacing(path) as part:
         part.write_bytes(png.getvalue())
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _end_of_axis(performance: Performance) -> float:

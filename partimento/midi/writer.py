@@ -14,17 +14,15 @@ whole list.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import struct
-import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partimento.errors import UserError
+from partimento.files import replacing
 
 if TYPE_CHECKING:
     from partimento.midi.performance import Performance
@@ -84,18 +82,8 @@ def write_file(performance: Performance, path: str | os.PathLike[str]) -> None:
     Raises `UserError` where the file cannot be written.
     """
     data = write(performance)
-    target = Path(path)
-    # In the same folder, because a rename is atomic only within one file system.
-    part = target.parent / f".{os.getpid()}-{threading.get_ident()}.part"
-    try:
+    with replacing(path) as part:
         part.write_bytes(data)
-        part.replace(target)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        why = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"cannot write {target}: {why}; name a file in a folder you may write to") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
 
 
 def _ticks_per_beat(performance: Performance) -> int:

@@ -13,7 +13,6 @@ appears whole or not at all, and is memory-mapped when read: tensors already of 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from partimento.errors import UserError
+from partimento.files import replacing
 from partimento.model.config import ModelConfig
 from partimento.model.heads import Classifier, ConditionedTransformer, Embedder
 from partimento.model.hub import locate
@@ -202,16 +202,9 @@ def check_tensors(path: Path, tensors: Mapping[str, Tensor], expected: Mapping[s
 
 def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
     """Writes tensors and a JSON header as one safetensors file that replaces `path` only when it is complete."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        save_file(contiguous, temporary, metadata={_HEADER: json.dumps(header)})
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    with replacing(path) as part:
+        save_file(contiguous, part, metadata={_HEADER: json.dumps(header)})
 
 
 def read_tensors(path: str | Path, *, device: torch.device | str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from partimento.midi.picture import draw_piano_roll
 
@@ -126,6 +127,6 @@ def test_extremes_can_be_drawn(performance, tmp_path):
 
 def test_a_picture_that_cannot_be_written_leaves_nothing_behind(scale, tmp_path):
     (tmp_path / "a.png").mkdir()
-    with pytest.raises(OSError, match=r"a\.png"):
+    with pytest.raises(UserError, match=r"a\.png"):
         draw_piano_roll(scale, tmp_path / "a.png")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]

@@ -82,7 +82,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, saved, small, vocabulary, 
         raise OSError("disk full")
 
     monkeypatch.setattr(checkpoint, "save_file", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(UserError, match="disk full"):
         save(saved, small, vocabulary)
     assert saved.read_bytes() == before
     assert list(tmp_path.iterdir()) == [saved]

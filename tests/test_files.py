@@ -1,0 +1,79 @@
+"""A file is written whole or not at all."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from partimento.errors import UserError
+from partimento.files import replacing
+
+
+def test_the_new_file_stands_only_when_it_is_complete(tmp_path: Path):
+    target = tmp_path / "notes.json"
+    target.write_text("old")
+    with replacing(target) as part:
+        part.write_text("half")
+        assert target.read_text() == "old"
+        part.write_text("new")
+    assert target.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("before", [None, "old"])
+def test_a_failure_leaves_what_was_there_and_nothing_beside_it(tmp_path: Path, before: str | None):
+    target = tmp_path / "notes.json"
+    if before is not None:
+        target.write_text(before)
+
+    def fail(part: Path) -> None:
+        part.write_text("half")
+        raise KeyError
+
+    with pytest.raises(KeyError), replacing(target) as part:
+        fail(part)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ([] if before is None else [before])
+
+
+@pytest.mark.parametrize("name", ["", ".", "missing/notes.json", "a\0b", "x" * 300], ids=lambda name: repr(name[:9]))
+def test_what_cannot_be_written_is_refused_in_one_line(tmp_path: Path, name: str):
+    target = f"{tmp_path}/{name}"
+    with pytest.raises(UserError, match="cannot write") as refusal, replacing(target) as part:
+        part.write_text("new")
+    assert str(refusal.value).endswith("name a file in a folder you may write to")
+    assert "\n" not in str(refusal.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_of_the_greatest_length_can_be_written(tmp_path: Path):
+    for name in ("x" * 255, "ü" * 127):
+        with replacing(tmp_path / name) as part:
+            part.write_text("new")
+        assert (tmp_path / name).read_text() == "new"
+
+
+def test_writers_at_once_do_not_meet(tmp_path: Path):
+    target = tmp_path / "notes.json"
+
+    def write(letter: str) -> None:
+        for _ in range(20):
+            with replacing(target) as part:
+                part.write_text(letter * 10_000)
+
+    threads = [threading.Thread(target=write, args=(letter,)) for letter in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    text = target.read_text()
+    assert (len(text), len(set(text))) == (10_000, 1)
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_parts_of_one_folder_may_be_open_together(tmp_path: Path):
+    with replacing(tmp_path / "a") as a, replacing(tmp_path / "a") as b:
+        a.write_text("first opened, last closed")
+        b.write_text("second")
+    assert (tmp_path / "a").read_text() == "first opened, last closed"
