@@ -46,6 +46,8 @@ class Verb:
 VERBS: tuple[Verb, ...] = (
     Verb(name="continue", help="go on where a performance leaves off", target="partimento.commands.continue_:main"),
     Verb(name="tokens", help="show a MIDI file as tokens, or back", target="partimento.commands.tokens:main"),
+    Verb(name="survey", help="what every MIDI file of a collection is", target="partimento.commands.survey:main"),
+    Verb(name="select", help="a survey and a recipe -> which files to train on", target="partimento.commands.select:main"),
     Verb(name="store", help="MIDI files -> a note store to train on", target="partimento.commands.store:main"),
     Verb(name="verify", help="check that a note store is what was written", target="partimento.commands.verify:main"),
     Verb(name="publish", help="a note store -> Parquet files", target="partimento.commands.publish:main"),

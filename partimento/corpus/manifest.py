@@ -12,17 +12,19 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from partimento.corpus import measurements
 from partimento.errors import UserError
+from partimento.midi.reader import Reason
 
 VERSION: Final = "1"
 _VERSION_KEY: Final = b"partimento.manifest"
@@ -125,13 +127,25 @@ class ManifestWriter:
         self._write(rows, self._folder / f"part-{self._next:06d}.parquet")
         self._next += 1
 
-    def known(self) -> dict[tuple[str, str], tuple[int, int]]:
-        """(source, path) -> (size, modified_ns) of every row."""
+    def known(self, source: str) -> dict[str, tuple[int, int]]:
+        """path -> (size, modified_ns) of a source's files that were read; what could not be opened is tried again."""
         if not parts(self.corpus):
             return {}
-        table = Manifest.open(self.corpus, columns=[*KEY, "size", "modified_ns"]).table
-        columns = [table[name].to_pylist() for name in table.column_names]
-        return {(source, path): (size, when) for source, path, size, when in zip(*columns, strict=True)}
+        table = Manifest.open(self.corpus, columns=["source", "path", "size", "modified_ns", "reason"]).table
+        table = table.filter((pc.field("source") == source) & (pc.field("reason") != Reason.CANNOT_OPEN.value))
+        columns = [table[name].to_pylist() for name in ("path", "size", "modified_ns")]
+        return {path: (size, when) for path, size, when in zip(*columns, strict=True)}
+
+    def rewrite(self, change: Callable[[pa.Table], pa.Table], columns: Sequence[str]) -> None:
+        """Apply `change`, which looks at `columns` and changes only them, to the rows there are."""
+        for part in parts(self.corpus):
+            before = _read(part, list(columns))
+            after = change(before)
+            if not after.equals(before):
+                whole = _read(part, SCHEMA.names)
+                for name in columns:
+                    whole = whole.set_column(SCHEMA.get_field_index(name), SCHEMA.field(name), after[name])
+                self._write(whole, part)
 
     def keep_only(self, surveyed: Mapping[str, Iterable[str]]) -> None:
         """Drop the rows of files that are gone from a source (source -> its paths), and rows that newer ones replace.

@@ -28,7 +28,7 @@ from calendar import timegm
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from partimento.errors import UserError
 from partimento.midi.reader import MAX_BYTES
@@ -94,6 +94,7 @@ def open_source(location: str | os.PathLike[str]) -> Source:
     name = os.fspath(location)
     if "://" in name:
         return ObjectStore(name)
+    name = str(Path(name).resolve())  # what is written about a source must hold from everywhere
     if Path(name).is_dir():
         return Folder(name)
     if not Path(name).is_file():
@@ -273,14 +274,15 @@ class ObjectStore:
     def __init__(self, location: str) -> None:
         self.location = location.rstrip("/")
 
-    def url(self, path: str) -> str:
-        """The address of one file."""
-        return f"{self.location}/{path}"
+    def download(self, path: Any) -> Any:
+        """daft's column of paths -> the column of their bytes, null where an object cannot be fetched."""
+        from partimento.corpus.engine import daft
+
+        return (daft.lit(f"{self.location}/") + path).download(on_error="null")
 
     def entries(self) -> Iterator[Entry]:
         """Every MIDI object, by path."""
-        import daft
-        from daft.exceptions import DaftCoreException
+        from partimento.corpus.engine import DaftCoreException, daft
 
         try:
             listing = daft.from_glob_path(f"{self.location}/**").select("path", "size").to_pydict()
@@ -302,14 +304,14 @@ class ObjectStore:
 
     def read_many(self, paths: Iterable[str], failed: Failed | None = None) -> Iterator[tuple[str, bytes]]:
         """Many objects at once, over several connections."""
-        import daft
+        from partimento.corpus.engine import daft
 
         names = list(paths)
-        urls = daft.from_pydict({"url": [self.url(path) for path in names]})
-        contents = urls.select(daft.col("url").download(on_error="null")).to_pydict()["url"]
+        listed = daft.from_pydict({"path": names})
+        contents = listed.select(self.download(daft.col("path")).alias("data")).to_pydict()["data"]
         for path, data in zip(names, contents, strict=True):
             if data is None:
-                _report(SourceError(f"{self.url(path)}: cannot be fetched"), [path], failed)
+                _report(SourceError(f"{path}: cannot be fetched"), [path], failed)
             else:
                 yield path, data[:_READ_LIMIT]
 
