@@ -1,9 +1,9 @@
 """Held-out loss of a model beside the two baselines, on the same notes.
 
-    python benchmarks/bundled/heldout.py STORE [--model bundled] [--files 600] [-o benchmarks/bundled/heldout.md]
+    python benchmarks/bundled/heldout.py STORE [--model bundled] [--split validation] [--files 600] [-o FILE]
 
-From every held-out file one stretch that fits the model's context is drawn (seed 0). A network's nats are those of all
-ids after <S>; a note's nats are the total divided by the number of notes. The Markov model sees the same notes; its
+From every file of the split one stretch that fits the model's context is drawn (seed 0). A network's nats are those of
+all ids after <S>; a note's nats are the total divided by the number of notes. The Markov model sees the same notes; its
 nats a token are its total divided by the same number of ids.
 """
 
@@ -29,6 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("store", type=Path)
     parser.add_argument("--model", default="bundled")
+    parser.add_argument("--split", default="validation")
     parser.add_argument("--files", type=int, default=600)
     parser.add_argument("-o", "--out", type=Path)
     arguments = parser.parse_args()
@@ -36,7 +37,7 @@ def main() -> None:
     checkpoint = load(arguments.model)
     model, vocabulary = checkpoint.model.eval(), checkpoint.vocabulary
     tokenizer = Tokenizer(vocabulary)
-    train, heldout = store.split("train"), store.split("heldout")[: arguments.files]
+    train, heldout = store.split("train"), store.split(arguments.split)[: arguments.files]
 
     unigram = Unigram.fit(
         (tokenizer.encode_notes(store.notes(i)) for i in train[:: max(1, len(train) // TRAIN_FILES_OF_UNIGRAM)]),
@@ -71,7 +72,7 @@ def main() -> None:
     kinds = ", ".join(f"{name} {np.mean(values):.3f}" for name, values in by_kind.items())
     text = f"""# Held-out loss
 
-{len(heldout)} held-out files, {n_notes:,} notes, {n_ids:,} ids; {datetime.date.today()}.
+{len(heldout)} files of the {arguments.split} split, {n_notes:,} notes, {n_ids:,} ids; {datetime.date.today()}.
 
 | model | nats a token | nats a note |
 |---|---|---|

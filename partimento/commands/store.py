@@ -1,81 +1,91 @@
-"""`partimento store FOLDER -o STORE`: MIDI files -> a note store for training."""
+"""`partimento store SOURCE -o STORE`: MIDI files, a selection of a corpus, or published notes -> a note store."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
+import os
 import sys
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from rich.progress import track
 
 from partimento.commands.flags import parse
-from partimento.corpus.store import NoteStore, build
+from partimento.commands.progress import counted
 from partimento.errors import UserError
-from partimento.midi.reader import MidiError
 
-_HELDOUT_SHARE = 0.05
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Read every MIDI file under FOLDER once and keep its piano notes, 8 bytes each."""
+    """Read every MIDI file once and keep its piano notes, 8 bytes each.
 
-    folder: Annotated[Path, tyro.conf.Positional]
-    """Folder of .mid and .midi files, searched recursively."""
+    SOURCE is a folder or archive of MIDI files, or, with --selection, a surveyed corpus, or a folder of Parquet files
+    written by 'partimento publish'. An interrupted build goes on where it was when called again.
+    """
+
+    source: Annotated[str, tyro.conf.Positional]
+    """Folder or archive of MIDI files; surveyed corpus; published notes."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Folder of the new store; must not exist."""
+    selection: str | None = None
+    """Name of the selection of the corpus SOURCE to store, made by 'partimento select'."""
     labels: Path | None = None
-    """CSV with columns path (ending as the files' paths do, relative to FOLDER) and split; rows whose split is
-    'train' are trained on, all others held out, files without a row left out. Without it, 5 % of the files, chosen by
-    their content, are held out."""
+    """CSV with columns path (relative to SOURCE) and split (train, validation or test); files without a row are left
+    out, other columns become labels. Without it, 5 % of the files, chosen by their content, are the validation
+    split."""
+    workers: int = os.cpu_count() or 1
+    """Processes that read."""
+
+    def __post_init__(self) -> None:
+        if self.selection is not None and self.labels is not None:
+            raise UserError("give --selection (a surveyed corpus) or --labels (a folder of MIDI files), not both")
+        if self.workers < 1:
+            raise UserError(f"--workers is {self.workers}; give at least 1")
 
 
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = parse(Options, argv, verb="store")
-    if not options.folder.is_dir():
-        raise UserError(f"{options.folder}: not a folder")
-    files = sorted(p for p in options.folder.rglob("*") if p.suffix.lower() in (".mid", ".midi"))
-    sources = (
-        _by_labels(files, options.folder, options.labels) if options.labels else [(p, _by_content(p)) for p in files]
-    )
-    if not sources:
-        raise UserError(f"{options.folder}: no .mid or .midi files to read")
-    refusals: Counter[str] = Counter()
+    from partimento.corpus.build import build
+    from partimento.corpus.parquet import is_published, restore
 
-    def refused(error: MidiError) -> None:
-        refusals[error.reason.value] += 1
-        print(f"refused: {error}", file=sys.stderr)
-
-    def progress(rows: Iterable[tuple[Path, str]]) -> Iterable[tuple[Path, str]]:
-        return track(rows, description="reading", total=len(sources), disable=not sys.stderr.isatty())
-
-    build(sources, options.out, refused=refused, progress=progress)
-    store = NoteStore(options.out)
-    for split in ("train", "heldout"):
-        mine = [file for file in store.files if file.split == split]
-        print(f"{split}: {len(mine)} files, {sum(file.count for file in mine):,} notes")
-    print(
-        f"passed over: {len(sources) - len(store)} (of them refused: {sum(refusals.values())}); store in {options.out}"
-    )
+    if options.out.exists():
+        raise UserError(f"{options.out}: already exists; remove it or choose another folder")
+    if is_published(options.source):
+        if options.selection is not None or options.labels is not None:
+            raise UserError(f"{options.source}: published notes are taken as they are; leave the other options away")
+        with counted("restoring") as advance:
+            restore(options.source, options.out, progress=advance)
+    else:
+        plan, refused = _plan(options)
+        with counted("reading", total=len(plan)) as advance:
+            refused += build(plan, options.out, workers=options.workers, progress=advance)
+        for _, why in refused:
+            print(f"passed over: {why}", file=sys.stderr)
+        print(f"planned: {len(plan)} files; passed over: {len(refused)}")
+    _summary(options.out)
     return 0
 
 
-def _by_content(path: Path) -> str:
-    share = int.from_bytes(hashlib.sha256(path.read_bytes()).digest()[:4], "big") / 2**32
-    return "heldout" if share < _HELDOUT_SHARE else "train"
+def _plan(options: Options) -> tuple[pa.Table, list[tuple[str, str]]]:
+    from partimento.corpus.plans import plan_corpus, plan_folder, read_labels
+
+    if options.selection is not None:
+        return plan_corpus(options.source, options.selection), []
+    if Path(options.source, "selections").is_dir():
+        raise UserError(f"{options.source}: a surveyed corpus; name one of its selections with --selection")
+    labels = read_labels(options.labels) if options.labels is not None else None
+    return plan_folder(options.source, labels)
 
 
-def _by_labels(files: list[Path], folder: Path, labels: Path) -> list[tuple[Path, str]]:
-    try:
-        with labels.open(newline="", encoding="utf-8") as file:
-            split_of = {row["path"]: "train" if row["split"] == "train" else "heldout" for row in csv.DictReader(file)}
-    except (OSError, KeyError) as error:
-        raise UserError(f"{labels}: needs a CSV with columns path and split ({error!r})") from error
-    return [(p, split_of[name]) for p in files if (name := p.relative_to(folder).as_posix()) in split_of]
+def _summary(path: Path) -> None:
+    from partimento.corpus.store import SPLITS, NoteStore
+
+    store = NoteStore(path)
+    for split in SPLITS:
+        counts = store.counts[store.split_of == SPLITS.index(split)]
+        print(f"{split}: {len(counts)} files, {counts.sum():,} notes")
+    print(f"store in {path}")

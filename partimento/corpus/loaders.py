@@ -1,8 +1,9 @@
-"""Batches of token ids out of a note store.
+"""Batches of token ids out of a note store: packed sequences, for pretraining (section 3.2).
 
-Packed sequences (section 3.2): each row of a batch reads its own endless stream of files, one after the other, each
-augmented afresh. What a row yields depends only on (seed, row, position), so a loader can be set back to any position
-and gives the same bytes again. It refuses to know about models and losses.
+Each row of a batch reads its own endless stream of files, one after the other, each augmented afresh in every epoch.
+What a row yields depends only on (seed, row, position), so a loader can be set back to any position and gives the same
+bytes again, and rows can be shared out among processes in any way. `examples.py` has the loaders that make one row of
+one file, `prefetch.py` lets any of them run ahead. It refuses to know about models and losses.
 
     >>> loader = PackedLoader(store, vocabulary, "train", length=1024, batch=2, seed=0)  # doctest: +SKIP
     >>> ids_BW = next(loader)                                                             # doctest: +SKIP
@@ -10,24 +11,60 @@ and gives the same bytes again. It refuses to know about models and losses.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from partimento.corpus.order import Epochs, Purpose, Share, generator, merge_states
 from partimento.corpus.store import NoteStore
 from partimento.errors import UserError
 from partimento.tokens import augment
 from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Vocabulary
 
+__all__ = ["Encoder", "PackedLoader", "Transform", "merge_states"]
+
 Ids = npt.NDArray[np.int32]
+
+Transform = Callable[[Ids, np.random.Generator], Ids]
+"""Makes another window of a window: int32 [W] -> int32 [W]."""
+
+
+class Encoder:
+    """Stored notes as ids of one vocabulary. With `pedal` the pedal is spelled out, else folded into durations.
+
+    `head` is what every sequence begins with: the piano's prefix and <S>.
+    """
+
+    def __init__(self, store: NoteStore, vocabulary: Vocabulary, *, pedal: bool = False) -> None:
+        if pedal and vocabulary.pedal_on is None:
+            raise UserError("this vocabulary has no pedal tokens; load with pedal=False")
+        self._store, self._tokenizer, self._fold = store, Tokenizer(vocabulary), not pedal
+        self.head: Final = np.array([vocabulary.prefix("instrument", "piano"), vocabulary.start], np.int32)
+        self.end: Final = np.array([vocabulary.end], np.int32)
+
+    def body(self, file: int, rng: np.random.Generator | None, first: int = 0, last: int | None = None) -> Ids:
+        """Notes first..last-1 of a file, augmented by one draw unless `rng` is None."""
+        notes = self._store.notes(file, first, last, fold_pedal=self._fold)
+        if rng is not None:
+            notes = augment.augment(notes, augment.draw(notes, rng))
+        return self._tokenizer.encode_notes(notes)
+
+    def sequence(self, body: Ids, *, dim: bool) -> Ids:
+        """Prefix, <S>, body, <E>; with `dim`, <D> about 100 ids before the end."""
+        return np.concatenate([self.head, self._tokenizer.insert_dim(body) if dim else body, self.end])
 
 
 class PackedLoader:
-    """An endless iterator of int32 [batch, length + 1]; consecutive batches of a row overlap by one id.
+    """An endless iterator of int32 [batch / world, length + 1]; consecutive windows of a row overlap by one id.
 
     Every file is prefix, <S>, body with <D>, <E>. With `augment` each epoch draws tempo, pitch and velocity anew.
+    Files are dealt out to the rows in turn, so that each comes once in an epoch.
+
+    `batch` counts the rows of all `world` processes; this one makes its share. `transform` is applied to every window
+    with random numbers of (seed, row, the window's place), and must keep its length.
     """
 
     def __init__(  # noqa: PLR0917 - in the order in which one says them
@@ -39,67 +76,75 @@ class PackedLoader:
         batch: int,
         seed: int,
         augment: bool = True,
+        *,
+        rank: int = 0,
+        world: int = 1,
+        pedal: bool = False,
+        transform: Transform | None = None,
     ) -> None:
         if length < 1 or batch < 1:
             raise UserError(f"a loader needs a length and a batch of at least 1, not {length} and {batch}")
-        self._store, self._tokenizer, self._files = store, Tokenizer(vocabulary), store.split(split)
-        self._length, self._seed, self._augment = length, seed, augment
-        self._head = np.array([vocabulary.prefix("instrument", "piano"), vocabulary.start], np.int32)
-        self._tail = np.array([vocabulary.end], np.int32)
-        self._rows = [_Row(number=number, of=batch) for number in range(batch)]
+        self._encoder = Encoder(store, vocabulary, pedal=pedal)
+        self._epochs = Epochs(store.split(split), seed)
+        self._length, self._batch, self._seed = length, batch, seed
+        self._augment, self._transform = augment, transform
+        self._rows = [_Row(number=number) for number in Share(batch=batch, rank=rank, world=world).rows]
 
     def __iter__(self) -> PackedLoader:
         return self
 
     def __next__(self) -> Ids:
-        return np.stack([self._next_window(row) for row in self._rows])
+        windows = np.empty((len(self._rows), self._length + 1), np.int32)
+        for row, window in zip(self._rows, windows, strict=True):
+            place = row.file, row.offset
+            self._fill(row, window)
+            if self._transform is not None:
+                window[:] = self._transform(window, generator(Purpose.WINDOW, self._seed, row.number, *place))
+        return windows
 
     def state_dict(self) -> dict[str, Any]:
-        """Where each row stands: JSON."""
-        return {"files": [row.file for row in self._rows], "offsets": [row.offset for row in self._rows]}
+        """Where each of this process's rows stands, [file of the row, offset in it]: JSON."""
+        return {"rows": {str(row.number): [row.file, row.offset] for row in self._rows}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go to where `state_dict` stood; raises `UserError` for the state of another batch size."""
-        if len(state["files"]) != len(self._rows):
-            raise UserError(f"the state has {len(state['files'])} rows, this loader {len(self._rows)}")
-        for row, file, offset in zip(self._rows, state["files"], state["offsets"], strict=True):
-            row.file, row.offset, row.ids = file, offset, None
+        """Go to where `state_dict` stood, or many of them merged; `UserError` for the state of another batch size."""
+        places = state.get("rows", {})
+        if len(places) not in (len(self._rows), self._batch) or any(
+            str(row.number) not in places for row in self._rows
+        ):
+            raise UserError(f"the state has {len(places)} rows, this loader makes {len(self._rows)} of {self._batch}")
+        for row in self._rows:
+            row.file, row.offset = places[str(row.number)]
+            row.ids = None
 
-    def _next_window(self, row: _Row) -> Ids:
-        """The row's next length + 1 ids; the last of them is the first of the window after."""
-        parts: list[Ids] = []
-        missing = self._length + 1
-        file, offset, ids = row.file, row.offset, row.ids
+    def _fill(self, row: _Row, window: Ids) -> None:
+        """Write the row's next length + 1 ids; the last of them is the first of the window after."""
+        filled = 0
         while True:
-            if ids is None:
-                ids = self._encode(row.number + file * row.of)
-            parts.append(ids[offset : offset + missing])
-            missing -= len(parts[-1])
-            offset += len(parts[-1])
-            if not missing:
+            if row.ids is None:
+                row.ids = self._encode(row.number + row.file * self._batch)
+            part = row.ids[row.offset : row.offset + len(window) - filled]
+            window[filled : filled + len(part)] = part
+            filled += len(part)
+            row.offset += len(part)
+            if filled == len(window):
                 break
-            file, offset, ids = file + 1, 0, None
+            row.file, row.offset, row.ids = row.file + 1, 0, None
         # The window's last id is also the next one's first: one step back, which never leaves the file it stands in.
-        row.file, row.offset, row.ids = file, offset - 1, ids
-        return np.concatenate(parts)
+        row.offset -= 1
 
     def _encode(self, position: int) -> Ids:
         """The file at `position` of the endless sequence of shuffled epochs."""
-        epoch, place = divmod(position, len(self._files))
-        order = np.random.default_rng([self._seed, epoch]).permutation(len(self._files))
-        notes = self._store.notes(self._files[order[place]])
-        if self._augment:
-            notes = augment.augment(notes, augment.draw(notes, np.random.default_rng([self._seed, epoch, place])))
-        body = self._tokenizer.insert_dim(self._tokenizer.encode_notes(notes))
-        return np.concatenate([self._head, body, self._tail])
+        epoch, file = self._epochs.at(position)
+        rng = generator(Purpose.EXAMPLE, self._seed, epoch, file) if self._augment else None
+        return self._encoder.sequence(self._encoder.body(file, rng), dim=True)
 
 
 class _Row:
     """One row's stream: which of its files, the offset of the next id in it, and its ids if at hand."""
 
-    __slots__ = ("file", "ids", "number", "of", "offset")
+    __slots__ = ("file", "ids", "number", "offset")
 
-    def __init__(self, *, number: int, of: int) -> None:
-        self.number, self.of = number, of
-        self.file, self.offset = 0, 0
+    def __init__(self, *, number: int) -> None:
+        self.number, self.file, self.offset = number, 0, 0
         self.ids: Ids | None = None

@@ -132,10 +132,10 @@ class Tokenizer:
         """`body` with <D> before the last event that leaves at least 100 tokens, <E> counted, after it."""
         if len(body) <= DIM_MINIMUM_BODY:
             return body
-        kinds = self.vocabulary.kind_of[body]
-        begins = (kinds != Kind.ONSET) & (kinds != Kind.DURATION)
-        where = int(np.flatnonzero(begins[: len(body) + 2 - DIM_TOKENS_LEFT])[-1])
-        return np.insert(body, where, np.int32(self.vocabulary.dim))
+        where = len(body) + 1 - DIM_TOKENS_LEFT
+        while self.vocabulary.kind_of[body[where]] in (Kind.ONSET, Kind.DURATION):
+            where -= 1
+        return np.concatenate([body[:where], np.array([self.vocabulary.dim], np.int32), body[where:]])
 
     # -- decoding -----------------------------------------------------------------------------------------------------
 
@@ -160,7 +160,7 @@ class Tokenizer:
             i for i in v.instruments if i != DRUM and v.prefix("instrument", INSTRUMENTS[i]) in set(array.tolist())
         ]
         sounding = sorted({*named, *np.unique(instrument).tolist()} - {DRUM})
-        up, down = _intervals(pedal_ms, pedal_down, int((onset_ms + duration_ms).max()) if len(heads) else 0)
+        up, down = pedal_intervals(pedal_ms, pedal_down, int((onset_ms + duration_ms).max()) if len(heads) else 0)
         return Performance(
             pitch=v.pitch_of[heads],
             velocity=np.where(instrument == DRUM, 60, np.maximum(v.velocity_of[heads], 1)).astype(np.uint8),
@@ -267,10 +267,13 @@ def _decode(ids, kind_of, ms_of):
     return heads[:size], onsets[:size], durations[:size], pedal_ms[:pedals], pedal_down[:pedals]
 
 
-def _intervals(
+def pedal_intervals(
     ms: npt.NDArray[np.int64], down: npt.NDArray[np.uint8], final_ms: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Pedal moves in any order -> (ups, downs) in ms; repeated presses and lifts change nothing."""
+    """Pedal moves in any order -> (ups, downs) in ms; repeated presses and lifts change nothing.
+
+    A pedal that is never lifted is up at `final_ms`, or was never down if it was pressed no earlier than that.
+    """
     ups, downs = [], []
     pressed = -1
     for i in np.argsort(ms, kind="stable").tolist():

@@ -1,9 +1,12 @@
-"""Files to make a corpus of."""
+"""Files and stores to make a corpus of."""
 
 from pathlib import Path
 
 import numpy as np
 
+from partimento.corpus.build import build
+from partimento.corpus.plans import Labels, plan_folder
+from partimento.corpus.store import NoteStore
 from partimento.midi.performance import Performance
 
 
@@ -21,6 +24,16 @@ def noise(seed: int, n: int) -> Performance:
 
 def write(path: Path, performance: Performance) -> Path:
     """Write and say where."""
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(exist_ok=True, parents=True)
     performance.write_midi(path)
     return path
+
+
+def store_of(folder: Path, performances: list[Performance], labels: Labels | None = None, **build_options) -> NoteStore:
+    """A store of performances named 00.mid, 01.mid ... in `folder`; all are for training unless `labels` says else."""
+    names = [f"{i:02}.mid" for i in range(len(performances))]
+    for name, performance in zip(names, performances, strict=True):
+        write(folder / "midi" / name, performance)
+    plan, refused = plan_folder(folder / "midi", labels or {name: {"split": "train"} for name in names})
+    assert refused == [] and build(plan, folder / "store", **build_options) == []
+    return NoteStore(folder / "store")

@@ -5,10 +5,10 @@ from itertools import islice, pairwise
 
 import numpy as np
 import pytest
-from playable import noise, write
+from playable import noise, store_of
 
-from partimento.corpus.loaders import PackedLoader
-from partimento.corpus.store import NoteStore, build
+from partimento.corpus.loaders import PackedLoader, merge_states
+from partimento.corpus.prefetch import Prefetched
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from partimento.tokens.tokenizer import Tokenizer
@@ -21,22 +21,19 @@ FILES = 5
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("corpus")
-    sources = [(write(path / "midi" / f"{i}.mid", noise(i, 30 + 25 * i)), "train") for i in range(FILES)]
-
-    def refused(error):
-        raise error
-
-    build(sources, path / "store", refused=refused)
+    store_of(path, [noise(i, 30 + 25 * i) for i in range(FILES)], files_per_shard=2)
     return path
 
 
 @pytest.fixture(scope="module")
 def store(folder):
+    from partimento.corpus.store import NoteStore
+
     return NoteStore(folder / "store")
 
 
-def loader(store, *, length=64, batch=2, seed=3, augment=True):
-    return PackedLoader(store, V, "train", length=length, batch=batch, seed=seed, augment=augment)
+def loader(store, *, length=64, batch=2, seed=3, augment=True, **more):
+    return PackedLoader(store, V, "train", length=length, batch=batch, seed=seed, augment=augment, **more)
 
 
 def rows_of(batches) -> list[list[int]]:
@@ -48,12 +45,16 @@ def rows_of(batches) -> list[list[int]]:
     ]
 
 
+def same(a, b) -> bool:
+    a, b = list(a), list(b)
+    return len(a) == len(b) and all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
 def test_the_same_seed_gives_the_same_bytes(store):
-    first, second = list(islice(loader(store), 30)), list(islice(loader(store), 30))
+    first = list(islice(loader(store), 30))
     assert all(batch.shape == (2, 65) and batch.dtype == np.int32 for batch in first)
-    assert all(a.tobytes() == b.tobytes() for a, b in zip(first, second, strict=True))
-    other = list(islice(loader(store, seed=4), 30))
-    assert any(a.tobytes() != b.tobytes() for a, b in zip(first, other, strict=True))
+    assert same(first, islice(loader(store), 30))
+    assert not same(first, islice(loader(store, seed=4), 30))
 
 
 def test_windows_overlap_by_one_id(store):
@@ -68,15 +69,10 @@ def test_resuming_continues_at_the_exact_id(store, length):
     for steps in (1, 1, 3, 8):
         for _ in range(steps):
             next(whole)
-        state = json.loads(json.dumps(whole.state_dict()))
         resumed = loader(store, length=length)
-        resumed.load_state_dict(state)
-        ahead = loader(store, length=length)
-        ahead.load_state_dict(state)
-        wanted = [next(ahead) for _ in range(5)]
-        assert all(np.array_equal(next(resumed), batch) for batch in wanted)
-    following = list(islice(whole, 5))
-    assert all(np.array_equal(a, b) for a, b in zip(following, wanted, strict=True))
+        resumed.load_state_dict(json.loads(json.dumps(whole.state_dict())))
+        wanted = list(islice(resumed, 5))
+    assert same(islice(whole, 5), wanted)
 
 
 def test_window_length_changes_nothing_but_the_cuts(store):
@@ -84,14 +80,15 @@ def test_window_length_changes_nothing_but_the_cuts(store):
     assert short == long
 
 
+@pytest.mark.parametrize("pedal", [False, True])
 @pytest.mark.parametrize("batch", [1, 2, 3])
-def test_rows_are_whole_files_one_after_the_other(folder, store, batch):
+def test_rows_are_whole_files_one_after_the_other(folder, store, batch, pedal):
     tokenizer = Tokenizer(V)
     encoded = {
-        tuple(tokenizer.encode(Performance.from_midi(path), dim=True).tolist()): path.name
+        tuple(tokenizer.encode(Performance.from_midi(path), dim=True, pedal_tokens=pedal).tolist()): path.name
         for path in (folder / "midi").iterdir()
     }
-    rows = rows_of(islice(loader(store, length=50, batch=batch, augment=False), 120))
+    rows = rows_of(islice(loader(store, length=50, batch=batch, augment=False, pedal=pedal), 120))
     names = []
     for row in rows:
         ends = [i + 1 for i, id in enumerate(row) if id == V.end]
@@ -100,7 +97,7 @@ def test_rows_are_whole_files_one_after_the_other(folder, store, batch):
     in_order = [name for turn in zip(*names, strict=False) for name in turn]
     epochs = [in_order[i : i + FILES] for i in range(0, len(in_order) - FILES + 1, FILES)]
     assert len(epochs) >= 2
-    assert all(sorted(epoch) == [f"{i}.mid" for i in range(FILES)] for epoch in epochs)
+    assert all(sorted(epoch) == [f"{i:02}.mid" for i in range(FILES)] for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) > 1
 
 
@@ -111,14 +108,91 @@ def test_each_epoch_is_augmented_afresh(store):
     assert len(pieces) > 2 * FILES and len(set(pieces)) == len(pieces)
 
 
-def test_the_state_of_another_batch_size_is_refused(store):
-    with pytest.raises(UserError, match="2 rows, this loader 3"):
+def test_processes_share_the_rows_and_one_may_follow_many(store):
+    alone = loader(store, batch=6)
+    three = [loader(store, batch=6, rank=rank, world=3) for rank in range(3)]
+    for _ in range(40):
+        assert np.array_equal(next(alone), np.concatenate([next(part) for part in three]))
+    merged = json.loads(json.dumps(merge_states([part.state_dict() for part in three])))
+    assert merged == alone.state_dict()
+    two = [loader(store, batch=6, rank=rank, world=2) for rank in range(2)]
+    for part in two:
+        part.load_state_dict(merged)
+    for _ in range(10):
+        assert np.array_equal(next(alone), np.concatenate([next(part) for part in two]))
+
+
+def test_a_transform_sees_every_window_with_numbers_of_its_own(store):
+    def shuffled(ids, rng):
+        return rng.permutation(ids)
+
+    plain, changed = loader(store), loader(store, transform=shuffled)
+    pairs = [(next(plain), next(changed)) for _ in range(20)]
+    assert all(np.array_equal(np.sort(a), np.sort(b)) and not np.array_equal(a, b) for a, b in pairs)
+    seen = []
+    deaf = loader(store, batch=3, transform=lambda ids, rng: seen.append(rng.random()) or ids)
+    assert same(islice(deaf, 40), islice(loader(store, batch=3), 40))
+    assert len(set(seen)) == len(seen) == 120
+    resumed = loader(store, transform=shuffled)
+    resumed.load_state_dict(plain.state_dict())
+    assert same(islice(resumed, 3), islice(changed, 3))
+
+
+def test_working_ahead_changes_neither_batches_nor_positions(store):
+    plain, ahead = loader(store), Prefetched(loader(store), ahead=3)
+    for _ in range(25):
+        assert np.array_equal(next(ahead), next(plain))
+        assert ahead.state_dict() == plain.state_dict()
+    earlier = loader(store)
+    next(earlier)
+    ahead.load_state_dict(earlier.state_dict())
+    assert ahead.state_dict() == earlier.state_dict()
+    assert same(islice(ahead, 5), islice(earlier, 5))
+
+
+def test_what_fails_ahead_fails_when_it_is_asked_for(store):
+    calls = []
+
+    def third_fails(ids, _):
+        calls.append(1)
+        if len(calls) == 3:
+            raise ArithmeticError("third")
+        return ids
+
+    ahead = Prefetched(loader(store, batch=1, transform=third_fails))
+    next(ahead)
+    next(ahead)
+    with pytest.raises(ArithmeticError, match="third"):
+        next(ahead)
+
+
+def test_states_of_other_batches_are_refused(store):
+    with pytest.raises(UserError, match="2 rows, this loader makes 3 of 3"):
         loader(store, batch=3).load_state_dict(loader(store, batch=2).state_dict())
+    with pytest.raises(UserError, match="1 rows"):
+        loader(store, rank=1, world=2).load_state_dict(loader(store, rank=0, world=2).state_dict())
+    with pytest.raises(UserError, match="0 rows"):
+        loader(store).load_state_dict({"examples": 7})
+    with pytest.raises(UserError, match="examples is 7 in one and 8 in another"):
+        merge_states([{"examples": 7}, {"examples": 8}])
 
 
-def test_empty_windows_and_batches_are_refused(store):
-    for wrong in ({"length": 0}, {"batch": 0}):
-        with pytest.raises(UserError, match="at least 1"):
-            loader(store, **wrong)
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"length": 0}, "at least 1"),
+        ({"batch": 0}, "at least 1"),
+        ({"batch": 3, "world": 2}, "batch of 3 rows cannot be shared evenly by 2"),
+        ({"rank": 2, "world": 2}, r"rank is 2; it must lie in 0\.\.1"),
+    ],
+)
+def test_impossible_settings_are_refused(store, wrong, message):
+    with pytest.raises(UserError, match=message):
+        loader(store, **wrong)
+
+
+def test_what_is_not_there_is_refused(store):
     with pytest.raises(UserError, match="no files in split"):
-        PackedLoader(store, V, "heldout", length=8, batch=1, seed=0)
+        PackedLoader(store, V, "validation", length=8, batch=1, seed=0)
+    with pytest.raises(UserError, match="no pedal tokens"):
+        PackedLoader(store, Vocabulary.aria(), "train", length=8, batch=1, seed=0, pedal=True)

@@ -1,0 +1,208 @@
+"""Files -> a note store, shard by shard.
+
+A plan (one row per file, in `plans.py`) is cut into stretches of 4,096 files, and each becomes a shard: some 75 to 110
+MB of notes. A shard is built by itself, in any process, note by note to disk, so memory stays flat however large the
+corpus is; a build that was killed goes on after its last complete shard. It refuses to know why a file is in the plan.
+
+    >>> build(plan_folder("midi"), "store")      # doctest: +SKIP
+    []
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import ExitStack
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from partimento.corpus.packing import Packed, pack
+from partimento.corpus.plans import Refusal, label_columns
+from partimento.corpus.sources import Source, SourceError, open_source
+from partimento.corpus.store import MANIFEST, PARTS, VERSION, Manifest, Shard, digest, files_schema
+from partimento.errors import UserError
+from partimento.files import replacing
+from partimento.midi import reader
+from partimento.midi.reader import MidiError
+
+FILES_PER_SHARD: Final = 4096
+_PLAN: Final = "plan.sha256"
+
+
+def build(
+    plan: pa.Table,
+    out: str | os.PathLike[str],
+    *,
+    workers: int = 1,
+    progress: Callable[[int], None] = lambda _: None,
+    files_per_shard: int = FILES_PER_SHARD,
+) -> list[Refusal]:
+    """Make a new store at `out`, which must not exist yet; returns which files of the plan are not in it, and why.
+
+    Files that cannot be read, have no piano notes or have changed since the plan was made are passed over. The store
+    appears whole, by renaming, or not at all; what an interrupted build of the same plan has finished is used.
+    `progress` hears of every finished stretch how many files it had.
+    """
+    target = Path(out)
+    if target.exists():
+        raise UserError(f"{target}: already exists; remove it or choose another folder")
+    partial = _partial(target, _fingerprint(plan, files_per_shard))
+    stretches = {
+        f"{number:05}": plan.slice(first, files_per_shard)
+        for number, first in enumerate(range(0, len(plan), files_per_shard))
+    }
+    for name in _finished(partial, stretches, workers):
+        progress(len(stretches[name]))
+    done = [json.loads(_entry(partial, name).read_text(encoding="utf-8")) for name in stretches]
+    shards = [Shard(**entry["shard"]) for entry in done if entry["shard"]["files"]]
+    if not shards:
+        shutil.rmtree(partial)
+        raise UserError("no file with piano notes among the sources")
+    finish(partial, target, Manifest(labels=label_columns(plan), shards=tuple(shards)))
+    return [(path, why) for entry in done for path, why in entry["refused"]]
+
+
+class ShardWriter:
+    """Writes one shard's files into `folder`; use it as a context, then call `close` for its entry."""
+
+    def __init__(self, folder: Path, name: str, labels: Sequence[str]) -> None:
+        self._folder, self._name, self._labels = folder, name, labels
+        self._rows: list[dict[str, Any]] = []
+        self._counts = {"notes": 0, "pedal": 0}
+        self._hashes = {part: hashlib.sha256() for part in self._counts}
+        self._stack = ExitStack()
+        self._streams: dict[str, BinaryIO] = {}
+
+    def __enter__(self) -> ShardWriter:
+        for part in self._counts:
+            self._streams[part] = self._stack.enter_context((self._folder / f"{self._name}.{part}").open("wb"))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def add(self, packed: Packed, **row: Any) -> None:
+        """One more file: its notes and the other columns of the files table."""
+        for part, column in (("notes", packed.notes), ("pedal", packed.pedal)):
+            data = column.tobytes()
+            self._streams[part].write(data)
+            self._hashes[part].update(data)
+            self._counts[part] += len(column)
+        self._rows.append(row | {"notes": len(packed.notes), "pedal": len(packed.pedal)})
+
+    def close(self) -> Shard:
+        """The finished shard's entry in the manifest."""
+        self._stack.close()
+        shard = Shard(
+            name=self._name,
+            files=len(self._rows),
+            **self._counts,
+            sha256={part: found.hexdigest() for part, found in self._hashes.items()},
+        )
+        path = shard.path(self._folder, "files")
+        pq.write_table(pa.Table.from_pylist(self._rows, files_schema(self._labels)), path, compression="zstd")
+        shard.sha256["files"] = digest(path)
+        return shard
+
+
+def finish(partial: Path, target: Path, manifest: Manifest) -> None:
+    """Write the manifest and give a folder of shards its name; anything else in it goes."""
+    manifest.write(partial)
+    wanted = {shard.path(partial, part) for shard in manifest.shards for part in PARTS}
+    for path in partial.iterdir():
+        if path not in wanted and path.name != MANIFEST:
+            path.unlink()
+    partial.rename(target)
+
+
+def _partial(target: Path, fingerprint: str) -> Path:
+    """The folder where the shards collect, emptied if it is not of this plan."""
+    partial = target.with_name(target.name + ".partial")
+    mark = partial / _PLAN
+    if not mark.exists() or mark.read_text() != fingerprint:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        mark.write_text(fingerprint)
+    return partial
+
+
+def _fingerprint(plan: pa.Table, files_per_shard: int) -> str:
+    buffer = pa.BufferOutputStream()
+    with pa.ipc.new_stream(buffer, plan.schema) as stream:
+        stream.write_table(plan.combine_chunks())
+    return hashlib.sha256(buffer.getvalue()).hexdigest() + f" version {VERSION}, {files_per_shard} files a shard"
+
+
+def _finished(partial: Path, stretches: dict[str, pa.Table], workers: int) -> Iterator[str]:
+    """Build what is not there yet, naming each stretch when it is done."""
+    missing = [name for name in stretches if not _entry(partial, name).exists()]
+    yield from (name for name in stretches if name not in missing)
+    if workers < 2 or len(missing) < 2:
+        for name in missing:
+            _build_shard(partial, name, stretches[name])
+            yield name
+        return
+    # Threads of this process may hold locks that a fork would copy.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(missing)), mp_context=context) as pool:
+        started = {pool.submit(_build_shard, partial, name, stretches[name]): name for name in missing}
+        for future in as_completed(started):
+            future.result()
+            yield started[future]
+
+
+def _build_shard(partial: Path, name: str, stretch: pa.Table) -> None:
+    """One shard from one stretch of the plan; its entry, written last, says that it is complete."""
+    labels = label_columns(stretch)
+    refused: list[Refusal] = []
+    with ShardWriter(partial, name, labels) as writer:
+        for row, data in _contents(stretch, refused):
+            if row["sha256"] != hashlib.sha256(data).digest():
+                refused.append((row["path"], f"{row['path']}: has changed since it was listed"))
+                continue
+            try:
+                packed = pack(reader.read(data, name=row["path"]))
+            except MidiError as error:
+                refused.append((row["path"], str(error)))
+                continue
+            if not len(packed):
+                refused.append((row["path"], f"{row['path']}: no piano notes"))
+                continue
+            kept = {column: row[column] for column in ("sha256", "split", "piece", "performance", *labels)}
+            writer.add(packed, name=row["path"], **kept)
+        shard = writer.close()
+    with replacing(_entry(partial, name)) as entry:
+        entry.write_text(json.dumps({"shard": asdict(shard), "refused": refused}), encoding="utf-8")
+
+
+def _contents(stretch: pa.Table, refused: list[Refusal]) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """Rows with their bytes, source by source, each source in the order in which it is best read."""
+
+    def failed(path: str, error: SourceError) -> None:
+        refused.append((path, str(error)))
+
+    for source in sorted(set(stretch["source"].to_pylist())):
+        rows = {row["path"]: row for row in stretch.filter(pc.equal(stretch["source"], source)).to_pylist()}
+        for path, data in _opened(source).read_many(rows, failed):
+            yield rows[path], data
+
+
+@lru_cache(maxsize=4)
+def _opened(location: str) -> Source:
+    """Kept open from shard to shard: a compressed archive is then read forwards once."""
+    return open_source(location)
+
+
+def _entry(partial: Path, name: str) -> Path:
+    return partial / f"{name}.done"
