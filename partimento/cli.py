@@ -51,6 +51,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(name="store", help="MIDI files -> a note store to train on", target="partimento.commands.store:main"),
     Verb(name="verify", help="check that a note store is what was written", target="partimento.commands.verify:main"),
     Verb(name="publish", help="a note store -> Parquet files", target="partimento.commands.publish:main"),
+    Verb(name="overlap", help="what two collections have in common", target="partimento.commands.overlap:main"),
     Verb(name="pretrain", help="train a model on a note store", target="partimento.commands.pretrain:main"),
     Verb(name="recipe", help="what a training recipe says and costs", target="partimento.commands.recipe:main"),
     Verb(name="plot", help="loss curves of training runs", target="partimento.commands.plot:main"),

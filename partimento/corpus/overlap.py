@@ -1,0 +1,111 @@
+"""What two collections of MIDI have in common, file by file: the leak check.
+
+Knows what a collection can be (a folder, archive or URL of MIDI files, a surveyed corpus, a note store, a passage
+index) and finds for every file of one its nearest relation in the other. It refuses to know how that is printed.
+
+    >>> index = PassageIndex.build(fingerprints_of("training"), "index")  # doctest: +SKIP
+    >>> [found for found in overlap(fingerprints_of("test"), index)]      # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from partimento.corpus import manifest, passages, store
+from partimento.corpus.fingerprints import Fingerprint, fingerprint
+from partimento.corpus.passages import Indexed, Match, PassageIndex
+from partimento.corpus.sources import open_source
+from partimento.errors import UserError
+from partimento.midi.performance import Performance
+from partimento.midi.reader import MidiError
+from partimento.tokens.notes import Notes
+
+EXACT: Final = "exact"
+SAME_PERFORMANCE: Final = "same performance"
+SAME_PIECE: Final = "same piece"
+NONE: Final = "none"
+RELATIONS: Final = (EXACT, SAME_PERFORMANCE, SAME_PIECE, NONE)
+
+Refused = Callable[[str, UserError], None]
+"""Told the name of a file that cannot be read, and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A file, its relation (one of `RELATIONS`) to the nearest file of the other collection, and how they lie.
+
+    `exact` files have the same bytes. `match` is None for them and where there is no relation.
+    """
+
+    name: str
+    relation: str
+    other: str = ""
+    match: Match | None = None
+
+
+def fingerprints_of(location: str, refused: Refused) -> Iterator[Indexed]:
+    """Name, SHA-256 and fingerprint of each file of a collection; what cannot be read goes to `refused`.
+
+    A surveyed corpus is read from its manifest. Raises `UserError` if there is no collection, or only an index: that
+    holds passages, from which files cannot be had back.
+    """
+    folder = Path(location)
+    if (folder / passages.MANIFEST).is_file():
+        raise UserError(f"{location}: a passage index can only be the second of the two; name the files themselves")
+    if manifest.manifest_folder(folder).is_dir():
+        return _of_corpus(folder)
+    if (folder / store.MANIFEST).is_file():
+        return _of_store(folder)
+    return _of_files(location, refused)
+
+
+def overlap(files: Iterable[Indexed], index: PassageIndex) -> Iterator[Finding]:
+    """The nearest relation of each file among those of the index: exact, else the match with the most hits."""
+    exact = {sha256: name for name, sha256 in zip(index.names, index.sha256, strict=True) if sha256}
+    for name, sha256, kept in files:
+        if sha256 in exact:
+            yield Finding(name=name, relation=EXACT, other=exact[sha256])
+            continue
+        matches = index.query(kept)
+        if not matches:
+            yield Finding(name=name, relation=NONE)
+            continue
+        relation = SAME_PERFORMANCE if matches[0].same_performance else SAME_PIECE
+        yield Finding(name=name, relation=relation, other=matches[0].name, match=matches[0])
+
+
+def open_index(location: str | os.PathLike[str]) -> PassageIndex | None:
+    """The passage index at `location`, or None where there is something else."""
+    return PassageIndex(location) if (Path(location) / passages.MANIFEST).is_file() else None
+
+
+def _of_corpus(folder: Path) -> Iterator[Indexed]:
+    table = manifest.Manifest.open(folder, columns=["path", "sha256", "verdict", "fingerprint"]).table
+    for batch in table.to_batches(max_chunksize=10_000):
+        for row in batch.to_pylist():
+            if row["verdict"] == manifest.READABLE:
+                yield row["path"], row["sha256"], Fingerprint.from_bytes(row["fingerprint"])
+
+
+def _of_store(folder: Path) -> Iterator[Indexed]:
+    notes = store.NoteStore(folder)
+    for number, file in enumerate(notes.files):
+        yield file.name, file.sha256, fingerprint(notes.notes(number))
+
+
+def _of_files(location: str, refused: Refused) -> Iterator[Indexed]:
+    source = open_source(location)
+    entries = sorted(source.entries(), key=lambda entry: entry.reading_order)
+    if not entries:
+        raise UserError(f"{location}: no MIDI files in it")
+    for path, data in source.read_many((entry.path for entry in entries), failed=refused):
+        try:
+            performance = Performance.from_midi(data)
+        except MidiError as error:
+            refused(path, error)
+            continue
+        yield path, performance.source.sha256, fingerprint(Notes.from_performance(performance))
