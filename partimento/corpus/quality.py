@@ -21,6 +21,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+PIANO_SHARE: Final = "piano_share"
+"""The one column that the manifest does not have: piano notes among all notes."""
 LONG_FILE_S: Final = 1200.0
 """From this length on a file can be called repetitive; a short study on two chords is music."""
 
@@ -38,6 +40,12 @@ class Filter:
     unit: str
     reason: str
     from_seconds: float = 0.0
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the manifest that the filter looks at."""
+        columns = ("piano_notes", "notes") if self.column == PIANO_SHARE else (self.column,)
+        return (*columns, "seconds") if self.from_seconds else columns
 
 
 def _least(name: str, column: str, unit: str, reason: str, *, from_seconds: float = 0.0) -> Filter:
@@ -67,19 +75,19 @@ def _few_pitches(seconds: int) -> Filter:
 FILTERS: Final[dict[str, Filter]] = {
     filter_.name: filter_
     for filter_ in (
-        _least("no-piano", "piano_share", "share of the notes", "models of the piano learn from the piano"),
+        _least("no-piano", PIANO_SHARE, "share of the notes", "models of the piano learn from the piano"),
         _least("too-short", "seconds", "s", "a fragment: no room for a prompt and what follows"),
         _most("too-long", "seconds", "s", "hours on end: a stream or a whole album in one file, or a damaged time"),
         _least("too-sparse", "notes_per_second", "notes/s", "mostly nothing: a failed transcription, speech"),
         _most("too-dense", "notes_per_second", "notes/s", "more than two hands play on the whole: Black MIDI"),
         *(_dense(seconds) for seconds in (3, 5, 10, 45)),
         *(_one_key(seconds) for seconds in (3, 5, 10, 45)),
+        _most("silence", "longest_silence", "s", "a gap: applause or talk cut out, or two pieces in one file"),
         _least("few-pitches", "unique_pitches", "pitches", "an exercise, a melody line, a test signal"),
         *(_few_pitches(seconds) for seconds in (30, 60, 120)),
         _least("pitch-entropy", "pitch_entropy", "bits", "few keys make up nearly all of it"),
         _least("duration-entropy", "duration_entropy", "bits", "notes of one length: step-entered, not played"),
         _least("onset-entropy", "interval_entropy", "bits", "notes at one distance: a sequencer's clock"),
-        _most("silence", "longest_silence", "s", "a gap: applause or talk cut out, or two pieces in one file"),
         _least("too-soft", "velocity_mean", "of 127", "a transcriber's guess at noise"),
         _most("too-loud", "velocity_mean", "of 127", "velocities at the stop: a keyboard without touch"),
         _least("flat-touch", "velocity_std", "of 127", "every note equally loud: written, not played"),
@@ -97,8 +105,8 @@ FILTERS: Final[dict[str, Filter]] = {
 
 
 def measured(rows: pa.Table, column: str) -> npt.NDArray[np.float64]:
-    """A measurement as float64 [n], NaN where there is none; `piano_share` is `piano_notes` / `notes`."""
-    if column == "piano_share":
+    """A measurement as float64 [n], NaN where there is none; `PIANO_SHARE` is `piano_notes` / `notes`."""
+    if column == PIANO_SHARE:
         with np.errstate(invalid="ignore"):
             return measured(rows, "piano_notes") / measured(rows, "notes")
     return np.asarray(rows.column(column).cast(pa.float64()).to_numpy(), np.float64)

@@ -1,0 +1,62 @@
+"""`partimento select CORPUS --recipe NAME`: which of the surveyed files are trained on, and why not the others."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from partimento.commands.flags import parse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Give every file of a surveyed corpus its fate by a recipe, and those that stay a split.
+
+    Writes selections/NAME.parquet and report.html into CORPUS.
+    """
+
+    corpus: Annotated[Path, tyro.conf.Positional]
+    """Folder made by 'partimento survey'."""
+    recipe: str = "pretrain"
+    """pretrain, finetune, contrastive, or a TOML file with the same fields (--show prints one to begin with)."""
+    name: str | None = None
+    """Name of the selection; by default the recipe's."""
+    show: bool = False
+    """Print the recipe as TOML, every filter explained, and stop."""
+
+
+def main(argv: list[str]) -> int:
+    """Run the verb; returns the exit status."""
+    options = parse(Options, argv, verb="select")
+    from partimento.corpus import recipes
+
+    recipe = recipes.recipe(options.recipe)
+    if options.name is not None:
+        recipe = dataclasses.replace(recipe, name=options.name)
+    if options.show:
+        print(recipe.to_toml(), end="")
+        return 0
+    from partimento.corpus import report
+    from partimento.corpus.groups import relate
+    from partimento.corpus.manifest import Manifest
+    from partimento.corpus.selection import KEPT, Count, hours_of, needed_columns, select
+
+    rows = Manifest.open(options.corpus, needed_columns(recipe)).table
+    selection = select(rows, relate(options.corpus, rows), recipe)
+    path = selection.save(options.corpus)
+    hours = hours_of(rows)
+
+    def line(label: str, count: Count) -> None:
+        print(f"{label:<22}{count.files:>10,}{count.hours:>12,.1f}")
+
+    print(f"{'taken by':<22}{'files':>10}{'hours':>12}")
+    for name, count in selection.by_fate(hours).items():
+        line("stays" if name == KEPT else name, count)
+    for name, count in selection.by_split(hours).items():
+        line(f"  {name}", count)
+    print(f"{len(rows):,} files; each one's fate in {path}, pictures in {report.write(options.corpus)}")
+    return 0

@@ -1,0 +1,277 @@
+"""A surveyed corpus and its selections as one web page: what there is, what was taken by what, and what stays.
+
+Knows what a reader wants to see first and in which words; refuses to know how files are judged. The page needs no other
+file and no network.
+
+    >>> write("corpus")  # doctest: +SKIP
+    PosixPath('corpus/report.html')
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from partimento.corpus import selection as fates
+from partimento.corpus import splits
+from partimento.corpus.charts import Mark, bar, dot, histogram, number, page, rows
+from partimento.corpus.manifest import READABLE, REFUSED, Manifest
+from partimento.corpus.quality import FILTERS, measured
+from partimento.corpus.selection import KEPT, Count, Selection
+from partimento.files import replacing
+
+REPORT: Final = "report.html"
+KINDS: Final = ("composer", "period", "genre", "form", "collection")
+"""What hours are shown by."""
+_MOST_KINDS: Final = 15
+_EXAMPLES: Final = 3
+_REASONS: Final = {
+    fates.REFUSED: "not readable as MIDI (below, with reasons)",
+    fates.EXACT_COPY: "the same bytes as another file",
+    fates.UNIDENTIFIED: "neither opus nor piece number, of a composer with very many files that have one",
+    fates.SAME_PERFORMANCE: "another file holds the same performance, transposed, re-timed, cut or re-encoded",
+    fates.PER_PIECE: "enough other files of this opus and piece number",
+}
+_LOGARITHMIC: Final = {"seconds", "notes_per_second"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Corpus:
+    """What the page is about: the manifest's n rows, their hours float64 [n], and the selections made of them."""
+
+    rows: pa.Table
+    hours: npt.NDArray[np.float64]
+    selections: tuple[Selection, ...]
+    outdated: tuple[str, ...]
+
+    @classmethod
+    def open(cls, corpus: Path) -> _Corpus:
+        known = sorted(path.stem for path in (corpus / "selections").glob("*.parquet"))
+        selections = [Selection.open(corpus, name) for name in known]
+        columns = {"path", "sha256", "verdict", "reason", "detail", "notes", "seconds", *KINDS}
+        columns.update(column for filter_ in FILTERS.values() for column in filter_.columns)
+        table = Manifest.open(corpus, sorted(columns)).table
+        hours = fates.hours_of(table)
+        now = [chosen for chosen in selections if chosen.table.column("sha256").equals(table.column("sha256"))]
+        # From broad to narrow: the order in which recipes are told.
+        now.sort(key=lambda chosen: (-chosen.by_fate(hours)[KEPT].files, chosen.recipe.name))
+        return cls(
+            rows=table,
+            hours=hours,
+            selections=tuple(now),
+            outdated=tuple(name for name in known if name not in [chosen.recipe.name for chosen in now]),
+        )
+
+
+def write(corpus: str | os.PathLike[str]) -> Path:
+    """Write `corpus`/report.html from the manifest and all selections of it; an earlier report is replaced whole."""
+    folder = Path(corpus)
+    about = _Corpus.open(folder)
+    sections = [_overview(folder, about), _filters(about), _splits(about), _histograms(about)]
+    sections += [_kinds(about), _refusals(about), _examples(about)]
+    path = folder / REPORT
+    with replacing(path) as part:
+        part.write_text(page(f"Corpus {folder.resolve().name}", sections), encoding="utf-8")
+    return path
+
+
+def _overview(folder: Path, about: _Corpus) -> str:
+    readable = np.asarray(pc.equal(about.rows.column("verdict"), READABLE))
+    notes = np.nansum(measured(about.rows, "notes"))
+    tiles = [
+        ("files looked at", f"{len(about.rows):,}"),
+        ("readable", f"{readable.sum():,}"),
+        ("hours of music", f"{about.hours.sum():,.1f}"),
+        ("million notes", f"{notes / 1e6:,.1f}"),
+    ]
+    html = "".join(f'<div class="tile"><b>{value}</b>{name}</div>' for name, value in tiles)
+    for i, chosen in enumerate(about.selections):
+        kept = chosen.by_fate(about.hours)[KEPT]
+        html += (
+            f'<div class="tile"><b>{kept.files:,}</b>{dot(i)}kept by <i>{escape(chosen.recipe.name)}</i>, '
+            f"{kept.hours:,.1f} h</div>"
+        )
+    note = ""
+    if about.outdated:
+        names = ", ".join(map(escape, about.outdated))
+        note = f'<p class="faint">Not shown, since the survey has changed after them: {names}.</p>'
+    return (
+        f"<h1>Corpus {escape(folder.resolve().name)}</h1>"
+        "<p>Every file that was found was surveyed: read, measured, recognised. A recipe then gives each file a fate: "
+        "it is kept, or the first filter whose question it fails takes it. This page shows both for all recipes that "
+        f'were applied.</p>{note}<div class="tiles">{html}</div>'
+    )
+
+
+def _filters(about: _Corpus) -> str:
+    """A row for each filter, in the order in which they ask; columns for each selection."""
+    asked = dict.fromkeys(name for chosen in about.selections for name in chosen.takers)
+    order = {name: place for place, name in enumerate((fates.REFUSED, fates.EXACT_COPY, *FILTERS))}
+    names = sorted(asked, key=lambda name: order.get(name, len(order)))
+    counts = [chosen.by_fate(about.hours) for chosen in about.selections]
+    most = max([1, *(count.files for each in counts for name, count in each.items() if name != KEPT)])
+    body = []
+    for name in names:
+        reason = FILTERS[name].reason if name in FILTERS else _REASONS[name]
+        cells = [f"<b>{name}</b><br><small>{reason}</small>"]
+        for i, (chosen, count) in enumerate(zip(about.selections, counts, strict=True)):
+            if name in chosen.takers:
+                mine = count[name]
+                cells += [_bound(chosen, name), _amount(mine) + bar(mine.files / most, i)]
+            else:
+                cells += ["", '<span class="faint">not asked</span>']
+        body.append(cells)
+    stays = ["<b>stays</b>"]
+    for count in counts:
+        stays += ["", f"<b>{_amount(count[KEPT])}</b>"]
+    header = ["taken by"]
+    for i, chosen in enumerate(about.selections):
+        header += ["", f"{dot(i)}{escape(chosen.recipe.name)}"]
+    return (
+        "<h2>What each filter took</h2><p>From top to bottom in the order of asking; a file is counted where it was "
+        "taken first.</p>" + rows(header, [*body, stays])
+    )
+
+
+def _bound(chosen: Selection, name: str) -> str:
+    composition = chosen.recipe.composition
+    if name in chosen.recipe.filters:
+        sign = "≥" if FILTERS[name].side == "at least" else "≤"
+        return f"<small>{sign}&nbsp;{number(chosen.recipe.filters[name])} {FILTERS[name].unit}</small>"
+    if name == fates.UNIDENTIFIED and composition is not None:
+        return f"<small>composers with &gt;&nbsp;{composition.crowded_above}</small>"
+    if name == fates.PER_PIECE and composition is not None:
+        return f"<small>≤&nbsp;{composition.per_piece} files</small>"
+    return ""
+
+
+def _splits(about: _Corpus) -> str:
+    body = []
+    for i, chosen in enumerate(about.selections):
+        count = chosen.by_split(about.hours)
+        total = max(1, sum(each.files for each in count.values()))
+        for name in splits.NAMES:
+            mine = count[name]
+            label = f"{dot(i)}{escape(chosen.recipe.name)}" if name == splits.NAMES[0] else ""
+            body.append([label, name, f"{mine.files:,}", f"{mine.hours:,.1f}", bar(mine.files / total, i)])
+    return (
+        "<h2>Splits of what stays</h2><p>No piece and no near-duplicate stands on two sides, and all recipes hold out "
+        "the same pieces.</p>" + rows(["", "split", "files", "hours", "share"], body, numeric=(2, 3))
+    )
+
+
+def _histograms(about: _Corpus) -> str:
+    """A card for each measurement that some selection bounds, over all readable files."""
+    by_column: dict[str, list[str]] = defaultdict(list)
+    for name, filter_ in FILTERS.items():
+        if any(name in chosen.recipe.filters for chosen in about.selections):
+            by_column[filter_.column].append(name)
+    cards = []
+    for column, names in by_column.items():
+        marks = []
+        for name in names:
+            users: dict[float, list[int]] = defaultdict(list)
+            for i, chosen in enumerate(about.selections):
+                if name in chosen.recipe.filters:
+                    users[chosen.recipe.filters[name]].append(i)
+            for value, mine in users.items():
+                label = ", ".join(about.selections[i].recipe.name for i in mine)
+                label = number(value) if len(mine) == len(about.selections) else f"{number(value)} {label}"
+                marks.append(Mark(value=value, colour=mine[0], label=label))
+        reasons = "; ".join(f"<b>{name}</b>: {FILTERS[name].side}, {FILTERS[name].reason}" for name in names)
+        picture = histogram(measured(about.rows, column), marks, logarithmic=column in _LOGARITHMIC)
+        cards.append(
+            f'<div class="card"><h3>{column.replace("_", " ")} <small>({FILTERS[names[0]].unit})</small></h3>'
+            f"<p>{reasons}</p>{picture}</div>"
+        )
+    return (
+        "<h2>Measurements and thresholds</h2><p>Bars: all readable files, whatever their fate. Dashed lines: the "
+        f'recipes\' bounds.</p><div class="grid">{"".join(cards)}</div>'
+    )
+
+
+def _kinds(about: _Corpus) -> str:
+    blocks = []
+    for kind in KINDS:
+        names = pc.fill_null(about.rows.column(kind), "")
+        hours = _sums(names, about.hours)
+        kept = [
+            _sums(names, np.where(np.asarray(pc.equal(chosen.table.column("fate"), KEPT)), about.hours, 0.0))
+            for chosen in about.selections
+        ]
+        largest = sorted((name for name in hours if name), key=lambda name: (-hours[name], name))
+        shown = [*largest[:_MOST_KINDS], *([""] if "" in hours else [])]
+        most = max(hours.get(name, 0.0) for name in shown) or 1.0
+        body = [
+            [
+                escape(name) or '<span class="faint">unknown</span>',
+                f"{hours[name]:,.1f}",
+                bar(hours[name] / most) + "".join(bar(mine.get(name, 0.0) / most, i) for i, mine in enumerate(kept)),
+            ]
+            for name in shown
+        ]
+        rest = len(largest) - _MOST_KINDS
+        more = f'<p class="faint">and {rest} more</p>' if rest > 0 else ""
+        blocks.append(f"<div>{rows([kind, 'hours', ''], body, numeric=(1,))}{more}</div>")
+    legend = "grey: surveyed; " + "; ".join(
+        f"{dot(i)}kept by {escape(chosen.recipe.name)}" for i, chosen in enumerate(about.selections)
+    )
+    return f'<h2>Hours by kind</h2><p>{legend}.</p><div class="columns">{"".join(blocks)}</div>'
+
+
+def _refusals(about: _Corpus) -> str:
+    refused = about.rows.filter(pc.equal(about.rows.column("verdict"), REFUSED))
+    if not len(refused):
+        return "<h2>Files that could not be read</h2><p>None.</p>"
+    body = []
+    counts = _sums(refused.column("reason"), np.ones(len(refused)))
+    for reason in sorted(counts, key=lambda reason: (-counts[reason], reason)):
+        some = refused.filter(pc.equal(refused.column("reason"), reason)).slice(0, _EXAMPLES).to_pylist()
+        for i, row in enumerate(some):
+            first = [f"<b>{escape(reason)}</b>", f"{counts[reason]:,.0f}"] if i == 0 else ["", ""]
+            body.append([*first, f"<code>{escape(row['path'])}</code>", escape(row["detail"])])
+    table = rows(["reason", "files", "for example", "detail"], body, numeric=(1,))
+    return f"<h2>Files that could not be read</h2>{table}"
+
+
+def _examples(about: _Corpus) -> str:
+    """For each selection some files that each filter took, with what was measured."""
+    html = "<h2>Examples of what was taken</h2>"
+    for i, chosen in enumerate(about.selections):
+        body = [
+            [name, f"<code>{escape(row['path'])}</code>", _found(chosen, name, row["value"])]
+            for name in chosen.takers[1:]
+            for row in chosen.table.filter(pc.equal(chosen.table.column("fate"), name))[:_EXAMPLES].to_pylist()
+        ]
+        html += (
+            f"<details><summary>{dot(i)}{escape(chosen.recipe.name)}</summary>"
+            + rows(["taken by", "file", "found"], body)
+            + "</details>"
+        )
+    return html
+
+
+def _found(chosen: Selection, name: str, value: float) -> str:
+    if name in (fates.EXACT_COPY, fates.SAME_PERFORMANCE):
+        return f"like <code>{escape(chosen.table.column('path')[int(value)].as_py())}</code>"
+    if name in FILTERS:
+        return f"{number(value)} {FILTERS[name].unit}"
+    return f"number {value:,.0f} of its piece" if name == fates.PER_PIECE else f"one of {value:,.0f} and more"
+
+
+def _amount(count: Count) -> str:
+    return f"{count.files:,} files, {count.hours:,.1f} h"
+
+
+def _sums(names: pa.ChunkedArray, amounts: npt.NDArray[np.float64]) -> dict[str, float]:
+    table = pa.table({"name": names, "amount": amounts}).group_by("name").aggregate([("amount", "sum")])
+    return dict(zip(table.column("name").to_pylist(), table.column("amount_sum").to_pylist(), strict=True))

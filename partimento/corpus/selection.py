@@ -1,0 +1,249 @@
+"""A survey and a recipe -> every file's fate, and which split it trains or tests.
+
+A file is kept, or one filter took it: the first in this order whose question it fails.
+
+    refused           the reader could not read it
+    exact-copy        the same bytes as another file; stays: one with opus or piece number, else the first by path
+    (quality)         the recipe's filters, in the order of `quality.FILTERS`
+    unidentified      a crowded composer's file without opus and piece number
+    same-performance  a performance that is there in another file; stays: the file with the most notes
+    per-piece         more files of a crowded composer's opus and piece number than the recipe allows; stay: those whose
+                      recording scores best, and where there is no score a draw by the files' content
+
+Composers are counted before the quality filters, so that a recipe's bounds do not change who is crowded, and places of
+a piece are given after them, so that no file that leaves anyway takes one. It refuses to know how files are read,
+measured, or recognised in one another.
+
+    >>> selection = select(rows, relations, recipe("pretrain"))  # doctest: +SKIP
+    >>> selection.save("corpus")                                 # doctest: +SKIP
+
+Source: section 3.2 of the paper for the rule about pieces.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from partimento.corpus import splits
+from partimento.corpus.duplicates import Relations
+from partimento.corpus.quality import FILTERS, judge, measured
+from partimento.corpus.recipes import Composition, Recipe
+from partimento.errors import UserError
+from partimento.files import replacing
+
+KEPT: Final = "kept"
+REFUSED: Final = "refused"
+EXACT_COPY: Final = "exact-copy"
+UNIDENTIFIED: Final = "unidentified"
+SAME_PERFORMANCE: Final = "same-performance"
+PER_PIECE: Final = "per-piece"
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """How many files, and how long they last."""
+
+    files: int
+    hours: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Selection:
+    """A recipe applied to a manifest.
+
+    table: one row per row of the manifest, in its order, with source, path, sha256; fate ("kept" or what took the
+    file); value and threshold float64 (what was measured and the bound, for unidentified and per-piece the composer's
+    files or the place among the piece's and the number allowed; for copies value is the row that stays, threshold
+    null); split (null unless kept); performance_group and piece_group int32 (row of the group's longest file).
+    """
+
+    recipe: Recipe
+    table: pa.Table
+
+    @property
+    def takers(self) -> tuple[str, ...]:
+        """Everything that may have taken a file, in the order in which it was asked."""
+        composition = self.recipe.composition is not None
+        return (
+            REFUSED,
+            EXACT_COPY,
+            *(name for name in FILTERS if name in self.recipe.filters),
+            *((UNIDENTIFIED,) if composition else ()),
+            *((SAME_PERFORMANCE,) if self.recipe.one_per_performance else ()),
+            *((PER_PIECE,) if composition else ()),
+        )
+
+    def by_fate(self, hours: Floats) -> dict[str, Count]:
+        """What each of the `takers` took, then what was kept; `hours` float64 [n] of the rows."""
+        return self._count("fate", hours, (*self.takers, KEPT))
+
+    def by_split(self, hours: Floats) -> dict[str, Count]:
+        """What each split got; `hours` float64 [n] of the rows."""
+        return self._count("split", hours, splits.NAMES)
+
+    def _count(self, column: str, hours: Floats, names: Sequence[str]) -> dict[str, Count]:
+        values = pc.index_in(self.table.column(column), pa.array(names))
+        known = np.asarray(pc.is_valid(values))
+        place = np.asarray(values.drop_null(), np.int64)
+        files = np.bincount(place, minlength=len(names))
+        sums = np.bincount(place, weights=hours[known], minlength=len(names))
+        return {name: Count(files=int(files[i]), hours=float(sums[i])) for i, name in enumerate(names)}
+
+    def save(self, corpus: str | os.PathLike[str]) -> Path:
+        """Write `corpus`/selections/NAME.parquet, whole or not at all, over an earlier one of that name."""
+        path = _path(corpus, self.recipe.name)
+        path.parent.mkdir(exist_ok=True)
+        with replacing(path) as part:
+            pq.write_table(self.table.replace_schema_metadata({b"recipe": self.recipe.to_json().encode()}), part)
+        return path
+
+    @classmethod
+    def open(cls, corpus: str | os.PathLike[str], name: str) -> Selection:
+        """What `save` wrote; a `UserError` that lists the selections if there is none of that name."""
+        path = _path(corpus, name)
+        try:
+            table = pq.read_table(path)
+            return cls(recipe=Recipe.from_json(table.schema.metadata[b"recipe"].decode()), table=table)
+        except FileNotFoundError as error:
+            there = ", ".join(sorted(other.stem for other in path.parent.glob("*.parquet"))) or "none"
+            message = f"{corpus}: no selection {name!r}, there are: {there}; make one with 'partimento select'"
+            raise UserError(message) from error
+        except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
+            message = f"{path}: no readable selection ({error}); make it again with 'partimento select'"
+            raise UserError(message) from error
+
+
+def needed_columns(recipe: Recipe) -> list[str]:
+    """The columns of a manifest that `select` looks at."""
+    always = "source path sha256 verdict notes seconds composer opus piece title audio_score declared_split"
+    return sorted({*always.split(), *(column for name in recipe.filters for column in FILTERS[name].columns)})
+
+
+def hours_of(rows: pa.Table) -> Floats:
+    """How long each file lasts, float64 [n]; 0 for refused ones."""
+    return np.nan_to_num(measured(rows, "seconds")) / 3600
+
+
+def select(rows: pa.Table, relations: Relations, recipe: Recipe) -> Selection:
+    """Every row's fate under the recipe.
+
+    `rows` [n]: a manifest's rows with the `needed_columns`. `relations`: [n], each refused row alone in its groups.
+    """
+    fates = _Fates(len(rows))
+    contents = splits.content(rows)
+    refused = np.asarray(pc.not_equal(rows.column("verdict"), "readable"))
+    fates.take(REFUSED, refused)
+    identified = np.asarray(splits.identified(rows))
+    by_path = pc.sort_indices(rows, [("path", "ascending"), ("source", "ascending")]).to_numpy()
+    best_copy = by_path[np.argsort(~identified[by_path], kind="stable")]
+    copies = splits.same_bytes(rows)
+    fates.take_copies(EXACT_COPY, copies, best_copy)
+
+    crowded = _crowded(rows, fates.alive, recipe.composition)
+    verdicts = judge(rows, recipe.filters)
+    for index, name in enumerate(verdicts.names):
+        fates.take(name, verdicts.taken_by == index, verdicts.value, verdicts.bound)
+    if recipe.composition is not None:
+        over = np.full(len(rows), float(recipe.composition.crowded_above))
+        fates.take(UNIDENTIFIED, (crowded > 0) & ~identified, crowded, over)
+    if recipe.one_per_performance:
+        longest = by_path[np.argsort(-measured(rows, "notes")[by_path], kind="stable")]
+        fates.take_copies(SAME_PERFORMANCE, relations.performance_group.astype(np.int64), longest)
+    if recipe.composition is not None:
+        score = np.nan_to_num(measured(rows, "audio_score"), nan=-1.0)
+        best = np.lexsort((contents, -score))
+        pieces = np.where(crowded > 0, splits.same_piece(rows), -1)
+        place = _places(pieces, best, fates.alive).astype(np.float64) + 1
+        allowed = np.full(len(rows), float(recipe.composition.per_piece))
+        fates.take(PER_PIECE, (pieces >= 0) & (place > allowed), place, allowed)
+
+    together: list[npt.NDArray] = [copies, relations.performance_group, relations.piece_group]
+    component = splits.components([*together, splits.same_piece(rows), splits.same_title(rows)])
+    split = splits.assign(component, contents, splits.declared(rows), recipe.splits)
+    names = pa.DictionaryArray.from_arrays(pa.array(split, mask=~fates.alive), pa.array(splits.NAMES))
+    table = pa.table(
+        {
+            **{name: rows.column(name) for name in ("source", "path", "sha256")},
+            "fate": fates.names(),
+            "value": pa.array(fates.value, from_pandas=True),
+            "threshold": pa.array(fates.bound, from_pandas=True),
+            "split": names.cast(pa.string()),
+            "performance_group": pa.array(relations.performance_group, pa.int32()),
+            "piece_group": pa.array(relations.piece_group, pa.int32()),
+        }
+    )
+    return Selection(recipe=recipe, table=table)
+
+
+class _Fates:
+    """The fate of each of n rows while filter after filter takes some of those that are still there."""
+
+    def __init__(self, n: int) -> None:
+        self.alive = np.ones(n, np.bool_)
+        self.value, self.bound = np.full(n, np.nan), np.full(n, np.nan)
+        self._fate = np.zeros(n, np.int64)
+        self._names = [KEPT]
+
+    def take(self, name: str, which: Bools, value: Floats | None = None, bound: Floats | None = None) -> None:
+        """Give those of the rows `which` that are still there the fate `name`."""
+        taken = which & self.alive
+        self.alive &= ~taken
+        self._names.append(name)
+        self._fate[taken] = len(self._names) - 1
+        if value is not None:
+            self.value[taken] = value[taken]
+        if bound is not None:
+            self.bound[taken] = bound[taken]
+
+    def take_copies(self, name: str, group: Ints, order: Ints) -> None:
+        """Take all but the first in `order` of each group's rows that are still there; their value is that row."""
+        place = _places(group, order, self.alive)
+        stays = np.full(int(group.max(initial=-1)) + 1, -1, np.int64)
+        first = self.alive & (place == 0)
+        stays[group[first]] = np.flatnonzero(first)
+        self.take(name, place > 0, stays[group].astype(np.float64))
+
+    def names(self) -> pa.Array:
+        """The fates as text [n]."""
+        return pa.DictionaryArray.from_arrays(pa.array(self._fate), pa.array(self._names)).cast(pa.string())
+
+
+def _places(group: Ints, order: Ints, alive: Bools) -> Ints:
+    """Each row's place, from 0, among the rows of its group that are alive, in `order`; -1 for others and group -1."""
+    queue = order[(alive & (group >= 0))[order]]
+    queue = queue[np.argsort(group[queue], kind="stable")]
+    grouped = group[queue]
+    starts = np.flatnonzero(np.diff(grouped, prepend=-1))
+    place = np.full(len(group), -1, np.int64)
+    place[queue] = np.arange(len(queue)) - np.repeat(starts, np.diff(np.append(starts, len(queue))))
+    return place
+
+
+def _crowded(rows: pa.Table, alive: Bools, composition: Composition | None) -> Floats:
+    """For each row of a crowded composer how many of the composer's files carry an opus or piece number, else 0."""
+    if composition is None:
+        return np.zeros(len(rows))
+    codes = pc.fill_null(rows.column("composer").combine_chunks().dictionary_encode().indices, -1)
+    composer = np.asarray(codes, np.int64)
+    counted = alive & np.asarray(splits.identified(rows)) & (composer >= 0)
+    count = np.bincount(composer[counted], minlength=int(composer.max(initial=-1)) + 2)  # the last for unknown ones
+    mine = count[composer]
+    return np.where((composer >= 0) & (mine > composition.crowded_above), mine, 0).astype(np.float64)
+
+
+def _path(corpus: str | os.PathLike[str], name: str) -> Path:
+    return Path(corpus) / "selections" / f"{name}.parquet"

@@ -1,0 +1,127 @@
+"""The report shows every file once, needs nothing but itself, and says what the selections say."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from manifests import REFUSED, alone, table
+
+from partimento.corpus import manifest, report
+from partimento.corpus.charts import Mark, histogram
+from partimento.corpus.duplicates import Relations
+from partimento.corpus.recipes import recipe
+from partimento.corpus.selection import select
+
+
+class Page(HTMLParser):
+    """Tables as rows of texts, whatever is loaded, and whether all that opens is closed."""
+
+    ONCE = frozenset({"meta", "br", "rect", "line"})
+
+    def __init__(self, text):
+        super().__init__()
+        self.rows, self.loaded, self.open = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.loaded += [value for name, value in attributes if name in ("src", "href")]
+        if tag not in self.ONCE:
+            self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        if tag not in self.ONCE:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if {"td", "th"} & set(self.open):
+            self.rows[-1][-1] += data
+
+
+def surveyed(folder, *rows):
+    with manifest.open_for_writing(folder) as writer:
+        writer.add(table(*rows))
+    return manifest.Manifest.open(folder).table
+
+
+def selected(folder, rows, name):
+    chosen = select(rows, Relations(performance_group=alone(len(rows)), piece_group=alone(len(rows))), recipe(name))
+    chosen.save(folder)
+    return chosen
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    rows = surveyed(
+        tmp_path,
+        *({"seconds": 360.0 * (1 + i % 3), "composer": ("bach", "liszt", None)[i % 3]} for i in range(30)),
+        {"grid_share": 0.9, "seconds": 360.0},
+        {"seconds": 4.0, "path": "<short> & sweet.mid", "collection": "tests"},
+        {**REFUSED, "path": "bad.mid"},
+    )
+    for name in ("pretrain", "finetune"):
+        selected(tmp_path, rows, name)
+    return tmp_path
+
+
+def test_the_page_is_whole_and_needs_nothing_else(corpus):
+    text = report.write(corpus).read_text()
+    page = Page(text)
+    assert page.open == [] and page.loaded == []
+    assert "http" not in text and "@import" not in text and "url(" not in text
+    assert sorted(path.name for path in corpus.iterdir()) == ["manifest", "report.html", "selections"]
+
+
+def test_it_counts_as_the_selections_do(corpus):
+    rows = {row[0]: row for row in Page(report.write(corpus).read_text()).rows}
+    short = next(row for name, row in rows.items() if name.startswith("too-short"))
+    assert "1 files, 0.0 h" in short[2] and "1 files, 0.0 h" in short[4] and "≥\xa030 s" in short[1]
+    synthesised = next(row for name, row in rows.items() if name.startswith("synthesised"))
+    assert "not asked" in synthesised[2] and "1 files, 0.1 h" in synthesised[4]
+    assert "31 files, 6.1 h" in rows["stays"][2] and "30 files, 6.0 h" in rows["stays"][4]
+    assert rows["bach"][1] == "1.0" and rows["liszt"][1] == "2.0"
+    assert rows["not-midi"] == ["not-midi", "1", "bad.mid", REFUSED["detail"]]
+
+
+def test_names_from_files_are_shown_not_obeyed(corpus):
+    text = report.write(corpus).read_text()
+    assert "<short>" not in text and "&lt;short&gt; &amp; sweet.mid" in text
+
+
+def test_a_selection_from_before_the_survey_changed_is_named_and_not_counted(corpus):
+    surveyed(corpus, {"path": "new.mid"})
+    text = report.write(corpus).read_text()
+    assert "finetune, pretrain" in text and "kept by" not in text
+    selected(corpus, manifest.Manifest.open(corpus).table, "pretrain")
+    assert "Not shown, since the survey has changed after them: finetune." in report.write(corpus).read_text()
+
+
+@pytest.mark.parametrize("rows", [[REFUSED], [{}]], ids=["nothing readable", "one file"])
+def test_the_smallest_corpora_have_a_page_too(rows, tmp_path):
+    selected(tmp_path, surveyed(tmp_path, *rows), "pretrain")
+    assert Page(report.write(tmp_path).read_text()).open == []
+
+
+@pytest.mark.parametrize("logarithmic", [False, True])
+def test_bars_are_as_high_as_values_are_many_and_marks_stand_between_them(logarithmic):
+    values = np.repeat([1.0, 2.0, 4.0, 8.0], [10, 20, 40, 5])
+    svg = histogram(values, [Mark(value=3.0, colour=1, label="here")], logarithmic=logarithmic)
+    rectangle = r'<rect x="([\d.]+)" y="[\d.]+" width="[\d.]+" height="([\d.]+)"'
+    bars = [(float(x), float(height)) for x, height in re.findall(rectangle, svg)]
+    heights = np.array([height for _, height in bars])
+    np.testing.assert_allclose(heights / heights.max(), [0.25, 0.5, 1.0, 0.125], atol=0.01)
+    mark = float(re.search(r'<line x1="([\d.]+)" y1="[\d.]+" x2="\1"', svg)[1])
+    assert bars[1][0] < mark < bars[2][0]
+    places = np.array([x for x, _ in bars])
+    expected = np.log([1, 2, 4, 8]) if logarithmic else np.array([1, 2, 4, 8])
+    share = (places - places[0]) / (places[-1] - places[0])
+    np.testing.assert_allclose(share, (expected - expected[0]) / (expected[-1] - expected[0]), atol=0.03)
+
+
+def test_values_that_are_all_the_same_or_all_unknown_are_drawn_as_what_they_are():
+    assert histogram(np.full(5, 7.0), []).count("<rect") == 1
+    assert "not measured" in histogram(np.full(5, np.nan), [Mark(value=1.0, colour=0, label="x")])

@@ -1,0 +1,79 @@
+"""`partimento select`: a surveyed folder goes in; fates, splits and a report come out."""
+
+import re
+
+import pytest
+from manifests import REFUSED, table
+
+from partimento.cli import main
+from partimento.corpus import manifest
+from partimento.corpus.quality import FILTERS
+from partimento.corpus.recipes import recipe
+from partimento.corpus.selection import Selection
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    folder = tmp_path / "corpus"
+    rows = [{"seconds": 360.0, "path": f"good {i}.mid"} for i in range(40)]
+    rows += [{"seconds": 18.0, "path": f"short {i}.mid"} for i in range(3)]
+    rows += [{"grid_share": 1.0, "seconds": 3600.0, "path": "grid.mid"}, {**REFUSED, "path": "bad.mid"}]
+    with manifest.open_for_writing(folder) as writer:
+        writer.add(table(*rows))
+    return folder
+
+
+def run(capsys, *arguments):
+    assert main(["select", *map(str, arguments)]) == 0
+    return capsys.readouterr().out
+
+
+def counts(out):
+    lines = (re.fullmatch(r"\s*(\S+)\s+([\d,]+)\s+([\d,.]+)", line) for line in out.splitlines())
+    return {match[1]: (int(match[2]), float(match[3])) for match in lines if match}
+
+
+def test_it_prints_what_each_filter_took_and_what_stays(corpus, capsys):
+    counted = counts(run(capsys, corpus))
+    assert counted["refused"] == (1, 0.0)
+    assert counted["too-short"] == (3, 0.0)  # a minute in hours
+    assert counted["stays"] == (41, 5.0)
+    splits = [counted[name] for name in ("train", "validation", "test")]
+    assert sum(files for files, _ in splits) == 41
+    assert sum(files for name, (files, _) in counted.items() if name not in ("train", "validation", "test")) == 45
+    filters = [name for name in FILTERS if name in recipe("pretrain").filters]
+    asked = ["refused", "exact-copy", *filters, "unidentified", "same-performance", "per-piece"]
+    assert list(counted) == [*asked, "stays", "train", "validation", "test"]
+
+
+def test_recipes_stand_beside_each_other(corpus, capsys):
+    run(capsys, corpus, "--recipe", "pretrain")
+    assert counts(run(capsys, corpus, "--recipe", "finetune"))["synthesised"] == (1, 1.0)
+    assert {path.stem for path in (corpus / "selections").iterdir()} == {"pretrain", "finetune"}
+    files = sorted(path.name for path in corpus.iterdir())
+    assert files == ["manifest", "relations.parquet", "report.html", "selections"]
+    fates = Selection.open(corpus, "finetune").table.column("fate").to_pylist()
+    assert fates.count("kept") == 40
+
+
+def test_a_recipe_of_ones_own_begins_with_what_show_prints(corpus, capsys, tmp_path):
+    mine = tmp_path / "mine.toml"
+    mine.write_text(run(capsys, corpus, "--show").replace("too-short = 30.0", "too-short = 10.0"))
+    assert not (corpus / "selections").exists()
+    counted = counts(run(capsys, corpus, "--recipe", mine, "--name", "shorter"))
+    assert counted["too-short"] == (0, 0.0) and counted["stays"][0] == 44
+    assert Selection.open(corpus, "shorter").recipe.filters["too-short"] == 10.0
+
+
+@pytest.mark.parametrize("problem", ["no corpus", "no recipe", "wrong recipe", "wrong name"])
+def test_it_refuses_in_one_line(problem, corpus, capsys, tmp_path):
+    arguments = {
+        "no corpus": [tmp_path / "nowhere"],
+        "no recipe": [corpus, "--recipe", "finetuning"],
+        "wrong recipe": [corpus, "--recipe", tmp_path / "mine.toml"],
+        "wrong name": [corpus, "--name", "a/b"],
+    }[problem]
+    (tmp_path / "mine.toml").write_text('name = "mine"\n')
+    assert main(["select", *map(str, arguments)]) == 2
+    out, err = capsys.readouterr()
+    assert not out and err.startswith("partimento: ") and err.count("\n") == 1

@@ -1,0 +1,240 @@
+"""Every file has one fate, and it is the one that the rules give when followed file by file."""
+
+import dataclasses
+from collections import Counter, defaultdict
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from manifests import REFUSED, alone, sha256, table
+
+from partimento.corpus.duplicates import Relations
+from partimento.corpus.recipes import Composition, Recipe, Splits, recipe
+from partimento.corpus.selection import Selection, select
+from partimento.errors import UserError
+
+SMALL = Recipe(
+    name="small",
+    one_per_performance=True,
+    filters={"too-short": 30.0, "silence": 20.0},
+    composition=Composition(crowded_above=3, per_piece=2),
+    splits=Splits(seed=1, validation=0.2, test=0.2, declared=True),
+)
+
+
+def relations(n, performance=None, piece=None):
+    return Relations(
+        performance_group=alone(n) if performance is None else np.array(performance, np.int32),
+        piece_group=alone(n) if piece is None else np.array(piece, np.int32),
+    )
+
+
+def fates(rows, recipe_, **groups):
+    return select(rows, relations(len(rows), **groups), recipe_).table.column("fate").to_pylist()
+
+
+def test_the_papers_rule_at_its_edge():
+    def works(composer, n):
+        return [{"path": f"{composer}{i}", "composer": composer, "opus": "1", "piece": str(i % 20)} for i in range(n)]
+
+    loose = [{"path": f"{name} loose", "composer": name} for name in ("bach", "czerny", "satie")]
+    rows = table(*works("bach", 251), *works("czerny", 250), *loose, {"path": "nobody's"})
+    broad = dataclasses.replace(SMALL, composition=Composition(crowded_above=250, per_piece=10))
+    got = dict(zip(rows.column("path").to_pylist(), fates(rows, broad), strict=True))
+    taken = Counter(fate for path, fate in got.items() if path.startswith("bach"))
+    assert taken == {"kept": 200, "per-piece": 51, "unidentified": 1}
+    assert {fate for path, fate in got.items() if not path.startswith("bach")} == {"kept"}
+    strict = dataclasses.replace(SMALL, composition=Composition(crowded_above=250, per_piece=1))
+    assert Counter(fates(rows, strict)) == {"kept": 20 + 250 + 2 + 1, "per-piece": 231, "unidentified": 1}
+
+
+def test_who_is_crowded_does_not_depend_on_the_bounds_but_on_distinct_files():
+    works = [{"composer": "bach", "opus": str(i), "seconds": 1.0 if i == 0 else 100.0} for i in range(4)]
+    rows = table(*works, {"composer": "bach"})
+    assert fates(rows, SMALL) == ["too-short", "kept", "kept", "kept", "unidentified"]
+    copied = table(*works[1:], {**works[1], "sha256": sha256("0000.mid")}, {"composer": "bach"})
+    assert fates(copied, SMALL) == ["kept", "kept", "kept", "exact-copy", "kept"]
+
+
+def test_of_copies_the_identified_one_stays_else_the_first_by_path():
+    same = {"sha256": sha256("one")}
+    rows = table({"path": "b", **same}, {"path": "a", **same}, {"path": "c", **same})
+    selection = select(rows, relations(3), SMALL).table
+    assert selection.column("fate").to_pylist() == ["exact-copy", "kept", "exact-copy"]
+    assert selection.column("value").to_pylist() == [1.0, None, 1.0]
+    assert selection.column("threshold").null_count == 3
+    named = table({"path": "b", **same}, {"path": "a", **same}, {"path": "c", "opus": "1", **same})
+    assert fates(named, SMALL) == ["exact-copy", "exact-copy", "kept"]
+
+
+def test_of_a_performance_the_longest_file_that_is_good_stays():
+    rows = table({"notes": 900}, {"notes": 1500, "longest_silence": 99.0}, {"notes": 1000}, {"notes": 1000})
+    assert fates(rows, SMALL, performance=[1, 1, 1, 1]) == ["same-performance", "silence", "kept", "same-performance"]
+    every = dataclasses.replace(SMALL, one_per_performance=False)
+    assert fates(rows, every, performance=[1, 1, 1, 1]) == ["kept", "silence", "kept", "kept"]
+
+
+def test_a_copy_takes_no_place_of_a_piece():
+    works = [{"composer": "bach", "opus": "1", "notes": 1000 - i} for i in range(4)]
+    assert fates(table(*works), SMALL, performance=[0, 0, 0, 3]) == ["kept", *["same-performance"] * 2, "kept"]
+
+
+def test_the_best_recordings_of_a_piece_stay_and_the_row_says_the_place():
+    scores = [0.5, None, 0.9, 0.7]
+    rows = table(*({"composer": "bach", "piece": "7", "audio_score": score} for score in scores))
+    selection = select(rows, relations(4), SMALL).table
+    assert selection.column("fate").to_pylist() == ["per-piece", "per-piece", "kept", "kept"]
+    assert selection.column("value").to_pylist() == [3.0, 4.0, None, None]
+    assert selection.column("threshold").to_pylist() == [2.0, 2.0, None, None]
+
+
+# -- every row by hand ------------------------------------------------------------------------------------------------
+
+
+def by_hand(rows, performance, recipe_):
+    """The rules of the module's docstring, one file at a time."""
+    fate = ["kept"] * len(rows)
+
+    def there(i):
+        return fate[i] == "kept"
+
+    def keep(groups, best, allowed, name):
+        for members in groups.values():
+            for i in sorted(members, key=best)[allowed:]:
+                fate[i] = name
+
+    def grouped(key):
+        groups = defaultdict(list)
+        for i in range(len(rows)):
+            if there(i) and key(i) is not None:
+                groups[key(i)].append(i)
+        return groups
+
+    identified = [row["opus"] is not None or row["piece"] is not None for row in rows]
+    for i, row in enumerate(rows):
+        if row["verdict"] == "refused":
+            fate[i] = "refused"
+    keep(grouped(lambda i: rows[i]["sha256"]), lambda i: (not identified[i], rows[i]["path"]), 1, "exact-copy")
+    numbered = Counter(row["composer"] for i, row in enumerate(rows) if there(i) and identified[i] and row["composer"])
+    crowded = {composer for composer, n in numbered.items() if n > recipe_.composition.crowded_above}
+    for i, row in enumerate(rows):
+        if there(i) and row["seconds"] < recipe_.filters["too-short"]:
+            fate[i] = "too-short"
+        elif there(i) and row["longest_silence"] > recipe_.filters["silence"]:
+            fate[i] = "silence"
+        elif there(i) and row["composer"] in crowded and not identified[i]:
+            fate[i] = "unidentified"
+    keep(grouped(lambda i: performance[i]), lambda i: (-rows[i]["notes"], rows[i]["path"]), 1, "same-performance")
+
+    def pair(i):
+        row = rows[i]
+        return (row["composer"], row["opus"], row["piece"]) if row["composer"] in crowded else None
+
+    def quality(i):
+        score = rows[i]["audio_score"]
+        return (-score if score is not None else 1.0, rows[i]["sha256"])
+
+    keep(grouped(pair), quality, recipe_.composition.per_piece, "per-piece")
+    return fate
+
+
+maybe = st.sampled_from([None, "1", "2"])
+row = st.fixed_dictionaries(
+    {
+        "composer": st.sampled_from([None, "bach", "bach", "liszt"]),
+        "opus": maybe,
+        "piece": maybe,
+        "title": st.sampled_from([None, None, "Air", "Waltz"]),
+        "seconds": st.sampled_from([10.0, 100.0, 100.0]),
+        "longest_silence": st.sampled_from([1.0, 1.0, 50.0]),
+        "notes": st.integers(1, 3),
+        "audio_score": st.sampled_from([None, 0.2, 0.8]),
+        "declared_split": st.sampled_from([None, None, "train", "validation", "test"]),
+    }
+)
+
+
+@st.composite
+def manifests(draw):
+    rows = draw(st.lists(row, min_size=1, max_size=30))
+    n = len(rows)
+    for i, each in enumerate(rows):
+        each["path"] = f"{sha256(str(i))[:4]} {i}"
+        each["sha256"] = sha256(str(draw(st.integers(0, 2 * n))))
+        if draw(st.integers(0, 9)) == 0:
+            each.update({key: value for key, value in REFUSED.items() if key != "audio_score"})
+    groups = []
+    for _ in range(2):
+        group = draw(st.lists(st.integers(0, n - 1), min_size=n, max_size=n))
+        groups.append([n + i if each.get("verdict") == "refused" else group[i] for i, each in enumerate(rows)])
+    return rows, *groups
+
+
+@settings(deadline=None, max_examples=150)
+@given(manifests())
+def test_fates_are_those_of_the_rules_followed_by_hand(drawn):
+    rows, performance, piece = drawn
+    manifest = table(*rows)
+    selection = select(manifest, relations(len(rows), performance, piece), SMALL).table.to_pylist()
+    assert [each["fate"] for each in selection] == by_hand(manifest.to_pylist(), performance, SMALL)
+    sides = defaultdict(set)
+    for i, each in enumerate(selection):
+        assert (each["split"] is None) == (each["fate"] != "kept")
+        assert (each["value"] is None) == (each["fate"] in ("kept", "refused"))
+        names = manifest.slice(i, 1).to_pylist()[0]
+        sides["bytes", each["sha256"]].add(each["split"])
+        sides["performance", performance[i]].add(each["split"])
+        sides["sounding piece", piece[i]].add(each["split"])
+        if names["composer"] and (names["opus"] or names["piece"]):
+            sides["piece", names["composer"], names["opus"], names["piece"]].add(each["split"])
+        if names["title"]:
+            sides["title", names["composer"], names["title"]].add(each["split"])
+    assert all(len(side - {None}) <= 1 for side in sides.values())
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_selection_comes_back_as_it_was_saved(tmp_path):
+    selection = select(table({}, {"seconds": 1.0}, REFUSED), relations(3), recipe("pretrain"))
+    path = selection.save(tmp_path)
+    assert [p.name for p in path.parent.iterdir()] == ["pretrain.parquet"]
+    opened = Selection.open(tmp_path, "pretrain")
+    assert opened.recipe == recipe("pretrain") and opened.table.equals(selection.table)
+    types = {field.name: field.type for field in opened.table.schema}
+    assert types == {
+        **dict.fromkeys(("source", "path", "sha256", "fate", "split"), pa.string()),
+        **dict.fromkeys(("value", "threshold"), pa.float64()),
+        **dict.fromkeys(("performance_group", "piece_group"), pa.int32()),
+    }
+
+
+def test_every_recipe_agrees_on_who_is_held_out():
+    rows = table(*({"seconds": 40.0 + i} for i in range(300)))
+    splits = [
+        dict(zip(chosen.column("path").to_pylist(), chosen.column("split").to_pylist(), strict=True))
+        for name in ("pretrain", "finetune")
+        for chosen in [select(rows, relations(300), recipe(name)).table]
+    ]
+    both = [path for path in splits[0] if splits[0][path] and splits[1][path]]
+    assert len(both) == 295
+    assert all(splits[0][path] == splits[1][path] for path in both)
+    assert set(splits[0].values()) == {"train", "validation", "test"}
+
+
+@pytest.mark.parametrize("how", ["missing", "garbage", "no recipe", "other recipe"])
+def test_what_is_no_selection_is_refused_in_one_line(how, tmp_path):
+    selection = select(table({}), relations(1), recipe("pretrain"))
+    path = selection.save(tmp_path)
+    if how == "missing":
+        path.rename(path.with_name("other.parquet"))
+    elif how == "garbage":
+        path.write_bytes(b"not Parquet")
+    else:
+        metadata = {} if how == "no recipe" else {b"recipe": b'{"name": "x"}'}
+        pa.parquet.write_table(selection.table.replace_schema_metadata(metadata), path)
+    with pytest.raises(UserError, match="there are: other" if how == "missing" else "make it again") as caught:
+        Selection.open(tmp_path, "pretrain")
+    assert "\n" not in str(caught.value)
