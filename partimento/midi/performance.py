@@ -263,8 +263,7 @@ class Performance:
             self,
             onset=scaled(self.onset),
             duration=np.maximum(scaled(self.duration), 1),
-            pedal_down=scaled(self.pedal_down),
-            pedal_up=scaled(self.pedal_up),
+            **_pedal(scaled(self.pedal_down), scaled(self.pedal_up), self.pedal_channel),
         )
 
     def change_velocity(self, delta: int) -> Performance:
@@ -272,31 +271,45 @@ class Performance:
         return replace(self, velocity=np.clip(self.velocity.astype(np.int64) + delta, 1, 127).astype(np.uint8))
 
     def shift(self, seconds: float) -> Performance:
-        """Everything moved later by `seconds` (earlier if negative); `UserError` if a note would begin below 0."""
+        """Everything moved later by `seconds` (earlier if negative); `UserError` if a note would begin below 0.
+
+        Of a pedal that was down before the start, what is left of it remains.
+        """
         by = int(_nanoseconds(np.float64(seconds)))
         if len(self) and self.onset[0] + by < 0:
             raise UserError(f"a shift by {seconds} s would move the first note before the start")
         return replace(
             self,
             onset=self.onset + by,
-            pedal_down=np.maximum(self.pedal_down + by, 0),
-            pedal_up=np.maximum(self.pedal_up + by, 0),
+            **_pedal(np.maximum(self.pedal_down + by, 0), self.pedal_up + by, self.pedal_channel),
         )
 
     def merge(self, other: Performance) -> Performance:
-        """Both performances on one clock; programs of `self` win where both name a channel."""
+        """Both performances on one clock.
+
+        A channel has one program and one pedal. Where `self` has notes or a program on a channel, its program (the
+        piano, if it states none) holds there for the notes of both; other channels keep that of `other`. The pedal of a
+        channel is down where it is in either.
+        """
         onset = np.concatenate([self.onset, other.onset])
         order = np.argsort(onset, kind="stable")
         theirs = other._note_columns()
         notes = {name: np.concatenate([mine, theirs[name]])[order] for name, mine in self._note_columns().items()}
-        down = np.concatenate([self.pedal_down, other.pedal_down])
-        pedal_order = np.argsort(down, kind="stable")
+        played = set(self.channel.tolist())
+        programs = {c: p for c, p in other.programs if c not in played} | dict(self.programs)
+        notes["instrument"] = instrument_of_channels(programs)[notes["channel"]]
+        down, up, channel = unite_pedals(
+            np.concatenate([self.pedal_down, other.pedal_down]),
+            np.concatenate([self.pedal_up, other.pedal_up]),
+            np.concatenate([self.pedal_channel, other.pedal_channel]),
+        )
+        by_start = np.argsort(down, kind="stable")
         return self._replace(
             notes,
-            pedal_down=down[pedal_order],
-            pedal_up=np.concatenate([self.pedal_up, other.pedal_up])[pedal_order],
-            pedal_channel=np.concatenate([self.pedal_channel, other.pedal_channel])[pedal_order],
-            programs=tuple(sorted((dict(other.programs) | dict(self.programs)).items())),
+            pedal_down=down[by_start],
+            pedal_up=up[by_start],
+            pedal_channel=channel[by_start],
+            programs=tuple(sorted(programs.items())),
         )
 
     # -- inside -------------------------------------------------------------------------------------------------------
@@ -318,13 +331,27 @@ class Performance:
     def _slice(self, first: int, last: int, start_ns: int, end_ns: int) -> Performance:
         notes = {name: column[first:last].copy() for name, column in self._note_columns().items()}
         notes["onset"] -= start_ns
-        inside = (self.pedal_up > start_ns) & (self.pedal_down < end_ns)
-        return self._replace(
-            notes,
-            pedal_down=np.maximum(self.pedal_down[inside], start_ns) - start_ns,
-            pedal_up=np.minimum(self.pedal_up[inside], end_ns) - start_ns,
-            pedal_channel=self.pedal_channel[inside],
-        )
+        down, up = np.maximum(self.pedal_down, start_ns), np.minimum(self.pedal_up, end_ns)
+        return self._replace(notes, **_pedal(down - start_ns, up - start_ns, self.pedal_channel))
+
+
+def unite_pedals(down: IntColumn, up: IntColumn, channel: ByteColumn) -> tuple[IntColumn, IntColumn, ByteColumn]:
+    """Intervals in any order and unit -> (down, up, channel) by channel and time, those that overlap as one.
+
+    Intervals without length are left out. A pedal pressed at the very moment of its release is a repedalling and stays
+    two.
+    """
+    order = np.lexsort((down, channel))
+    order = order[(up > down)[order]]
+    down, up, channel = down[order], up[order].copy(), channel[order]
+    first = np.ones(len(down), np.bool_)
+    for one in np.unique(channel):
+        mine = slice(*np.searchsorted(channel, [one, one + 1]))
+        up[mine] = np.maximum.accumulate(up[mine])
+        first[mine][1:] = down[mine][1:] >= up[mine][:-1]
+    starts = np.flatnonzero(first)
+    last = np.append(starts[1:], len(up))[: len(starts)] - 1
+    return down[starts], up[last], channel[starts]
 
 
 def instrument_of_channels(programs: dict[int, int]) -> ByteColumn:
@@ -344,3 +371,9 @@ def _require_range(name: str, values: npt.NDArray, low: int, high: int) -> None:
     if values.size and (values.min() < low or values.max() > high):
         worst = values.min() if values.min() < low else values.max()
         raise UserError(f"{name} must lie in {low}..{high}, found {worst}")
+
+
+def _pedal(down: IntColumn, up: IntColumn, channel: ByteColumn) -> dict[str, Any]:
+    """The pedal columns, without the intervals of which nothing is left."""
+    left = up > down
+    return {"pedal_down": down[left], "pedal_up": up[left], "pedal_channel": channel[left]}

@@ -16,16 +16,13 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partimento.errors import UserError
 from partimento.files import replacing
-
-if TYPE_CHECKING:
-    from partimento.midi.performance import Performance
+from partimento.midi.performance import Performance, unite_pedals
 
 _MICROSECONDS_PER_BEAT = 500_000
 _COARSE, _FINE = 500, 5_000  # ticks per beat: 1 ms and 0.1 ms a tick
@@ -127,21 +124,8 @@ def _pedal_ticks(performance: Performance, nanoseconds: int) -> tuple[_Int64, _I
     """Channel, down and up tick of each pedal interval: none shorter than a tick, none overlapping on one channel."""
     down = _to_ticks(performance.pedal_down, nanoseconds)
     up = _to_ticks(performance.pedal_up, nanoseconds)
-    kept = up > down
-    down, up, channel = down[kept], up[kept], performance.pedal_channel[kept].astype(np.int64)
-    parts: list[tuple[_Int64, _Int64, _Int64]] = []
-    for one in np.unique(channel):
-        on_channel = channel == one
-        order = np.argsort(down[on_channel], kind="stable")
-        begin, end = down[on_channel][order], np.maximum.accumulate(up[on_channel][order])
-        # A pedal pressed again at the very tick of its release is a repedalling and stays two intervals.
-        fresh = np.concatenate([[True], begin[1:] >= end[:-1]])
-        first = np.flatnonzero(fresh)
-        parts.append((np.full(len(first), one), begin[first], end[np.append(first[1:], len(begin)) - 1]))
-    if not parts:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64)
-    channels, downs, ups = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return channels, downs, ups
+    down, up, channel = unite_pedals(down, up, performance.pedal_channel)
+    return channel.astype(np.int64), down, up
 
 
 def _programs(performance: Performance) -> list[tuple[int, int]]:

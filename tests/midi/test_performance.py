@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from performances import MS, anything, build, separate
 
 from partimento.errors import UserError
-from partimento.midi.performance import DRUM, INSTRUMENTS, Performance
+from partimento.midi.performance import CLASS_OF_PROGRAM, DRUM, INSTRUMENTS, Performance
 
 NOTE_COLUMNS = ("pitch", "velocity", "onset", "duration", "channel", "instrument")
 PEDAL_COLUMNS = ("pedal_down", "pedal_up", "pedal_channel")
@@ -22,6 +22,10 @@ PEDAL_COLUMNS = ("pedal_down", "pedal_up", "pedal_channel")
 
 def columns(performance: Performance, names: tuple[str, ...] = NOTE_COLUMNS + PEDAL_COLUMNS) -> dict[str, list[int]]:
     return {name: getattr(performance, name).tolist() for name in names}
+
+
+def pedals_of(performance: Performance) -> list[tuple[int, int, int]]:
+    return list(zip(*columns(performance, PEDAL_COLUMNS).values(), strict=True))
 
 
 def assert_whole(performance: Performance) -> None:
@@ -182,11 +186,12 @@ def test_velocity_changes_by_the_same_amount_up_to_the_limits(performance: Perfo
 def test_stretching_multiplies_every_time(performance: Performance, factor: float):
     slower = performance.stretch(factor)
     assert_whole(slower)
-    for name in ("onset", "pedal_down", "pedal_up"):
-        np.testing.assert_allclose(getattr(slower, name), getattr(performance, name) * factor, atol=0.5)
+    np.testing.assert_allclose(slower.onset, performance.onset * factor, atol=0.5)
     np.testing.assert_allclose(slower.duration, np.maximum(performance.duration * factor, 1), atol=0.5)
-    untimed = ("pitch", "velocity", "channel", "instrument", "pedal_channel")
+    untimed = ("pitch", "velocity", "channel", "instrument")
     assert columns(slower, untimed) == columns(performance, untimed)
+    scaled = [(round(down * factor), round(up * factor), channel) for down, up, channel in pedals_of(performance)]
+    np.testing.assert_allclose(pedals_of(slower), [(d, u, c) for d, u, c in scaled if u > d], atol=1)
 
 
 @pytest.mark.parametrize("factor", [0, -1, float("nan"), float("inf")])
@@ -200,7 +205,29 @@ def test_impossible_stretches_are_refused(factor: float):
 def test_shifting_there_and_back_is_nothing(performance: Performance, milliseconds: int):
     later = performance.shift(milliseconds / 1000)
     np.testing.assert_array_equal(later.onset, performance.onset + milliseconds * MS)
-    assert columns(later.shift(-milliseconds / 1000)) == columns(performance)
+    back = later.shift(-milliseconds / 1000)
+    assert columns(back, NOTE_COLUMNS) == columns(performance, NOTE_COLUMNS)
+    assert pedals_of(back) == [(down, up, channel) for down, up, channel in pedals_of(performance) if up > down]
+
+
+def test_of_a_pedal_shifted_before_the_start_what_is_left_remains():
+    performance = build(
+        [(5 * MS, MS, 60, 64, 0)], [(0, MS, 0), (MS, 2 * MS, 0), (2 * MS, 4 * MS, 0), (4 * MS, 9 * MS, 0)]
+    )
+    assert pedals_of(performance.shift(-0.003)) == [(0, MS, 0), (MS, 6 * MS, 0)]
+    assert pedals_of(performance.shift(-0.002)) == [(0, 2 * MS, 0), (2 * MS, 7 * MS, 0)]
+
+
+@settings(max_examples=50, deadline=None)
+@given(anything(), st.data())
+def test_no_cut_leaves_a_pedal_without_length(performance: Performance, data: st.DataObject):
+    first = data.draw(st.integers(0, len(performance)))
+    part = performance.slice_notes(first, data.draw(st.integers(first, len(performance))))
+    start = data.draw(st.sampled_from([0, *performance.pedal_up.tolist(), *performance.pedal_down.tolist()])) / 1e9
+    end = start + data.draw(st.sampled_from([0.0, 0.001, 5.0]))
+    earlier = performance.shift(-int(performance.onset[0] if len(performance) else 10**9) / 1e9)
+    for changed in (part, performance.slice_time(start, end), earlier, performance.stretch(1e-9)):
+        assert np.all(changed.pedal_up > changed.pedal_down)
 
 
 def test_no_note_can_be_shifted_before_the_start():
@@ -210,12 +237,55 @@ def test_no_note_can_be_shifted_before_the_start():
 
 @settings(max_examples=60, deadline=None)
 @given(separate(), separate())
-def test_merging_keeps_every_note_and_pedal_of_both(one: Performance, other: Performance):
+def test_merging_keeps_every_note_of_both(one: Performance, other: Performance):
     both = one.merge(other)
-    for names in (NOTE_COLUMNS[:-1], PEDAL_COLUMNS):
-        found, mine, theirs = (zip(*columns(p, names).values(), strict=True) for p in (both, one, other))
-        assert sorted(found) == sorted([*mine, *theirs])
-    assert dict(both.programs) == dict(other.programs) | dict(one.programs)
+    assert_whole(both)
+    found, mine, theirs = (zip(*columns(p, NOTE_COLUMNS[:-1]).values(), strict=True) for p in (both, one, other))
+    assert sorted(found) == sorted([*mine, *theirs])
+
+
+@settings(max_examples=60, deadline=None)
+@given(anything(), anything())
+def test_merged_a_pedal_is_down_where_it_was_in_either(one: Performance, other: Performance):
+    both = one.merge(other)
+    edges = sorted({time for p in (one, other) for down, up, _ in pedals_of(p) for time in (down, up)})
+    for channel in range(16):
+
+        def is_down(performance: Performance, time: float, channel: int = channel) -> int:
+            return sum(down <= time < up for down, up, of in pedals_of(performance) if of == channel)
+
+        for before, after in pairwise(edges):
+            middle = (before + after) / 2
+            assert is_down(both, middle) == max(min(1, is_down(one, middle)), min(1, is_down(other, middle)))
+
+
+def test_a_repedalling_survives_a_merge():
+    one = build([(0, MS, 60, 64, 0)], [(0, 2 * MS, 0), (2 * MS, 3 * MS, 0)])
+    other = build([(0, MS, 60, 64, 0)], [(4 * MS, 6 * MS, 0), (5 * MS, 7 * MS, 0), (5 * MS, 6 * MS, 1)])
+    expected = [(0, 2 * MS, 0), (2 * MS, 3 * MS, 0), (4 * MS, 7 * MS, 0), (5 * MS, 6 * MS, 1)]
+    assert pedals_of(one.merge(other)) == pedals_of(other.merge(one)) == expected
+
+
+@settings(max_examples=50, deadline=None)
+@given(separate(), separate())
+def test_after_a_merge_every_channel_is_what_its_program_says(one: Performance, other: Performance):
+    both = one.merge(other)
+    programs = dict(both.programs)
+    for channel, instrument in zip(both.channel.tolist(), both.instrument.tolist(), strict=True):
+        assert instrument == (DRUM if channel == 9 else CLASS_OF_PROGRAM[programs.get(channel, 0)])
+    for channel in range(16):
+        mine = channel in one.channel or channel in dict(one.programs)
+        assert programs.get(channel) == dict((one if mine else other).programs).get(channel)
+
+
+def test_the_first_piano_is_not_turned_into_the_second_s_strings():
+    piano, strings = (
+        build([(0, MS, 60, 64, 0)]),
+        build([(0, MS, 62, 64, 0), (0, MS, 64, 64, 1)], programs={0: 40, 1: 40}),
+    )
+    both = piano.merge(strings)
+    assert [INSTRUMENTS[i] for i in both.instrument] == ["piano", "piano", "strings"]
+    assert [INSTRUMENTS[i] for i in Performance.from_midi(both.to_midi()).instrument] == ["piano", "piano", "strings"]
 
 
 # -- sounding ---------------------------------------------------------------------------------------------------------
