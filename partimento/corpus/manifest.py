@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 
 from partimento.corpus import measurements
 from partimento.errors import UserError
+from partimento.files import replacing
 from partimento.midi.reader import Reason
 
 VERSION: Final = "1"
@@ -168,9 +169,9 @@ class ManifestWriter:
                 self._write(_read(part, SCHEMA.names).filter(pa.array(keep)), part)
 
     def _write(self, rows: pa.Table, part: Path) -> None:
-        partial = part.with_name(f".{part.name}")
-        pq.write_table(rows.cast(SCHEMA).replace_schema_metadata(SCHEMA.metadata), partial, compression=_COMPRESSION)
-        partial.rename(part)
+        with replacing(part) as unfinished:
+            rows = rows.cast(SCHEMA).replace_schema_metadata(SCHEMA.metadata)
+            pq.write_table(rows, unfinished, compression=_COMPRESSION)
 
 
 @contextmanager

@@ -88,6 +88,9 @@ COLUMNS: Final[dict[str, pa.DataType]] = {
 }
 """Column type of each measurement in a manifest."""
 
+_COUNTS: Final = frozenset(name for name, type_ in COLUMNS.items() if type_ == pa.int16())
+_MEASURED: Final = tuple(COLUMNS)[1 : tuple(COLUMNS).index("instruments")]
+
 
 def measure(performance: Performance, onset_ticks: npt.NDArray[np.int64]) -> Measurements:
     """Measure a performance; `onset_ticks` int64 [n] are its onsets on the file's metrical clock."""
@@ -101,10 +104,8 @@ def measure(performance: Performance, onset_ticks: npt.NDArray[np.int64]) -> Mea
         performance.pedal_up,
     )
     found = np.bincount(performance.instrument, minlength=len(INSTRUMENTS))
-    names = [field.name for field in fields(Measurements)]
     values = {
-        name: int(value) if COLUMNS[name] == pa.int16() else float(value)
-        for name, value in zip(names[1 : names.index("instruments")], numbers, strict=True)
+        name: int(value) if name in _COUNTS else value for name, value in zip(_MEASURED, numbers.tolist(), strict=True)
     }
     return Measurements(
         notes=len(performance),
@@ -126,12 +127,12 @@ def _measure(onset, release, sounding, pitch, velocity, pedal_down, pedal_up):
     span = end - first
     out[0] = span / _NS
     out[1] = n / out[0]
-    by_pitch = np.argsort(pitch, kind="mergesort")
+    pitches = np.bincount(pitch, minlength=128)
+    by_pitch = _onsets_by_pitch(onset, pitch, pitches)
     for k in range(len(RATE_WINDOWS_S)):
         window = RATE_WINDOWS_S[k] * _NS
         out[2 + k] = _most_in_window(onset, window) / RATE_WINDOWS_S[k]
-        out[6 + k] = _most_of_one_pitch(onset, pitch, by_pitch, window) / RATE_WINDOWS_S[k]
-    pitches = np.bincount(pitch, minlength=128)
+        out[6 + k] = _most_of_one_pitch(by_pitch, pitches, window) / RATE_WINDOWS_S[k]
     out[10] = _entropy(pitches)
     out[11] = _entropy(_histogram(sounding))
     out[12] = _entropy(_histogram(onset[1:] - onset[:-1]))
@@ -158,14 +159,24 @@ def _most_in_window(onset, window):
 
 
 @njit(cache=True)
-def _most_of_one_pitch(onset, pitch, by_pitch, window):
+def _onsets_by_pitch(onset, pitch, pitches):
+    """The onsets of the lowest pitch, then of the next ..., each in time order; `pitches` counts them."""
+    place = np.cumsum(pitches) - pitches
+    grouped = np.empty(len(onset), np.int64)
+    for i in range(len(onset)):
+        grouped[place[pitch[i]]] = onset[i]
+        place[pitch[i]] += 1
+    return grouped
+
+
+@njit(cache=True)
+def _most_of_one_pitch(by_pitch, pitches, window):
     most = 0
-    oldest = 0
-    for newest in range(len(by_pitch)):
-        note = by_pitch[newest]
-        while pitch[by_pitch[oldest]] != pitch[note] or onset[note] - onset[by_pitch[oldest]] >= window:
-            oldest += 1
-        most = max(most, newest - oldest + 1)
+    first = 0
+    for count in pitches:
+        if count > most:
+            most = max(most, _most_in_window(by_pitch[first : first + count], window))
+        first += count
     return most
 
 
