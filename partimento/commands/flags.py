@@ -20,6 +20,7 @@ import contextlib
 import io
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import TypeVar
 
 import tyro
@@ -32,8 +33,10 @@ _FRAME = re.compile(r"[╭╮╰╯│]|[─-]{8,}")
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def parse(options: type[Options], argv: Sequence[str], *, verb: str) -> Options:
+def parse(options: type[Options], argv: Sequence[str], *, verb: str, default: Options | None = None) -> Options:
     """Read `argv` (what follows the verb) into an instance of the dataclass `options`.
+
+    `default` holds the values of flags that are not given; `tyro.MISSING` stands for those that must be.
 
     `--help` prints the help and exits with status 0, as tyro does. Raises UserError, in one line, for arguments that do
     not fit; a `UserError` raised by the dataclass's own `__post_init__` passes through.
@@ -41,7 +44,9 @@ def parse(options: type[Options], argv: Sequence[str], *, verb: str) -> Options:
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            return tyro.cli(options, prog=f"partimento {verb}", args=list(argv), config=(tyro.conf.FlagCreatePairsOff,))
+            config = (tyro.conf.FlagCreatePairsOff,)
+            read = partial(tyro.cli, options, prog=f"partimento {verb}", args=list(argv), config=config)
+            return read() if default is None else read(default=default)
     except SystemExit as exit_:
         if exit_.code in (0, None):
             raise

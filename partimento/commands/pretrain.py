@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -9,28 +11,66 @@ from typing import Annotated
 import tyro
 
 from partimento.commands.flags import parse
+from partimento.train import recipes
+from partimento.train.log import TrackerName
+from partimento.train.recipes import Recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Pretrain on a note store; a run that was interrupted goes on where it was."""
+    """Pretrain on a note store; a run that was interrupted goes on where it was.
+
+    Every field of the recipe can be set by its own flag, as in --batch 4 --loop.peak-lr 1e-3. On several GPUs or
+    machines: torchrun --nproc-per-node 8 -m partimento pretrain ...
+    """
 
     store: Annotated[Path, tyro.conf.Positional]
     """Note store made by 'partimento store'."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
-    """Folder of the run: recipe, log, state, model."""
+    """Folder of the run: recipe, log, checkpoints, model."""
     recipe: str = "bundled"
-    """Name of the recipe."""
+    """Name of the recipe (see 'partimento recipe')."""
+    resume: str = "auto"
+    """auto: go on if the folder holds a run; off: refuse such a folder; or a checkpoint to begin a new run from."""
+    init: str | None = None
+    """A model whose weights to begin with, instead of random ones."""
     max_hours: float | None = None
     """Fit the number of steps to this many hours on this machine."""
+    track: tuple[TrackerName, ...] = ()
+    """Where to log beside log.jsonl."""
+    settings: Annotated[Recipe, tyro.conf.arg(name="")]
+    """The recipe's own fields."""
 
 
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
-    options = parse(Options, argv, verb="pretrain")
-    from partimento.train import recipes
+    named = recipes.named(_recipe_name(argv))
+    default = Options(store=tyro.MISSING, out=tyro.MISSING, settings=named)
+    options = parse(Options, argv, verb="pretrain", default=default)
+    settings = options.settings
+    if settings.loop.steps != named.loop.steps and settings.epochs == named.epochs:
+        settings = dataclasses.replace(settings, epochs=None)  # who says steps does not mean the recipe's epochs
     from partimento.train.run import run
 
-    model = run(recipes.named(options.recipe), options.store, options.out, max_hours=options.max_hours)
-    print(f"model in {model}")
+    model = run(
+        settings,
+        options.store,
+        options.out,
+        resume=options.resume,
+        init=options.init,
+        max_hours=options.max_hours,
+        track=options.track,
+    )
+    if os.environ.get("RANK", "0") == "0":
+        print(f"model in {model}")
     return 0
+
+
+def _recipe_name(argv: list[str]) -> str:
+    """The name given with --recipe, which decides the defaults of all other flags."""
+    for word, following in zip(argv, [*argv[1:], ""], strict=True):
+        if word == "--recipe":
+            return following
+        if word.startswith("--recipe="):
+            return word.partition("=")[2]
+    return "bundled"

@@ -1,157 +1,178 @@
 """The only training loop: accumulate, clip, schedule, log, evaluate, checkpoint, resume.
 
-Knows: optimiser steps and what it takes to continue after a kill at any moment with the same losses to the bit.
-Refuses to know: what is learned (an `Objective` says it), what the batches mean, which model it is.
+Knows: optimiser steps, on one process or many, and what it takes to continue after a kill at any moment with the same
+losses to the bit. Refuses to know: what is learned (an `Objective` says it), what a batch means, which model it is.
 
     settings = LoopSettings(steps=1000, warmup_steps=50, peak_lr=1e-3)
-    train(model, objective, loader=loader, heldout=heldout, settings=settings, out_dir=Path("runs/one"))
+    train(model, objective, loader=loader, validation=validation, settings=settings, folder=Path("runs/one"))
 
-A run's folder holds `log.jsonl` (a line for every step and every evaluation) and `state.safetensors` (weights, moments
-of AdamW, random state, and in its header the step and the loader's position), replaced atomically.
-
-Shape legend: B batch, W ids in a row.
+A batch is one optimiser step's rows (this process's share of them): an array, or a mapping of arrays that all have the
+rows as first axis. It goes through the model a few rows at a time; gradients of sums add up, so the split changes
+nothing. A run's folder holds `log.jsonl` and `checkpoints/`.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from partimento.corpus.order import merge_states
 from partimento.errors import UserError
-from partimento.model.checkpoint import read_tensors, write_tensors
+from partimento.model.parallel import place, sync_gradients
+from partimento.train.checkpoints import Checkpoints, restore, tensors
+from partimento.train.distributed import ALONE, World, whole
+from partimento.train.log import RunLog, Tracker
+from partimento.train.optimiser import make_optimisers
+from partimento.train.settings import AT_ONCE, LoopSettings, Machine, learning_rate
 
-STATE_FILE = "state.safetensors"
-LOG_FILE = "log.jsonl"
+CHECKPOINTS = "checkpoints"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoopSettings:
-    """How to train, whatever is trained. Defaults are the paper's (section 4.2) where it names a value.
-
-    `accumulate` batches make one step. The learning rate rises linearly to `peak_lr` over `warmup_steps`, then falls
-    linearly to `final_fraction` of it at the last step. Evaluation takes the first `eval_batches` of the held-out
-    loader. `steps`, `warmup_steps`, `eval_every` and `checkpoint_every` count optimiser steps.
-    """
-
-    steps: int
-    peak_lr: float
-    warmup_steps: int = 1000
-    final_fraction: float = 0.1
-    accumulate: int = 1
-    betas: tuple[float, float] = (0.9, 0.95)
-    weight_decay: float = 0.1
-    clip: float = 1.0
-    precision: Literal["bfloat16", "float32"] = "bfloat16"
-    eval_every: int = 1000
-    eval_batches: int = 16
-    checkpoint_every: int = 1000
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "accumulate", "eval_every", "eval_batches", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise UserError(f"training settings: {name} is {getattr(self, name)}; give at least 1")
-        if not 0 <= self.warmup_steps < self.steps:
-            raise UserError(f"training settings: {self.warmup_steps} warm-up steps do not fit {self.steps} steps")
-        if not (self.peak_lr > 0 and self.clip > 0 and 0 <= self.final_fraction <= 1 and self.weight_decay >= 0):
-            raise UserError(
-                f"training settings: peak_lr {self.peak_lr} and clip {self.clip} must be positive, "
-                f"final_fraction {self.final_fraction} within 0..1, weight_decay {self.weight_decay} not negative"
-            )
+Arrays = NDArray | Mapping[str, NDArray]
+"""A batch as loaders give it."""
+Batch = Any
+"""A batch as objectives take it: the same with tensors."""
 
 
 class Loader(Protocol):
-    """An endless source of batches whose position is a JSON value."""
+    """An endless source of batches whose position is a JSON value. With several processes each has its own rows."""
 
-    def __iter__(self) -> Iterator[NDArray[np.int32]]:
-        """Batches [B, W] from the current position on."""
+    def __iter__(self) -> Iterator[Arrays]:
+        """Batches from the current position on."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """The position: after the last batch handed out."""
+        """The position of this process's rows, after the last batch handed out."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes to a position that `state_dict` gave."""
+        """Goes to a position; takes those of all processes merged, however many they were."""
         ...
 
 
 class Objective(Protocol):
-    """What is learned: a sum of losses over countable targets, and a report on held-out batches."""
+    """What is learned: a sum of losses over countable targets, and measurements that are sums too."""
 
-    def targets(self, ids_BW: Tensor) -> int:
-        """Number of losses in the sum."""
+    criterion: str
+    """The measurement that says which checkpoint is best: the lower the better."""
+
+    def targets(self, batch: Batch) -> int:
+        """Number of losses in the sum; the batch is still on the processor."""
         ...
 
-    def total_loss(self, model: nn.Module, ids_BW: Tensor) -> Tensor:
+    def total_loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """The sum, differentiable."""
         ...
 
-    def evaluate(self, model: nn.Module, batches: Iterable[Tensor]) -> dict[str, float]:
-        """Named measurements on held-out batches."""
+    def measure(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Float64 numbers that may be added over batches and processes."""
+        ...
+
+    def report(self, sums: Tensor) -> dict[str, float]:
+        """Named measurements out of the sums of `measure`."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Where a run stands after `step` of `steps`: `loss` of that step, and the last held-out report if there is one."""
+    """Where a run stands after `step` of `steps`. `loss`, `targets` (of all processes) and `seconds` are this step's,
+    `criterion` is the last measurement of it, if there is one.
+    """
 
     step: int
     steps: int
     loss: float
-    targets_per_second: float
+    targets: int
+    seconds: float
     seconds_left: float
-    heldout: Mapping[str, float]
+    criterion: float | None
 
 
-def learning_rate(settings: LoopSettings, step: int) -> float:
-    """The rate of optimiser step 1 <= `step` <= `settings.steps`."""
-    if step <= settings.warmup_steps:
-        return settings.peak_lr * step / settings.warmup_steps
-    decayed = (step - settings.warmup_steps) / (settings.steps - settings.warmup_steps)
-    return settings.peak_lr * (1 - (1 - settings.final_fraction) * decayed)
+class Learner(nn.Module):
+    """A model and what it learns as one module, so that everything done to modules wraps the loss too."""
+
+    def __init__(self, model: nn.Module, objective: Objective) -> None:
+        super().__init__()
+        self.model, self.objective = model, objective
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The total loss while training, the measurements otherwise."""
+        if self.training:
+            return self.objective.total_loss(self.model, batch)
+        return self.objective.measure(self.model, batch)
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay; gains and biases of norms do not."""
-    matrices = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
-    vectors = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+class Trainer:
+    """A placed model with its optimisers: takes steps and measures. `train` is what decides when."""
 
+    def __init__(
+        self, model: nn.Module, objective: Objective, settings: LoopSettings, machine: Machine, world: World
+    ) -> None:
+        self._objective, self._settings, self._machine, self._world = objective, settings, machine, world
+        self._learner = Learner(model, objective)
+        place(
+            self._learner,
+            compiled=machine.compile,
+            recompute=machine.recompute,
+            shards=world.size if machine.shard else 1,
+            half=settings.precision == "bfloat16",
+        )
+        self.optimisers = make_optimisers(model, settings)
 
-def optimiser_step(
-    model: nn.Module,
-    objective: Objective,
-    optimiser: torch.optim.Optimizer,
-    batches: list[Tensor],
-    settings: LoopSettings,
-) -> tuple[float, float, int]:
-    """One step on all batches as if they were one; returns loss per target, gradient norm before clipping, targets."""
-    targets = sum(objective.targets(ids_BW) for ids_BW in batches)
-    total = 0.0
-    for ids_BW in batches:
-        with _autocast(ids_BW.device, settings):
-            loss = objective.total_loss(model, ids_BW) / targets
-        torch.autograd.backward(loss)
-        total += loss.item()
-    norm = nn.utils.clip_grad_norm_(model.parameters(), settings.clip).item()
-    if not math.isfinite(total) or not math.isfinite(norm):
-        raise UserError(f"training diverged: loss {total}, gradient norm {norm}; lower peak_lr or lengthen the warm-up")
-    optimiser.step()
-    optimiser.zero_grad(set_to_none=True)
-    return total, norm, targets
+    def step(self, arrays: Arrays, *, rate: float) -> tuple[float, float, int]:
+        """One optimiser step on this process's rows; returns loss per target, gradient norm and targets of all rows."""
+        self._learner.train()
+        batch, device = _as_tensors(arrays), self._world.device
+        targets = self._world.sum(torch.tensor(self._objective.targets(batch), device=device))
+        total = torch.zeros((), dtype=torch.float64, device=device)
+        pieces = _pieces(batch, self._machine.rows_at_once)
+        for number, piece in enumerate(pieces, start=1):
+            sync_gradients(self._learner, now=number == len(pieces))
+            with self._autocast():
+                loss = self._learner(_on(device, piece)) / targets
+            # Sharded gradients are averaged over processes; the others are summed below.
+            torch.autograd.backward(loss * (self._world.size if self._machine.shard else 1))
+            total += loss.detach()
+        self._world.sum_gradients(self._learner.parameters())
+        norm = whole(nn.utils.clip_grad_norm_(self._learner.parameters(), self._settings.clip)).item()
+        mean = self._world.sum(total).item()
+        if not (math.isfinite(mean) and math.isfinite(norm)):
+            raise UserError(
+                f"training diverged: loss {mean}, gradient norm {norm}; lower peak_lr or lengthen the warm-up"
+            )
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        return mean, norm, int(targets.item())
+
+    @torch.no_grad()
+    def measure(self, validation: Loader) -> dict[str, float]:
+        """Named measurements on the next `eval_batches` batches."""
+        self._learner.eval()
+        sums: Tensor | None = None
+        batches = iter(validation)
+        for _ in range(self._settings.eval_batches):
+            batch = _as_tensors(next(batches))
+            for piece in _pieces(batch, self._machine.rows_at_once):
+                with self._autocast():
+                    measured = self._learner(_on(self._world.device, piece))
+                sums = measured if sums is None else sums + measured
+        assert sums is not None
+        return self._objective.report(self._world.sum(sums).cpu())
+
+    def _autocast(self) -> torch.autocast:
+        enabled = self._settings.precision == "bfloat16"
+        return torch.autocast(self._world.device.type, dtype=torch.bfloat16, enabled=enabled)
 
 
 def train(
@@ -159,109 +180,82 @@ def train(
     objective: Objective,
     *,
     loader: Loader,
-    heldout: Loader,
+    validation: Loader,
     settings: LoopSettings,
-    out_dir: Path,
+    folder: Path,
+    machine: Machine = AT_ONCE,
+    world: World = ALONE,
+    resume: Path | None = None,
+    about: Mapping[str, Any] | None = None,
+    trackers: Sequence[Tracker] = (),
+    export: Callable[[int, dict[str, float], bool], None] = lambda _step, _measured, _is_best: None,
     report: Callable[[Progress], None] = lambda _: None,
 ) -> dict[str, float]:
-    """Trains `model` in place up to `settings.steps`, from the state in `out_dir` if there is one.
+    """Trains `model`, which is on its device, in place up to `settings.steps`, from the checkpoint `resume` if given.
 
-    `report` is called after every step. Returns the last held-out measurements. Raises `UserError` if the loss
-    diverges or the state is not of this model.
+    Every process of `world` calls this alike. `about` is kept in every checkpoint. `export` is called just before a
+    checkpoint appears (step, measurements, whether they are the best so far), `report` after every step. Returns the
+    last measurements. Raises `UserError` if the loss diverges or the checkpoint is not of this model.
     """
-    groups = parameter_groups(model, settings.weight_decay)
-    optimiser = torch.optim.AdamW(groups, lr=settings.peak_lr, betas=settings.betas, fused=True)
-    evaluate = partial(_evaluate, model, objective, heldout, heldout.state_dict(), settings)
-    state_path, log_path = out_dir / STATE_FILE, out_dir / LOG_FILE
-    if state_path.exists():
-        first, measured = restore_state(state_path, model, optimiser, loader)
-        _forget_after(log_path, first)
-    else:
-        first, measured = 0, evaluate()
-        out_dir.mkdir(parents=True, exist_ok=True)
-        log_path.write_text(json.dumps({"step": 0, "heldout": measured}) + "\n", encoding="utf-8")
+    trainer = Trainer(model, objective, settings, machine, world)
+    checkpoints = Checkpoints(folder / CHECKPOINTS, keep=settings.keep_checkpoints, world=world)
+    measuring_from = validation.state_dict()
 
-    model.train()
-    batches = iter(loader)
-    started = time.monotonic()
-    with log_path.open("a", encoding="utf-8", buffering=1) as log:
+    def measure() -> dict[str, float]:
+        validation.load_state_dict(measuring_from)
+        return trainer.measure(validation)
+
+    if resume is None:
+        first, measured, best = 0, measure(), math.inf
+    else:
+        header = restore(resume, model, trainer.optimisers, world)
+        loader.load_state_dict(header["loader"])
+        first, measured, best = header["step"], header["validation"], header["best"]
+
+    batches, started = iter(loader), time.monotonic()
+    after = -1 if resume is None else first
+    with RunLog(folder, after_step=after, trackers=trackers) if world.main else nullcontext() as log:
+
+        def write(record: Mapping[str, Any]) -> None:
+            if log is not None:
+                log.write(record)
+
+        if resume is None:
+            write({"step": 0, "validation": measured})
         for step in range(first + 1, settings.steps + 1):
             begun = time.monotonic()
+            batch = next(batches)
+            loaded = time.monotonic()
             rate = learning_rate(settings, step)
-            for group in optimiser.param_groups:
-                group["lr"] = rate
-            rows = [_on(_device(model), next(batches)) for _ in range(settings.accumulate)]
-            loss, norm, targets = optimiser_step(model, objective, optimiser, rows, settings)
+            loss, norm, targets = trainer.step(batch, rate=rate)
             seconds = time.monotonic() - begun
-            line = {"step": step, "loss": loss, "lr": rate, "norm": norm, "targets": targets, "seconds": seconds}
-            log.write(json.dumps(line) + "\n")
+            record = {"step": step, "loss": loss, "lr": rate, "norm": norm, "targets": targets, "seconds": seconds}
+            write(record | {"loader_seconds": loaded - begun})
+            is_best = False
             if _due(settings.eval_every, step, settings):
-                measured = evaluate()
-                log.write(json.dumps({"step": step, "heldout": measured}) + "\n")
-            if _due(settings.checkpoint_every, step, settings):
-                save_state(state_path, model, optimiser, loader, step=step, measured=measured)
+                measured = measure()
+                write({"step": step, "validation": measured})
+                is_best = measured[objective.criterion] < best
+                best = min(best, measured[objective.criterion])
+            if is_best or _due(settings.checkpoint_every, step, settings):
+                export(step, measured, is_best)
+                state = {"step": step, "validation": measured, "best": best, "about": dict(about or {})}
+                position = merge_states(world.gather(loader.state_dict()))
+                checkpoints.save(
+                    tensors(model, trainer.optimisers, world), state | {"loader": position}, is_best=is_best
+                )
             pace = (time.monotonic() - started) / (step - first)
             report(
                 Progress(
                     step=step,
                     steps=settings.steps,
                     loss=loss,
-                    targets_per_second=targets / seconds,
+                    targets=targets,
+                    seconds=seconds,
                     seconds_left=pace * (settings.steps - step),
-                    heldout=measured,
+                    criterion=measured.get(objective.criterion),
                 )
             )
-    return measured
-
-
-def save_state(
-    path: Path,
-    model: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    loader: Loader,
-    *,
-    step: int,
-    measured: Mapping[str, float],
-) -> None:
-    """Writes all that `restore_state` needs, as one file that is replaced only when complete."""
-    tensors = {f"model.{name}": tensor.detach() for name, tensor in model.state_dict().items()}
-    for name, parameter in model.named_parameters():
-        for moment, value in optimiser.state[parameter].items():
-            tensors[f"optimiser.{moment}.{name}"] = value
-    tensors["random.torch"] = torch.get_rng_state()
-    write_tensors(path, tensors, {"step": step, "loader": loader.state_dict(), "heldout": dict(measured)})
-
-
-def restore_state(
-    path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, loader: Loader
-) -> tuple[int, dict[str, float]]:
-    """Puts everything back as `save_state` found it; returns the step and its last held-out report."""
-    tensors, header = read_tensors(path)
-    try:
-        with torch.no_grad():
-            for name, tensor in model.state_dict().items():
-                tensor.copy_(tensors[f"model.{name}"])
-        for name, parameter in model.named_parameters():
-            moments = {m: tensors[f"optimiser.{m}.{name}"] for m in ("step", "exp_avg", "exp_avg_sq")}
-            optimiser.state[parameter] = {m: value.to(parameter.device) for m, value in moments.items()}
-        torch.set_rng_state(tensors["random.torch"])
-        loader.load_state_dict(header["loader"])
-        return header["step"], header["heldout"]
-    except (KeyError, RuntimeError) as error:
-        raise UserError(f"{path} is not the state of this model: {error}; train into another folder") from error
-
-
-def _evaluate(
-    model: nn.Module, objective: Objective, heldout: Loader, start: dict[str, Any], settings: LoopSettings
-) -> dict[str, float]:
-    """Measures the same first batches every time."""
-    heldout.load_state_dict(start)
-    device = _device(model)
-    model.eval()
-    with _autocast(device, settings):
-        rows = (_on(device, ids_BW) for ids_BW in islice(heldout, settings.eval_batches))
-        measured = objective.evaluate(model, rows)
-    model.train()
     return measured
 
 
@@ -269,23 +263,23 @@ def _due(every: int, step: int, settings: LoopSettings) -> bool:
     return step % every == 0 or step == settings.steps
 
 
-def _device(model: nn.Module) -> torch.device:
-    return next(model.parameters()).device
+def _as_tensors(arrays: Arrays) -> Batch:
+    if isinstance(arrays, Mapping):
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+    return torch.from_numpy(arrays)
 
 
-def _autocast(device: torch.device, settings: LoopSettings) -> torch.autocast:
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=settings.precision == "bfloat16")
+def _pieces(batch: Batch, rows: int | None) -> Sequence[Batch]:
+    """The batch cut into pieces of so many rows."""
+    if rows is None:
+        return [batch]
+    if isinstance(batch, Mapping):
+        columns = [tensor.split(rows) for tensor in batch.values()]
+        return [dict(zip(batch, parts, strict=True)) for parts in zip(*columns, strict=True)]
+    return batch.split(rows)
 
 
-def _on(device: torch.device, ids_BW: NDArray[np.int32]) -> Tensor:
-    return torch.from_numpy(ids_BW).to(device)
-
-
-def _forget_after(path: Path, step: int) -> None:
-    """Drops the lines of steps that a killed run took after its last state, and a line it did not finish."""
-    if not path.exists():
-        return
-    whole = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("}\n")]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text("".join(line for line in whole if json.loads(line)["step"] <= step), encoding="utf-8")
-    temporary.replace(path)
+def _on(device: torch.device, batch: Batch) -> Batch:
+    if isinstance(batch, Mapping):
+        return {name: _on(device, tensor) for name, tensor in batch.items()}
+    return batch.to(device, non_blocking=True)

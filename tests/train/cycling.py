@@ -8,23 +8,33 @@ from numpy.typing import NDArray
 
 
 class CyclingLoader:
-    """Rows of `length` + 1 ids cut from a short cycle, at offsets that a counter decides; the last ids are padding."""
+    """Rows of `length` + 1 ids cut from a short cycle, at offsets that each row's own counter decides.
 
-    def __init__(self, cycle: list[int], *, length: int, batch: int, pad: int, padded: int = 2) -> None:
+    The last ids of global row 0 are padding. Process `rank` of `world` has its share of the rows of the global batch.
+    """
+
+    def __init__(
+        self, cycle: list[int], *, length: int, batch: int, pad: int, padded: int = 2, rank: int = 0, world: int = 1
+    ) -> None:
         self._cycle = np.array(cycle, dtype=np.int32)
-        self._length, self._batch, self._pad, self._padded = length, batch, pad, padded
-        self._position = 0
+        self._length, self._pad, self._padded = length, pad, padded
+        share = batch // world
+        self._position = dict.fromkeys(range(rank * share, (rank + 1) * share), 0)
 
     def __iter__(self) -> Iterator[NDArray[np.int32]]:
         while True:
-            self._position += 1
-            starts = np.random.default_rng(self._position).integers(0, len(self._cycle), self._batch)
-            rows = self._cycle[(starts[:, None] + np.arange(self._length + 1)) % len(self._cycle)]
-            rows[0, self._length + 1 - self._padded :] = self._pad
-            yield rows
+            yield np.stack([self._window(row) for row in self._position])
+
+    def _window(self, row: int) -> NDArray[np.int32]:
+        self._position[row] += 1
+        start = np.random.default_rng([row, self._position[row]]).integers(len(self._cycle))
+        ids = self._cycle[(start + np.arange(self._length + 1)) % len(self._cycle)]
+        if row == 0:
+            ids[self._length + 1 - self._padded :] = self._pad
+        return ids
 
     def state_dict(self) -> dict[str, Any]:
-        return {"position": self._position}
+        return {"rows": {str(row): position for row, position in self._position.items()}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._position = state["position"]
+        self._position = {row: state["rows"][str(row)] for row in self._position}

@@ -1,6 +1,6 @@
-"""Trains in a folder and kills its own process at the end of the step given, as a power cut would.
+"""Trains in a folder and kills its own process, as a power cut would.
 
-python killed_run.py FOLDER STEP
+python killed_run.py FOLDER STEP [saving]: at the end of that step, or while its checkpoint is half written.
 """
 
 import os
@@ -9,22 +9,29 @@ import sys
 from pathlib import Path
 
 import torch
-from test_loop import make_model, train_in
+from small import make_model, train_in
 
-from partimento.train import loop
+from partimento.train import checkpoints
+from partimento.train.loop import Trainer
 
-folder, last_step = Path(sys.argv[1]), int(sys.argv[2])
+folder, last_step, saving = Path(sys.argv[1]), int(sys.argv[2]), "saving" in sys.argv
 steps_left = iter(range(last_step - 1, -1, -1))
-complete_step = loop.optimiser_step
+complete_step = Trainer.step
 
 
-def optimiser_step(*arguments):
-    result = complete_step(*arguments)
+def step(self, *arguments, **named):
+    result = complete_step(self, *arguments, **named)
     if next(steps_left) == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
+        if not saving:
+            die()
+        checkpoints.replacing = die
     return result
 
 
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 torch.set_num_threads(1)
-loop.optimiser_step = optimiser_step
+Trainer.step = step
 train_in(folder, make_model())

@@ -1,28 +1,30 @@
 """Pretraining: predict each next id of performances (paper, section 4.2).
 
-Knows: which ids of a batch are targets, their loss, and how held-out loss is reported. Refuses to know: optimisers,
+Knows: which ids of a batch are targets, their loss, and how it is reported by kind of id. Refuses to know: optimisers,
 schedules, where batches come from.
 
     objective = Pretraining(vocabulary)
     loss = objective.total_loss(model, ids_BW) / objective.targets(ids_BW)
 
-Shape legend: B batch, W = T + 1 ids in a row, T predicted positions, N = B * T, V vocabulary.
+Shape legend: B batch, W = T + 1 ids in a row, T predicted positions, N = B * T, D channels, K kinds of id.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from partimento.tokens.vocabulary import Kind, Vocabulary
+from partimento.train.losses import cross_entropies, total_cross_entropy
 
 
 class Pretraining:
-    """Next-id cross-entropy in nats; padding is never a target."""
+    """Next-id cross entropy in nats; padding is never a target. Batches are ids [B, W]."""
+
+    criterion = "nats_per_token"
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._pad = vocabulary.pad
@@ -32,20 +34,24 @@ class Pretraining:
         """How many ids of the batch are predicted."""
         return int((ids_BW[:, 1:] != self._pad).sum())
 
-    def total_loss(self, model: nn.Module, ids_BW: Tensor) -> Tensor:
+    def total_loss(self, model: Any, ids_BW: Tensor) -> Tensor:
         """Sum over all targets, so that batches of unequal padding can be added before dividing."""
-        return self._losses(model, ids_BW).sum()
+        hidden_ND, target_N = self._predicted(model, ids_BW)
+        return total_cross_entropy(hidden_ND, model.lm_head.weight, target_N, ignored=self._pad)
 
-    @torch.no_grad()
-    def evaluate(self, model: nn.Module, batches: Iterable[Tensor]) -> dict[str, float]:
-        """Held-out loss in nats: per token, per note (all ids, divided by the notes among them), and by kind of id."""
-        nats_K, count_K = (torch.zeros(len(Kind), dtype=torch.float64) for _ in range(2))
-        for ids_BW in batches:
-            target_N = ids_BW[:, 1:].flatten().long().cpu()
-            kind_N = self._kind_of_V[target_N]
-            counted_N = (target_N != self._pad).double()
-            nats_K.index_add_(0, kind_N, self._losses(model, ids_BW).double().cpu())
-            count_K.index_add_(0, kind_N, counted_N)
+    def measure(self, model: Any, ids_BW: Tensor) -> Tensor:
+        """Sum of losses and number of targets of each kind of id [2, K]."""
+        hidden_ND, target_N = self._predicted(model, ids_BW)
+        losses_N = cross_entropies(hidden_ND, model.lm_head.weight, target_N, ignored=self._pad)
+        kind_N = self._kind_of_V.to(target_N.device)[target_N]
+        sums_2K = torch.zeros(2, len(Kind), dtype=torch.float64, device=target_N.device)
+        sums_2K[0].index_add_(0, kind_N, losses_N.double())
+        sums_2K[1].index_add_(0, kind_N, (target_N != self._pad).double())
+        return sums_2K
+
+    def report(self, sums: Tensor) -> dict[str, float]:
+        """Loss in nats: per token, per note (all ids, divided by the notes among them), and by kind of id."""
+        nats_K, count_K = sums
         notes = count_K[Kind.NOTE] + count_K[Kind.DRUM]
         report = {
             "tokens": float(count_K.sum()),
@@ -56,9 +62,8 @@ class Pretraining:
         by_kind = {f"nats_{kind.name.lower()}": float(nats_K[kind] / count_K[kind]) for kind in Kind if count_K[kind]}
         return report | by_kind
 
-    def _losses(self, model: nn.Module, ids_BW: Tensor) -> Tensor:
-        """Loss of each position [N], 0 where the target is padding."""
+    @staticmethod
+    def _predicted(model: Any, ids_BW: Tensor) -> tuple[Tensor, Tensor]:
+        """Hidden states [N, D] and the id that follows each [N]."""
         ids_BW = ids_BW.long()
-        logits_NV = model(ids_BW[:, :-1]).flatten(0, 1)
-        # Sums of exponentials over a vocabulary lose too much in bfloat16.
-        return F.cross_entropy(logits_NV.float(), ids_BW[:, 1:].flatten(), ignore_index=self._pad, reduction="none")
+        return model.hidden(ids_BW[:, :-1]).flatten(0, 1), ids_BW[:, 1:].flatten()

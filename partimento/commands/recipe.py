@@ -1,0 +1,32 @@
+"""`partimento recipe [NAME]`: what a recipe says, in full."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+
+from partimento.commands.flags import parse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Print a recipe's resolved configuration as JSON; without a name, list the recipes and what they cost."""
+
+    name: Annotated[str | None, tyro.conf.Positional] = None
+    """Name of the recipe."""
+
+
+def main(argv: list[str]) -> int:
+    """Run the verb; returns the exit status."""
+    options = parse(Options, argv, verb="recipe")
+    from partimento.train import recipes
+
+    if options.name is not None:
+        print(recipes.named(options.name).to_json())
+        return 0
+    width = max(map(len, recipes.RECIPES))
+    for name, make in recipes.RECIPES.items():
+        print(f"{name:<{width}}  {make().cost}")
+    return 0

@@ -1,0 +1,62 @@
+"""How a model is spread over a machine or several, applied from outside: the network itself knows nothing of it.
+
+Knows: compilation, recomputing activations, sharding weights (FSDP2). Refuses to know: losses, steps, data. None of
+this changes what is computed, only how fast and in how much memory.
+
+    place(model, compiled=True)
+
+`model` may be any module that contains transformer blocks, such as a model together with its loss; names of weights
+stay as they are.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.utils.checkpoint import checkpoint
+
+from partimento.model.transformer import Block
+
+
+def place(
+    root: nn.Module,
+    *,
+    compiled: bool = False,
+    recompute: bool = False,
+    shards: int = 1,
+    half: bool = False,
+    backend: str = "inductor",
+) -> None:
+    """Prepares `root` in place; its weights must already be on their device.
+
+    `compiled`: blocks go through torch.compile (with `backend`), one after the other, all with the same code.
+    `recompute`: activation checkpointing; only what enters a block is kept, the rest is computed again in the backward
+    pass. `shards`: so many processes each hold their share of weights, gradients and moments; every one of them must
+    call this. `half`: sharded weights travel and compute in bfloat16, their gradients are summed in float32.
+    """
+    blocks = blocks_of(root)
+    for block in blocks:
+        if recompute:
+            block.forward = partial(checkpoint, block.forward, use_reentrant=False)  # type: ignore[method-assign]
+        if compiled:
+            block.compile(backend=backend)
+    if shards > 1:
+        mesh = init_device_mesh(next(root.parameters()).device.type, (shards,))
+        bfloat16 = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+        for module in (*blocks, root):
+            fully_shard(module, mesh=mesh, mp_policy=bfloat16 if half else MixedPrecisionPolicy())
+
+
+def blocks_of(root: nn.Module) -> list[Block]:
+    """The transformer blocks, first to last."""
+    return [module for module in root.modules() if isinstance(module, Block)]
+
+
+def sync_gradients(root: nn.Module, *, now: bool) -> None:
+    """Says whether the next backward pass of a sharded module ends with the sum over processes; others ignore it."""
+    if isinstance(root, FSDPModule):
+        root.set_requires_gradient_sync(now)

@@ -1,0 +1,98 @@
+"""One process or many: who am I, what do all of us have in sum.
+
+Knows: what torchrun leaves in the environment, sums and exchanges between processes. Refuses to know: models. With a
+single process everything here does nothing, so that no caller asks how many there are.
+
+    with joined() as world:                                          # torchrun --nproc-per-node 2 ...
+        total = world.sum(torch.tensor(3.0, device=world.device))    # 6
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.tensor import DTensor
+
+Value = TypeVar("Value")
+
+_BUCKET = 2**26  # elements that travel together: few messages, and little memory beside the gradients
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """All processes of a run: `size` of them, of which this is number `rank`, computing on `device`."""
+
+    rank: int = 0
+    size: int = 1
+    device: torch.device
+
+    @property
+    def main(self) -> bool:
+        """Whether this process is the one that writes and speaks."""
+        return self.rank == 0
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """The sum over all processes, in place."""
+        if self.size > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def sum_gradients(self, parameters: Iterable[Tensor]) -> None:
+        """Replaces gradients that each process has alone by their sums; leaves those of sharded weights."""
+        if self.size == 1:
+            return
+        gradients = [p.grad for p in parameters if p.grad is not None and not isinstance(p, DTensor)]
+        while gradients:
+            bucket = [gradients.pop()]
+            while gradients and sum(g.numel() for g in bucket) + gradients[-1].numel() <= _BUCKET:
+                bucket.append(gradients.pop())
+            flat = torch.cat([gradient.flatten() for gradient in bucket])
+            dist.all_reduce(flat)
+            for gradient, summed in zip(bucket, torch.split(flat, [g.numel() for g in bucket]), strict=True):
+                gradient.copy_(summed.view_as(gradient))
+
+    def gather(self, value: Value) -> list[Value]:
+        """Everybody's value, in order of rank, at every process."""
+        if self.size == 1:
+            return [value]
+        values: list[Value | None] = [None] * self.size
+        dist.all_gather_object(values, value)
+        return values  # type: ignore[return-value]  # every place has been filled
+
+    def barrier(self) -> None:
+        """Waits until everybody is here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+ALONE = World(device=torch.device("cpu"))
+"""This process and no other, on the processor."""
+
+
+@contextmanager
+def joined() -> Iterator[World]:
+    """The processes that torchrun started together, or this one alone; uses a GPU where there is one."""
+    cuda = torch.cuda.is_available()
+    if "RANK" not in os.environ:
+        yield World(device=torch.device("cuda" if cuda else "cpu"))
+        return
+    device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if cuda else torch.device("cpu")
+    if cuda:
+        torch.cuda.set_device(device)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
+    try:
+        yield World(rank=dist.get_rank(), size=dist.get_world_size(), device=device)
+    finally:
+        dist.destroy_process_group()
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A sharded tensor put together (every process must ask), any other as it is."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor

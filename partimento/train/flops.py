@@ -1,0 +1,59 @@
+"""How much arithmetic a model needs, and how much a device can do: the two halves of model FLOP utilisation.
+
+Knows: the products of a transformer in closed form, the rated speed of common GPUs. Refuses to know: what ran when.
+
+    utilisation = ids_per_second * flops_per_id(config, length=8192) / peak_flops(device)
+"""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+
+import torch
+
+from partimento.model.config import ModelConfig
+
+# Dense bfloat16 products with float32 sums, per second, as the makers' data sheets say.
+_RATED = {
+    "H200": 989e12,
+    "H100 PCIe": 756e12,
+    "H100": 989e12,
+    "A100": 312e12,
+    "L40S": 362e12,
+    "L4": 121e12,
+    "RTX 4090": 165e12,
+    "RTX 3090": 71e12,
+}
+
+
+def flops_per_id(config: ModelConfig, *, length: int) -> float:
+    """Operations of forward and backward pass for one id of a sequence of `length`, an addition counted as one.
+
+    Each weight of a matrix product counts six times (twice forward, four times backward), the input embedding never,
+    attention with its causal half only. Recomputed activations do not count, so that the figure compares methods.
+    """
+    block = 4 * config.d_model**2 + 3 * config.d_model * config.d_ff
+    products = config.n_layers * block + config.vocab_size * config.d_model
+    # Two products (scores, mixture) over length / 2 positions on average.
+    attention = config.n_layers * 2 * config.d_model * length / 2
+    return 6 * (products + attention)
+
+
+@cache
+def peak_flops(device: torch.device) -> float:
+    """Operations per second in bfloat16: a known GPU's rated speed, else what one large product reaches right now."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    rated = [flops for part, flops in _RATED.items() if part in name]
+    return rated[0] if rated else _measured(device)
+
+
+def _measured(device: torch.device) -> float:
+    side = 1024
+    a, b = (torch.randn(side, side, dtype=torch.bfloat16, device=device) for _ in range(2))
+    seconds = []
+    for _ in range(6):
+        begun = time.perf_counter()
+        (a @ b)[0, 0].item()
+        seconds.append(time.perf_counter() - begun)
+    return 2 * side**3 / min(seconds)

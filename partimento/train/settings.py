@@ -1,0 +1,97 @@
+"""How to train, whatever is trained: what decides the result, and how it is spread over a machine.
+
+Knows: every number of the optimisation and which combinations make sense. Refuses to know: models, data.
+
+    LoopSettings(steps=1000, warmup_steps=50, peak_lr=1e-3)
+    Machine(rows_at_once=4, compile=True)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from partimento.errors import UserError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopSettings:
+    """How to train. Defaults are the paper's (section 4.2) where it names a value.
+
+    `steps`, `warmup_steps`, `eval_every` and `checkpoint_every` count optimiser steps, on however many processes.
+    Raises `UserError` for values that cannot be meant.
+    """
+
+    steps: int
+    """Optimiser steps of the whole run."""
+    peak_lr: float = 3e-4
+    """Learning rate after the warm-up."""
+    warmup_steps: int = 1000
+    """Steps over which the rate rises from 0."""
+    final_fraction: float = 0.1
+    """The rate falls linearly to this share of its peak at the last step."""
+    optimiser: Literal["adamw", "muon"] = "adamw"
+    """muon: orthogonalised momentum for the matrices of the blocks, AdamW for everything else."""
+    betas: tuple[float, float] = (0.9, 0.95)
+    """Decay of AdamW's two moments."""
+    weight_decay: float = 0.1
+    """Decoupled decay of the matrices."""
+    decay_vectors: bool = False
+    """Let gains and biases of norms decay too."""
+    clip: float = 1.0
+    """Longest gradient; a longer one is scaled down."""
+    precision: Literal["bfloat16", "float32"] = "bfloat16"
+    """What matrices are multiplied in; weights and moments stay float32."""
+    eval_every: int = 1000
+    """Steps between measurements on the validation split."""
+    eval_batches: int = 16
+    """Batches of one measurement, the same ones each time."""
+    checkpoint_every: int = 1000
+    """Steps between checkpoints."""
+    keep_checkpoints: int = 2
+    """The newest ones that stay; the best one on the validation split always does."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "eval_every", "eval_batches", "checkpoint_every", "keep_checkpoints"):
+            if getattr(self, name) < 1:
+                raise UserError(f"training settings: {name} is {getattr(self, name)}; give at least 1")
+        if not 0 <= self.warmup_steps < self.steps:
+            raise UserError(f"training settings: {self.warmup_steps} warm-up steps do not fit {self.steps} steps")
+        if not (self.peak_lr > 0 and self.clip > 0 and 0 <= self.final_fraction <= 1 and self.weight_decay >= 0):
+            raise UserError(
+                f"training settings: peak_lr {self.peak_lr} and clip {self.clip} must be positive, "
+                f"final_fraction {self.final_fraction} within 0..1, weight_decay {self.weight_decay} not negative"
+            )
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise UserError(f"training settings: betas {self.betas} must lie within 0..1, 1 excluded")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What a run may vary from machine to machine without becoming another run: speed and memory, not the result."""
+
+    rows_at_once: int | None = None
+    """Rows that one process puts through the model together; None: all of its share. Fewer need less memory, and their
+    gradients add up to those of the whole batch."""
+    compile: bool = False
+    """Compile the blocks with torch.compile: slow to start, then faster."""
+    recompute: bool = False
+    """Activation checkpointing: keep only what enters each block, compute the rest again in the backward pass."""
+    shard: bool = False
+    """Each process holds its share of weights, gradients and moments (FSDP2) instead of all of them."""
+
+    def __post_init__(self) -> None:
+        if self.rows_at_once is not None and self.rows_at_once < 1:
+            raise UserError(f"machine: rows_at_once is {self.rows_at_once}; give at least 1, or None for all")
+
+
+AT_ONCE = Machine()
+"""Everything at once, nothing compiled: right for small models."""
+
+
+def learning_rate(settings: LoopSettings, step: int) -> float:
+    """The rate of optimiser step 1 <= `step` <= `settings.steps`: up to the peak, then down, in two straight lines."""
+    if step <= settings.warmup_steps:
+        return settings.peak_lr * step / settings.warmup_steps
+    decayed = (step - settings.warmup_steps) / (settings.steps - settings.warmup_steps)
+    return settings.peak_lr * (1 - (1 - settings.final_fraction) * decayed)

@@ -1,0 +1,74 @@
+"""Recipes say everything, and what they say of the paper is what the paper says."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from partimento.cli import main
+from partimento.errors import UserError
+from partimento.model.config import ModelConfig
+from partimento.model.transformer import Transformer
+from partimento.train import recipes
+from partimento.train.flops import flops_per_id
+from partimento.train.recipes import RECIPES, Recipe
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_are_complete(name, capsys):
+    recipe = recipes.named(name)
+    assert recipe.name == name
+    assert recipe.cost
+    assert recipe.make_config().context == recipe.length
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    assert main(["recipe", name]) == 0
+    assert Recipe.from_json(capsys.readouterr().out) == recipe
+
+
+def test_without_a_name_all_recipes_are_listed_with_their_cost(capsys):
+    assert main(["recipe"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(RECIPES)
+    assert all(recipes.named(line.split()[0]).cost in line for line in lines)
+
+
+def test_the_papers_recipe():
+    paper = recipes.paper()
+    assert (paper.length, paper.batch, paper.epochs) == (8192, 8 * 16, 75)
+    assert (paper.loop.peak_lr, paper.loop.warmup_steps, paper.loop.final_fraction) == (3e-4, 1000, 0.1)
+    assert (paper.loop.betas, paper.loop.weight_decay) == ((0.9, 0.95), 0.1)
+    assert paper.make_config().parameters == 658_538_496
+    # The paper's nine days, if its corpus has the ids that the recipe assumes.
+    flops = paper.loop.steps * paper.batch * paper.length * flops_per_id(paper.make_config(), length=paper.length)
+    assert flops / (9 * 86_400 * 8 * 989e12) == pytest.approx(0.30, abs=0.01)
+
+
+def test_the_arithmetic_of_a_model_is_what_torch_counts():
+    config = ModelConfig(vocab_size=50, d_model=32, n_heads=2, n_layers=3, d_ff=128, context=64)
+    model = Transformer(config)
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        model(torch.zeros(2, 64, dtype=torch.long)).sum().backward()
+    # Torch counts attention whole; ours is causal and so half of it.
+    causal_half = 6 * config.n_layers * 2 * config.d_model * 64 / 2
+    assert counter.get_total_flops() / 128 == flops_per_id(config, length=64) + causal_half
+
+
+def test_two_recipes_are_equal_if_they_lead_to_the_same_model():
+    debug = recipes.debug()
+    elsewhere = dataclasses.replace(debug, cost="?", machine=dataclasses.replace(debug.machine, compile=True))
+    assert elsewhere == debug
+    assert dataclasses.replace(debug, seed=2) != debug
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "{", json.dumps({"loop": {}, "machine": {}})])
+def test_what_is_no_recipe_is_refused(text):
+    with pytest.raises(UserError, match="not a recipe of this version"):
+        Recipe.from_json(text)
+
+
+def test_an_unknown_recipe_is_one_line(capsys):
+    assert main(["recipe", "opera"]) == 2
+    assert "no recipe is called 'opera'" in capsys.readouterr().err
