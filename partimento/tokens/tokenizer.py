@@ -90,7 +90,8 @@ class Tokenizer:
 
         `dim` adds <D> about 100 tokens before the end of bodies of more than 150 tokens (section 3.2, generative
         fine-tuning). `pedal_tokens` spells the pedal out instead of folding it into durations, for vocabularies that
-        have it. A performance without notes gives the piano prefix and <S>.
+        have it: that of the channels that play the piano, so none without piano notes, as there it holds nothing.
+        A performance without notes gives the piano prefix and <S>.
         """
         if pedal_tokens and self.vocabulary.pedal_on is None:
             raise UserError("this vocabulary has no pedal tokens; encode with pedal_tokens=False")

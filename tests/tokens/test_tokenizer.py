@@ -182,6 +182,15 @@ def test_pedal_tokens_survive_a_round_trip(performance, steps):
     assert not {2672, 2673} & set(PIANO.encode(performance).tolist())
 
 
+def test_a_pedal_without_piano_notes_is_not_spelled_out():
+    pressed = {"velocity": 64, "onset": 0.5, "duration": 1, "pedal": [(0.1, 0.9)]}
+    silent = Performance.from_notes(**{**pressed, "pitch": [], "onset": []})
+    strings = Performance.from_notes(**pressed, pitch=60, programs=[(0, 40)])
+    piano = Performance.from_notes(**pressed, pitch=60)
+    spelled = [{2672, 2673} <= set(PIANO.encode(p, pedal_tokens=True).tolist()) for p in (silent, strings, piano)]
+    assert spelled == [False, False, True]
+
+
 def test_pedal_tokens_need_a_vocabulary_that_has_them():
     with pytest.raises(UserError, match="no pedal tokens"):
         ARIA.encode(FIGURE, pedal_tokens=True)
