@@ -1,4 +1,4 @@
-"""Continues performances: one prefill, batches of variations, a stream of notes.
+"""Continues performances and fills gaps in them: one prefill, batches of variations, a stream of notes.
 
 Knows how variations share the model's work: all begin as copies of one cache; one that has to go back, or whose window
 moves, reads its ids anew in a cache of its own. Refuses to know how ids are chosen (`variation.py`).
@@ -8,6 +8,7 @@ moves, reads its ids anew in a cache of its own. Refuses to know how ids are cho
         ...                                              # as soon as each note is decided
     for continuation in engine.continue_(prompt, settings=Settings(variations=4)):
         continuation.performance.write_midi(...)
+    engine.fill(performance, 12.5, 20.0)[0].performance.write_midi(...)
 """
 
 from __future__ import annotations
@@ -21,8 +22,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from partimento.errors import UserError
+from partimento.generate.abilities import Abilities
+from partimento.generate.gap import Gap
+from partimento.generate.sampling import Sampling
 from partimento.generate.settings import Continuation, GeneratedNote, Settings, Timings
-from partimento.generate.variation import Start, Variation, begin
+from partimento.generate.start import Start, begin, begin_gap
+from partimento.generate.variation import Variation
 from partimento.generate.writer import as_performance
 from partimento.midi.performance import Performance
 from partimento.model import checkpoint
@@ -44,11 +50,12 @@ class _Group:
 
 
 class Engine:
-    """A model with its vocabulary, ready to continue."""
+    """A model with its vocabulary and what it was trained to do, ready to continue."""
 
-    def __init__(self, model: Transformer, vocabulary: Vocabulary) -> None:
+    def __init__(self, model: Transformer, vocabulary: Vocabulary, abilities: Abilities | None = None) -> None:
         self.model = model.eval()
         self.vocabulary = vocabulary
+        self.abilities = Abilities() if abilities is None else abilities
 
     @classmethod
     def load(
@@ -56,7 +63,7 @@ class Engine:
     ) -> Engine:
         """The engine of a bundled model or of a file; raises `UserError` if there is none."""
         stored = checkpoint.load(name_or_path, dtype=dtype, device=device)
-        return cls(stored.model, stored.vocabulary)
+        return cls(stored.model, stored.vocabulary, Abilities.from_metadata(stored.metadata))
 
     def stream(
         self, prompt: Performance, *, settings: Settings, from_seconds: float | None = None
@@ -66,7 +73,7 @@ class Engine:
         A length in seconds counts from `from_seconds` on the prompt's clock, by default the prompt's last release. A
         note is held back only while the music repeats itself exactly, since such a repetition may be taken back.
         """
-        return _Run(self, prompt, settings, from_seconds).notes()
+        return self._continuing(prompt, settings, from_seconds).notes()
 
     def continue_(
         self,
@@ -77,11 +84,42 @@ class Engine:
         on_note: NoteHandler | None = None,
     ) -> list[Continuation]:
         """All variations, complete; `on_note` is called as `stream` would yield."""
-        run = _Run(self, prompt, settings, from_seconds)
-        for variation, note in run.notes():
-            if on_note is not None:
-                on_note(variation, note)
-        return [run.result(variation) for variation in run.variations]
+        return self._continuing(prompt, settings, from_seconds).complete(on_note)
+
+    def fill(
+        self,
+        performance: Performance,
+        start_seconds: float,
+        end_seconds: float,
+        *,
+        seed: int = 0,
+        variations: int = 1,
+        sampling: Sampling | None = None,
+        on_note: NoteHandler | None = None,
+    ) -> list[Continuation]:
+        """What begins in [start, end) is taken out and replaced so that it joins what follows; the rest stays.
+
+        New notes begin in [start, end) and may sound on. Raises `UserError` for a model that was not trained to fill,
+        a gap of less than 0.1 s or more than 60 s, and where no note follows within 60 s of its start.
+        """
+        if self.vocabulary.delimiter is None:
+            raise UserError("this model cannot fill gaps: its vocabulary has no <X>; take one trained with infilling")
+        if not self.abilities.infilling:
+            raise UserError("this model cannot fill gaps: it was not trained with infilling; take one that was")
+        gap = Gap.open(performance, start_seconds, end_seconds)
+        start = begin_gap(self.vocabulary, gap, context=self.model.config.context, pedal=self.abilities.pedal_tokens)
+        settings = Settings(seconds=end_seconds - start_seconds, seed=seed, variations=variations, sampling=sampling)
+        return _Run(self, gap.kept, start, settings).complete(on_note)
+
+    def _continuing(self, prompt: Performance, settings: Settings, from_seconds: float | None) -> _Run:
+        start = begin(
+            self.vocabulary,
+            prompt,
+            context=self.model.config.context,
+            pedal=self.abilities.pedal_tokens,
+            from_seconds=from_seconds,
+        )
+        return _Run(self, prompt, start, settings)
 
     @torch.inference_mode()
     def _read(self, ids_BT: Sequence[Sequence[int]], cache: KVCache) -> NDArray[np.float32]:
@@ -104,16 +142,23 @@ class Engine:
 class _Run:
     """One call: its variations, its groups, its clock."""
 
-    def __init__(self, engine: Engine, prompt: Performance, settings: Settings, from_seconds: float | None) -> None:
-        self.engine, self.prompt = engine, prompt
-        context = engine.model.config.context
-        start: Start = begin(engine.vocabulary, prompt, context=context, from_seconds=from_seconds)
-        self.variations = [Variation(start, settings, number) for number in range(settings.variations)]
+    def __init__(self, engine: Engine, given: Performance, start: Start, settings: Settings) -> None:
+        self.engine, self.given = engine, given
+        self.sampling = engine.abilities.sampling if settings.sampling is None else settings.sampling
+        self.variations = [Variation(start, settings, self.sampling, number) for number in range(settings.variations)]
         self._prefill_s = self._decode_s = 0.0
         self._first_note_s: list[float | None] = [None] * settings.variations
         self._tokens = 0
 
+    def complete(self, on_note: NoteHandler | None) -> list[Continuation]:
+        """All variations to their ends."""
+        for variation, note in self.notes():
+            if on_note is not None:
+                on_note(variation, note)
+        return [self._result(variation) for variation in self.variations]
+
     def notes(self) -> Iterator[tuple[int, GeneratedNote]]:
+        """Each note with the number of its variation, as soon as it is decided for good."""
         began = time.perf_counter()
         groups = [self._shared_prefill()]
         self._prefill_s = time.perf_counter() - began
@@ -175,15 +220,15 @@ class _Run:
         cache = self.engine._cache(1, len(row.ids) + _FIRST_ROOM)
         return _Group([row], cache, self.engine._read([row.ids], cache))
 
-    def result(self, variation: Variation) -> Continuation:
-        notes = [variation.note(event) for event in variation.events]
-        generated = as_performance(self.prompt, notes)
+    def _result(self, variation: Variation) -> Continuation:
+        generated = as_performance(self.given, variation.new_notes(), variation.new_pedal())
         ids, prompt_ids = variation.final_ids()
         return Continuation(
-            performance=self.prompt.merge(generated),
+            performance=self.given.merge(generated),
             generated=generated,
             ids=tuple(ids),
             prompt_ids=prompt_ids,
+            sampling=self.sampling,
             retries=variation.retries,
             timings=Timings(
                 prefill_s=self._prefill_s,

@@ -13,9 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from partimento.tokens.infill import LONGEST_EXCERPT_MS, arrange_hole
 from partimento.tokens.vocabulary import GRID_MS, SEGMENT_MS, Kind, Vocabulary
 
 _SOUNDING = (Kind.NOTE, Kind.DRUM)
+_MOST_AFTER_MS = LONGEST_EXCERPT_MS // 5  # of the excerpts that models are trained on, what stands behind a gap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,19 +67,23 @@ def spell(vocabulary: Vocabulary, prefix: Sequence[int], events: Iterable[Event]
     return ids
 
 
-def latest(vocabulary: Vocabulary, prefix: Sequence[int], events: Sequence[Event], room: int) -> tuple[list[int], int]:
+def latest(
+    vocabulary: Vocabulary, prefix: Sequence[int], events: Sequence[Event], room: int, *, since: int = 0
+) -> tuple[list[int], int]:
     """As many of the latest events as `room` ids hold, whole: the ids, and the time (ms) of their first segment.
 
-    If all fit the clock stays; else it starts at the first event that is kept, as in a piece that begins there.
+    If all fit the clock stays; else it starts at the first event that is kept, as in a piece that begins there. What
+    happened before `since` (ms) is left out even where there is room.
     """
-    whole = spell(vocabulary, prefix, events, origin=0)
-    if len(whole) <= room:
-        return whole, 0
+    if not events or events[0].ms >= since:
+        whole = spell(vocabulary, prefix, events, origin=0)
+        if len(whole) <= room:
+            return whole, 0
     size, first = len(prefix), len(events)
     following: int | None = None
-    while first:
+    while first and events[first - 1].ms >= since:
         event = events[first - 1]
-        cost = 1 + event.timed + (event.duration is not None)
+        cost = _cost(event)
         if following is not None:
             cost += -(-(following - event.ms) // SEGMENT_MS)  # wherever the segments will begin
         if size + cost > room:
@@ -86,8 +92,39 @@ def latest(vocabulary: Vocabulary, prefix: Sequence[int], events: Sequence[Event
     while first < len(events) and not events[first].timed:
         first += 1
     # The clock has to start at something that sounds; else (nothing fits) at the last thing that happened.
-    origin = events[first].ms if first < len(events) else events[-1].ms
+    origin = events[first].ms if first < len(events) else max(events[-1].ms, since)
     return spell(vocabulary, prefix, events[first:], origin=origin), origin
+
+
+def around_gap(
+    vocabulary: Vocabulary,
+    prefix: Sequence[int],
+    before: Sequence[Event],
+    after: Sequence[Event],
+    room: int,
+    *,
+    context: int,
+) -> tuple[list[int], int]:
+    """As `latest`, of what leads up to a gap, with the first of what follows it in front (`tokens/infill.py`).
+
+    What follows gets at most a quarter of the `context`, and neither side more time than in training. So the clock may
+    also start later than at the first event that would fit.
+    """
+    since = after[0].ms - (LONGEST_EXCERPT_MS - _MOST_AFTER_MS)
+    lead = -(-(after[0].ms - max(since, 0)) // SEGMENT_MS)
+    size, last = lead, 0
+    while last < len(after) and after[last].ms < after[0].ms + _MOST_AFTER_MS:
+        gap_ms = after[last].ms - after[max(last - 1, 0)].ms
+        size += _cost(after[last]) + -(-gap_ms // SEGMENT_MS)
+        if last and size > context // 4:
+            break
+        last += 1
+    stream, origin = latest(vocabulary, prefix, before, room - size - 2, since=since)
+    return arrange_hole(stream, spell(vocabulary, (), after[:last], origin=origin), vocabulary), origin
+
+
+def _cost(event: Event) -> int:
+    return 1 + event.timed + (event.duration is not None)
 
 
 def _body(vocabulary: Vocabulary, event: Event, ms: int) -> list[int]:

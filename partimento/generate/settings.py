@@ -1,4 +1,4 @@
-"""What can be asked of a continuation, and what comes back.
+"""What can be asked of a continuation or of what fills a gap, and what comes back.
 
 Settings(seconds=45.0, variations=3, end=True, sampling=Sampling(temperature=0.9))
 """
@@ -6,7 +6,7 @@ Settings(seconds=45.0, variations=3, end=True, sampling=Sampling(temperature=0.9
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from partimento.errors import UserError
 from partimento.generate.sampling import Sampling
@@ -21,7 +21,7 @@ class Settings:
     """Give `seconds` (notes start less than that after the prompt) or `notes` (exactly so many); default 45 s.
 
     `end` brings the piece to a close: it stops by itself, at the latest at the length given. `variation` k of a seed is
-    the same music whatever the number of `variations`.
+    the same music whatever the number of `variations`. Without `sampling` the model's own is used (`abilities.py`).
     """
 
     seconds: float | None = None
@@ -29,7 +29,7 @@ class Settings:
     end: bool = False
     seed: int = 0
     variations: int = 1
-    sampling: Sampling = field(default_factory=Sampling)
+    sampling: Sampling | None = None
 
     def __post_init__(self) -> None:
         if self.seconds is not None and self.notes is not None:
@@ -68,15 +68,16 @@ class Timings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Continuation:
-    """One variation. `performance` is prompt and continuation, `generated` the new notes alone, on the same clock.
+    """One variation. `performance` is the whole, `generated` the new notes and pedal alone, on the same clock.
 
-    `ids` spell the whole in the model's vocabulary, the prompt first (`prompt_ids` of them); `retries` says how often a
-    loop was taken back.
+    `ids` spell the whole in the model's vocabulary, what was given first (`prompt_ids` of them); `sampling` is what was
+    used; `retries` says how often a loop was taken back.
     """
 
     performance: Performance
     generated: Performance
     ids: tuple[int, ...]
     prompt_ids: int
+    sampling: Sampling
     retries: int
     timings: Timings

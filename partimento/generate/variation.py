@@ -1,29 +1,30 @@
-"""One continuation in the making: chooses ids, completes events, decides when it is over.
+"""One continuation in the making, or one filling of a gap: chooses ids, completes events, decides when it is over.
 
 Knows the grammar, the length asked for, the ending, loops that are taken back, and the window of latest events that
-the model sees. Refuses to know the model: it is given logits and says which ids follow. `stale` says that `ids` were
-replaced (a loop taken back, a window moved) and the model has to read them anew.
+the model sees; where a gap is filled, what follows it is in that window too. Refuses to know the model: it is given
+logits and says which ids follow. `stale` says that `ids` were replaced (a loop taken back, a window moved) and the
+model has to read them anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from partimento.errors import UserError
-from partimento.generate.events import Event, latest, spell, split
+from partimento.generate.events import Event, around_gap, latest, spell
 from partimento.generate.loops import LoopWatch
-from partimento.generate.sampling import sample, seeded
+from partimento.generate.sampling import Sampling, sample, seeded
 from partimento.generate.settings import GeneratedNote, Settings
-from partimento.midi.performance import DRUM, NS_PER_S, Performance
-from partimento.tokens.grammar import Expect, Grammar, State
-from partimento.tokens.tokenizer import DRUM_MS, Tokenizer
-from partimento.tokens.vocabulary import SEGMENT_MS, Kind, Vocabulary
+from partimento.generate.start import Start
+from partimento.midi.performance import NS_PER_S
+from partimento.tokens.grammar import Expect, State
+from partimento.tokens.infill import arrange_hole, delimiter_of
+from partimento.tokens.tokenizer import DRUM_MS, pedal_intervals
+from partimento.tokens.vocabulary import GRID_MS, SEGMENT_MS, Kind
 
-LEAST_CONTEXT = 32
 _ROOM_FOR_EVENT = 8
 _ENDING_TOKENS = 130  # before the limit, the published models are told that the end is near
 _TOKENS_PER_MS = 0.03  # a piece of about ten notes a second, until this one has said how dense it is
@@ -34,54 +35,15 @@ _SAME_KEY_AT_ONCE = 4
 _DRUM_VELOCITY = 60  # drum tokens have none; decoding gives them this one
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
-    """A prompt as the model reads it: its prefix and events, and where millisecond 0 lies on the prompt's own clock."""
-
-    vocabulary: Vocabulary
-    grammar: Grammar
-    banned_V: NDArray[np.bool_]
-    prefix: tuple[int, ...]
-    events: tuple[Event, ...]
-    clock_ns: int
-    from_seconds: float
-    context: int
-
-
-def begin(vocabulary: Vocabulary, prompt: Performance, *, context: int, from_seconds: float | None = None) -> Start:
-    """Spells the prompt. Notes that the vocabulary cannot say are not shown to the model."""
-    if context < LEAST_CONTEXT:
-        raise UserError(f"the model's context of {context} tokens is too short to continue anything")
-    from_seconds = prompt.seconds if from_seconds is None else from_seconds
-    drum_low, drum_high = vocabulary.drum
-    drums = vocabulary.pitch_of[drum_low:drum_high]
-    keep = np.isin(prompt.instrument, vocabulary.instruments)
-    keep &= (prompt.instrument != DRUM) | np.isin(prompt.pitch, drums)
-    shown = prompt.select(keep)
-    prefix, events = split(vocabulary, Tokenizer(vocabulary).encode(shown, prefix=True, end=False, dim=False))
-    kinds = vocabulary.kind_of
-    banned_V = np.isin(kinds, (Kind.PAD, Kind.UNKNOWN, Kind.PEDAL_ON, Kind.PEDAL_OFF, Kind.DELIMITER, Kind.PREFIX))
-    banned_V |= (kinds == Kind.NOTE) & (vocabulary.velocity_of == 0)
-    return Start(
-        vocabulary=vocabulary,
-        grammar=Grammar(vocabulary),
-        banned_V=banned_V,
-        prefix=tuple(prefix),
-        events=tuple(events),
-        clock_ns=int(shown.onset[0]) if len(shown) else round(from_seconds * NS_PER_S),
-        from_seconds=from_seconds,
-        context=context,
-    )
-
-
 class Variation:
     """State of one continuation; `ids` is what the model has read of it."""
 
-    def __init__(self, start: Start, settings: Settings, number: int) -> None:
-        self.start, self.settings, self.number = start, settings, number
+    def __init__(self, start: Start, settings: Settings, sampling: Sampling, number: int) -> None:
+        self.start, self.settings, self.sampling, self.number = start, settings, sampling, number
         self.events: list[Event] = []
         self.ids: list[int] = []
         self.ids_kept = 0
+        self.note_count = 0
         self._state: State = start.grammar.start()
         self._segment = 0
         self._origin = 0
@@ -96,14 +58,16 @@ class Variation:
         self._hot_until = 0
         self._silent_segments = 0
         self._head, self._onset_ms = 0, 0
+        self._from_ns = round(start.from_seconds * NS_PER_S) - start.clock_ns
+        self._end_ms: float | None = None
+        if settings.seconds is not None:
+            end_ns = round((start.from_seconds + settings.seconds) * NS_PER_S) - start.clock_ns
+            self._end_ms = end_ns / 1e6
         whole = len(spell(start.vocabulary, start.prefix, start.events, origin=0))
-        fits = whole <= start.context - start.context // 8
+        fits = whole <= start.context - start.context // 8 and not start.after
         self._body_tokens = whole - len(start.prefix)
         self._open_window(whole if fits else start.context * 3 // 4)
         self.stale = False
-        self._end_ms: float | None = None
-        if settings.seconds is not None:
-            self._end_ms = (start.from_seconds + settings.seconds) * 1000 - start.clock_ns / 1e6
 
     # -- what the engine does with it ---------------------------------------------------------------------------------
 
@@ -117,8 +81,29 @@ class Variation:
         """The notes that are decided for good and were not released before, in order."""
         safe = len(self.events) if self.done else self._watch.safe
         while self._released < safe:
-            yield self.note(self.events[self._released])
+            event = self.events[self._released]
             self._released += 1
+            if self._sounds(event):
+                yield self.note(event)
+
+    def new_notes(self) -> list[GeneratedNote]:
+        """All new notes."""
+        return [self.note(event) for event in self.events if self._sounds(event)]
+
+    def new_pedal(self) -> list[tuple[float, float]]:
+        """The new pedal intervals, in seconds on the prompt's clock; empty where the model writes no pedal."""
+        v, clock_ns = self.start.vocabulary, self.start.clock_ns
+        moves = [event for event in self.events if not self._sounds(event)]
+        final_ms = max((e.ms + int(v.ms_of[e.duration]) for e in self.events if e.duration is not None), default=0)
+        if self.start.after and self._end_ms is not None:
+            final_ms = min(final_ms, int(self._end_ms))  # behind the gap the pedal is as it was
+        ups, downs = pedal_intervals(
+            np.array([event.ms for event in moves], np.int64),
+            np.array([event.head == v.pedal_on for event in moves], np.uint8),
+            final_ms,
+        )
+        seconds = (clock_ns + 1_000_000 * np.stack([downs, ups], axis=1)) / NS_PER_S
+        return [(float(down), float(up)) for down, up in seconds]
 
     def note(self, event: Event) -> GeneratedNote:
         """A note on the prompt's clock. A drum has neither length nor velocity of its own."""
@@ -132,10 +117,14 @@ class Variation:
         )
 
     def final_ids(self) -> tuple[list[int], int]:
-        """Ids of prompt and continuation on one clock, and how many of them are the prompt's."""
-        start = self.start
-        prompt = spell(start.vocabulary, start.prefix, start.events, origin=0)
-        return spell(start.vocabulary, start.prefix, self._all_events(), origin=0), len(prompt)
+        """Ids of all that was given and made on one clock, and how many of them were given."""
+        v, start = self.start.vocabulary, self.start
+        given = spell(v, start.prefix, start.events, origin=0)
+        whole = spell(v, start.prefix, self._all_events(), origin=0)
+        if start.after:
+            after = spell(v, (), start.after, origin=0)
+            return arrange_hole(whole, after, v, closed=True), len(arrange_hole(given, after, v))
+        return whole, len(given)
 
     # -- choosing ---------------------------------------------------------------------------------------------------
 
@@ -148,14 +137,14 @@ class Variation:
         return len(self.ids) + _ROOM_FOR_EVENT > self.start.context
 
     def _choose(self, logits_V: NDArray[np.floating]) -> int:
-        v, sampling = self.start.vocabulary, self.settings.sampling
+        v, sampling = self.start.vocabulary, self.sampling
         banned_V = self.start.banned_V
         if self._at_boundary:
             if self._ending_is_due():
                 return v.dim
             banned_V = banned_V.copy()
             banned_V[v.dim] = True
-            banned_V[v.end] = self._dim_at is None
+            banned_V[v.end] = self._dim_at is None and not self.start.after
             banned_V[v.segment] = self._silent_segments >= _MOST_SILENT_SEGMENTS
         if len(self.events) < self._hot_until:
             sampling = replace(sampling, temperature=min(100.0, max(sampling.temperature, 0.5) * _HEAT))
@@ -167,7 +156,7 @@ class Variation:
             return False
         if self._end_ms is None:
             assert self.settings.notes is not None
-            return 3 * (self.settings.notes - len(self.events)) <= _ENDING_TOKENS
+            return 3 * (self.settings.notes - self.note_count) <= _ENDING_TOKENS
         rate = self._body_tokens / self._now_ms if self._now_ms > 2000 else _TOKENS_PER_MS
         return (self._end_ms - self._now_ms) * rate <= _ENDING_TOKENS
 
@@ -208,25 +197,35 @@ class Variation:
         return self._end_ms is not None and ms >= self._end_ms
 
     def _complete(self, event: Event) -> None:
-        v = self.start.vocabulary
         self._silent_segments = 0
-        pitch = int(v.pitch_of[event.head])
+        key = self._key(event)
         before = self.events[-1].ms if self.events else event.ms
         same = 0
         for other in reversed(self.events):
             if other.ms != event.ms:
                 break
-            same += int(v.pitch_of[other.head]) == pitch
+            same += self._key(other) == key
         self.events.append(event)
-        self._watch.add((int(v.instrument_of[event.head]), pitch, event.ms - before, event.duration))
+        self.note_count += self._sounds(event)
+        self._watch.add((key, event.ms - before, event.duration))
         if self.retries < _MOST_RETRIES:
             piled = same >= _SAME_KEY_AT_ONCE and self._watch.safe == len(self.events)
             keep = len(self.events) - 1 if piled else self._watch.loop
             if keep is not None:
                 self._take_back(keep)
                 return
-        if self.settings.notes is not None and len(self.events) >= self.settings.notes:
+        if self.settings.notes is not None and self.note_count >= self.settings.notes:
             self._finish()
+
+    def _sounds(self, event: Event) -> bool:
+        return self.start.vocabulary.kind_of[event.head] in (Kind.NOTE, Kind.DRUM)
+
+    def _key(self, event: Event) -> tuple[int, int]:
+        """What is pressed: instrument and pitch of a note or drum; the pedal's two moves are their own."""
+        v = self.start.vocabulary
+        return (
+            (int(v.instrument_of[event.head]), int(v.pitch_of[event.head])) if self._sounds(event) else (-1, event.head)
+        )
 
     def _finish(self) -> None:
         self.done = True
@@ -240,6 +239,7 @@ class Variation:
         self.retries += 1
         self._hot_until = 2 * len(self.events) - keep + 8
         del self.events[keep:]
+        self.note_count = sum(map(self._sounds, self.events))
         self._watch.forget(keep)
         if self._dim_at is not None and self._dim_at > keep:
             self._dim_at = None
@@ -248,12 +248,30 @@ class Variation:
     def _open_window(self, room: int) -> None:
         v, start = self.start.vocabulary, self.start
         before = self.ids
-        self.ids, self._origin = latest(v, start.prefix, self._all_events(), room)
+        if start.after:
+            self._open_window_around_gap(room)
+        else:
+            self.ids, self._origin = latest(v, start.prefix, self._all_events(), room)
+            self._state = start.grammar.run(self.ids)
+            self._segment = self.ids.count(v.segment)
         # A <T> that led to what was taken back goes with it, so what is left begins what was read, or nothing does.
         self.ids_kept = len(self.ids) if before[: len(self.ids)] == self.ids else 0
-        self._state = start.grammar.run(self.ids)
-        self._segment = self.ids.count(v.segment)
         self.stale = True
+
+    def _open_window_around_gap(self, room: int) -> None:
+        """The window ends where the gap begins or the notes in it have come to."""
+        v, start = self.start.vocabulary, self.start
+        ids, self._origin = around_gap(v, start.prefix, self._all_events(), start.after, room, context=start.context)
+        stream = ids[len(ids) - ids[::-1].index(delimiter_of(v)) :]
+        # What begins before the gap is given, so until there nothing can follow but <T>, and then nothing earlier.
+        first = -(-(self._from_ns - self._origin * 1_000_000) // (GRID_MS * 1_000_000))
+        ahead, step = divmod(first, SEGMENT_MS // GRID_MS)
+        due = ahead - stream.count(v.segment)
+        self.ids = ids + [v.segment] * due
+        self._segment = max(ahead, stream.count(v.segment))
+        self._state = start.grammar.run(self.ids)
+        if due >= 0:
+            self._state = replace(self._state, onset=max(self._state.onset, v.onset[0] + step))
 
     def _all_events(self) -> list[Event]:
         v, events = self.start.vocabulary, [*self.start.events, *self.events]

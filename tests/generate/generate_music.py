@@ -2,6 +2,7 @@
 
 import torch
 
+from partimento.generate.abilities import Abilities
 from partimento.generate.engine import Engine
 from partimento.midi.performance import Performance
 from partimento.model.config import ModelConfig
@@ -13,10 +14,12 @@ torch.set_num_threads(1)
 VOCABULARIES = {"piano": Vocabulary.piano(), "aria": Vocabulary.aria()}
 
 
-def random_engine(vocabulary: str = "piano", *, context: int = 1024, seed: int = 0) -> Engine:
+def random_engine(
+    vocabulary: str = "piano", *, context: int = 1024, seed: int = 0, abilities: Abilities | None = None
+) -> Engine:
     torch.manual_seed(seed)
     v = VOCABULARIES[vocabulary]
-    return Engine(Transformer(ModelConfig.named("debug", vocab_size=len(v), context=context)), v)
+    return Engine(Transformer(ModelConfig.named("debug", vocab_size=len(v), context=context)), v, abilities)
 
 
 def prompt(notes: int = 12, *, start: float = 0.5) -> Performance:
@@ -26,3 +29,13 @@ def prompt(notes: int = 12, *, start: float = 0.5) -> Performance:
         onset=[start + 0.37 * i for i in range(notes)],
         duration=0.4,
     )
+
+
+def pedalling_engine(*, context: int = 1024, abilities: Abilities) -> Engine:
+    """Random weights that are fond of the pedal."""
+    engine = random_engine(context=context, abilities=abilities)
+    v = VOCABULARIES["piano"]
+    bias = torch.zeros(len(v))
+    bias[[v.pedal_on, v.pedal_off, v.segment]] = 6.0  # a new segment, or they would pile up at the end of the first
+    engine.model.lm_head.register_forward_hook(lambda _module, _input, output: output + bias)
+    return engine

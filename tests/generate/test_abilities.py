@@ -1,0 +1,36 @@
+from pathlib import Path
+
+import pytest
+from generate_music import prompt, random_engine
+
+from partimento.errors import UserError
+from partimento.generate.abilities import Abilities
+from partimento.generate.engine import Engine
+from partimento.generate.sampling import Sampling
+from partimento.generate.settings import Settings
+from partimento.model.checkpoint import save
+
+
+def test_a_file_that_says_nothing_gets_the_published_sampling_and_no_abilities() -> None:
+    abilities = Abilities.from_metadata({"steps": 7})
+    assert abilities == Abilities(infilling=False, pedal_tokens=False, sampling=Sampling())
+    assert (abilities.sampling.temperature, abilities.sampling.min_p) == (0.98, 0.035)
+
+
+def test_what_a_file_names_is_used_unless_the_caller_says_otherwise(tmp_path: Path) -> None:
+    random = random_engine()
+    path = tmp_path / "model.safetensors"
+    save(path, random.model, random.vocabulary, sampling={"min_p": 0.01}, infilling=True, pedal_tokens=True)
+    engine = Engine.load(path)
+    assert engine.abilities == Abilities(infilling=True, pedal_tokens=True, sampling=Sampling(min_p=0.01))
+    (own,) = engine.continue_(prompt(), settings=Settings(notes=30))
+    (same,) = engine.continue_(prompt(), settings=Settings(notes=30, sampling=Sampling(min_p=0.01)))
+    (other,) = engine.continue_(prompt(), settings=Settings(notes=30, sampling=Sampling(min_p=1.0)))
+    assert own.ids == same.ids != other.ids
+    assert own.sampling.min_p == 0.01 and other.sampling.min_p == 1.0
+
+
+@pytest.mark.parametrize("sampling", [{"heat": 1.0}, 0.5, {"min_p": 7}, {"min_p": "low"}, {"top_p": None}])
+def test_a_sampling_that_cannot_be_is_refused(sampling: object) -> None:
+    with pytest.raises(UserError):
+        Abilities.from_metadata({"sampling": sampling})
