@@ -4,7 +4,8 @@ Knows hits: a passage of a query that also stands in a file, both with their tim
 transposition are judged together, by two measures.
 
 The line: t' = scale * t + shift, the scale between 1/1.35 and 1.35, voted for by all hits and fitted to those it
-passes within `LINE_MS`. Transposing, re-timing, silence before the music and cuts leave a performance on one line.
+passes within `LINE_MS`. Transposing, re-timing and cuts leave a performance on one line, and silence put in on a line
+with a step: one step is allowed.
 
 The runs: at least `RUN_HITS` hits that advance in both files, step by step, at a tempo ratio of at most `RUBATO`.
 Another performance of a piece runs along but leaves every line, since nobody plays with the same rubato twice; a
@@ -35,7 +36,7 @@ SAME_PERFORMANCE: Final = 2
 STEEPEST: Final = 1.35
 LINE_MS: Final = 60.0
 LINE_HITS: Final = 5
-LINE_SHARE: Final = 0.8
+LINE_SHARE: Final = 0.85
 LINE_COVERED: Final = 0.3
 RUN_HITS: Final = 4
 RUN_GAP_MS: Final = 15_000
@@ -69,9 +70,9 @@ MATCH: Final = np.dtype(
 file's; hits are counted in different passages; the spans reach from the first hit of the line, or where that is not
 the same performance, of the runs, to the last."""
 
-_SCALES: Final = np.exp(np.arange(-38, 39) * 0.008)  # 0.74 to 1.36; at half a step, 2 minutes go wrong by half a second
-_BIN_MS: Final = 1000.0
-_TOLERANCES: Final = np.array([1500.0, 1500.0, 1500.0, 500.0, 500.0, 150.0, 100.0, LINE_MS])
+_SCALES: Final = np.exp(np.arange(-76, 77) * 0.004)
+_FINER: Final = np.exp(np.arange(-4, 5) * 0.0005)
+_TOLERANCES: Final = np.array([400.0, 400.0, 400.0, 200.0, 100.0, LINE_MS, LINE_MS])
 _MOST_VOTERS: Final = 4000
 _LOOK_BACK: Final = 64
 
@@ -131,6 +132,9 @@ def judge(passage, query_ms, file_ms, query_cells, file_cells, out):
     out["shift_ms"] = shift
     out["line_hits"] = _different(passage, on_line)
     out["run_hits"] = _different(passage, in_run)
+    if out["line_hits"] < LINE_SHARE * out["run_hits"]:
+        on_line = _broken_line(query_ms, file_ms, scale, on_line, in_run)
+        out["line_hits"] = _different(passage, on_line)
     out["line_covered"] = _covered(query_ms, file_ms, on_line, query_cells, file_cells)
     out["run_covered"] = _covered(query_ms, file_ms, in_run, query_cells, file_cells)
     if (
@@ -148,17 +152,20 @@ def judge(passage, query_ms, file_ms, query_cells, file_cells, out):
 
 @njit(cache=True)
 def _line(query_ms, file_ms):
-    """The line most hits lie on, and which: a vote over scales and shifts, then least squares, ever narrower."""
-    scale, shift = _vote(query_ms, file_ms)
+    """The line most hits lie on, and which: two votes over scale and level, then least squares, ever narrower."""
+    middle = np.float64(query_ms[len(query_ms) // 2])
+    reach = STEEPEST * 1.02 * max(middle - query_ms[0], query_ms[-1] - middle)
+    scale, level = _vote(query_ms - middle, file_ms, _SCALES, file_ms.min() - reach, file_ms.max() + reach, 500.0)
+    scale, level = _vote(query_ms - middle, file_ms, scale * _FINER, level - 1000, level + 1000, 200.0)
     near = np.zeros(len(query_ms), np.bool_)
     for tolerance in _TOLERANCES:
         n = 0
         mean_x = mean_y = 0.0
         for i in range(len(query_ms)):
-            near[i] = abs(file_ms[i] - scale * query_ms[i] - shift) <= tolerance
+            near[i] = abs(file_ms[i] - scale * (query_ms[i] - middle) - level) <= tolerance
             if near[i]:
                 n += 1
-                mean_x += query_ms[i]
+                mean_x += query_ms[i] - middle
                 mean_y += file_ms[i]
         if n < 2:
             break
@@ -167,38 +174,61 @@ def _line(query_ms, file_ms):
         xx = xy = 0.0
         for i in range(len(query_ms)):
             if near[i]:
-                xx += (query_ms[i] - mean_x) ** 2
-                xy += (query_ms[i] - mean_x) * (file_ms[i] - mean_y)
+                xx += (query_ms[i] - middle - mean_x) ** 2
+                xy += (query_ms[i] - middle - mean_x) * (file_ms[i] - mean_y)
         if xx > 0:
-            fitted = xy / xx
-            scale = min(max(fitted, 1 / STEEPEST), STEEPEST)
-            shift = mean_y - scale * mean_x
+            scale = min(max(xy / xx, 1 / STEEPEST), STEEPEST)
+            level = mean_y - scale * mean_x
+    shift = level - scale * middle
     for i in range(len(query_ms)):
         near[i] = abs(file_ms[i] - scale * query_ms[i] - shift) <= LINE_MS
     return scale, shift, near
 
 
 @njit(cache=True)
-def _vote(query_ms, file_ms):
+def _vote(query_ms, file_ms, scales, lowest, highest, bin_ms):
+    """The scale, and the file's time at the query's 0 (its level, from lowest to highest), most hits agree on."""
     stride = (len(query_ms) + _MOST_VOTERS - 1) // _MOST_VOTERS
-    middle = np.float64(query_ms[len(query_ms) // 2])
-    before, after = middle - query_ms[0], query_ms[-1] - middle
-    low, high = file_ms.min(), file_ms.max()
-    bins = np.zeros(int((high - low + STEEPEST * 1.02 * (before + after)) / _BIN_MS) + 4, np.int32)
-    best, best_scale, best_shift = -1, 1.0, 0.0
-    for scale in _SCALES:
-        bottom = low - scale * after
-        used = int((high + scale * before - bottom) / _BIN_MS) + 2
-        bins[:used] = 0
+    bins = np.zeros(int((highest - lowest) / bin_ms) + 2, np.int32)
+    most, best_scale, best_level = -1, 1.0, 0.0
+    for scale in scales:
+        bins[:] = 0
         for i in range(0, len(query_ms), stride):
-            bins[int((file_ms[i] - scale * (query_ms[i] - middle) - bottom) / _BIN_MS)] += 1
-        for k in range(used - 1):
+            level = file_ms[i] - scale * query_ms[i]
+            if lowest <= level < highest:
+                bins[int((level - lowest) / bin_ms)] += 1
+        for k in range(len(bins) - 1):
             # Two neighbours together, as a line may run along the border between them.
             votes = bins[k] + bins[k + 1]
-            if votes > best:
-                best, best_scale = votes, scale
-                best_shift = bottom + (k + 1) * _BIN_MS - scale * middle
-    return best_scale, best_shift
+            if votes > most:
+                most, best_scale, best_level = votes, scale, lowest + (k + 1) * bin_ms
+    return best_scale, best_level
+
+
+@njit(cache=True)
+def _broken_line(query_ms, file_ms, scale, on_line, in_run):
+    """The line with one step in it, where silence was put in or cut out: which hits lie on it."""
+    rest = in_run & ~on_line
+    if rest.sum() < 2:
+        return on_line
+    level = file_ms[rest] - scale * query_ms[rest]
+    origin = np.zeros(len(level))
+    _, step = _vote(origin, level, np.ones(1), level.min(), level.max() + 1, 200.0)
+    for tolerance in (400.0, 200.0, LINE_MS, LINE_MS):
+        near = level[np.abs(level - step) <= tolerance]
+        step = near.mean() if len(near) else step
+    other = np.abs(file_ms - scale * query_ms - step) <= LINE_MS
+    best = on_line
+    for early, late in ((on_line, other), (other, on_line)):
+        count = late.sum()
+        most, at = count, 0
+        for i in range(len(early)):
+            count += np.int64(early[i]) - np.int64(late[i])
+            if count > most:
+                most, at = count, i + 1
+        if most > best.sum():
+            best = np.concatenate((early[:at], late[at:]))
+    return best
 
 
 @njit(cache=True)
