@@ -2,12 +2,13 @@
 
 Knows SVG and HTML, and writes pages that need no other file; refuses to know what the numbers mean.
 
-    >>> histogram(seconds, [Mark(value=30.0, colour=0, label="pretrain 30")], logarithmic=True)  # doctest: +SKIP
+    >>> histogram(seconds, [Mark(value=30.0, colour=0)], logarithmic=True)  # doctest: +SKIP
     '<svg ...'
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -39,12 +40,14 @@ th { text-align: left; font-weight: 600; border-bottom: 2px solid var(--line); p
 td { border-bottom: 1px solid var(--line); padding: 5px 10px 5px 0; vertical-align: top; overflow-wrap: anywhere; }
 td.n, th.n { text-align: right; white-space: nowrap; }
 tr.sum td { font-weight: 600; border-top: 2px solid var(--line); }
-.track { height: 7px; border-radius: 4px; background: var(--line); margin: 3px 0; min-width: 120px; }
-.fill { height: 7px; border-radius: 4px; }
+.bar { height: 7px; border-radius: 2px; margin: 3px 0; }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(320px, 1fr)); gap: 14px; margin-top: 14px; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 12px 14px; }
-.card svg { width: 100%; height: auto; } .card p { font-size: 13px; margin: 2px 0 4px; }
-.columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(430px, 1fr)); gap: 8px 40px; }
+.card { display: flex; flex-direction: column; }
+.card svg { width: 100%; height: auto; margin-top: auto; }
+.card p { font-size: 13px; margin: 2px 0 4px; }
+.columns { columns: 430px 2; column-gap: 40px; }
+.columns > div { break-inside: avoid; margin-bottom: 24px; } .columns td:last-child { width: 60%; }
 .dot { display: inline-block; width: 10px; height: 10px; border-radius: 5px; margin: 0 5px 0 0; }
 svg text { font: 10.5px system-ui, sans-serif; fill: var(--faint); }
 details { margin: 6px 0; } summary { cursor: pointer; }
@@ -60,59 +63,66 @@ class Mark:
 
     value: float
     colour: int
-    label: str
 
 
 def histogram(values: npt.NDArray[np.float64], marks: Sequence[Mark], *, logarithmic: bool = False) -> str:
-    """An SVG of how often which value occurs, with a line for each mark; NaN are left out.
+    """An SVG of how often which value occurs, with a line for each mark; NaN are left out, with `logarithmic` 0 too.
 
-    The axis spans all but the outermost 0.2 % at either end, and every mark. Values beyond it are counted at its ends.
+    Heights are square roots of counts, so that rare values stay visible. The axis spans all but the outermost 0.2 % at
+    either end, and every mark; values beyond it are counted at its ends.
     """
     known = values[np.isfinite(values) & ((values > 0) if logarithmic else True)]
-    places = [mark.value for mark in marks if mark.value > 0 or not logarithmic]
     if not len(known):
         return '<p class="faint">not measured in any file</p>'
-    low, high = (float(x) for x in np.percentile(known, [_TAIL, 100 - _TAIL]))
-    low, high = min([low, *places]), max([high, *places])
-    if high <= low:
-        low, high = (low / 2, low * 2) if logarithmic else (low - 0.5, low + 0.5)
-
-    def scale(x: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        return np.log(x) if logarithmic else np.asarray(x, np.float64)
+    shown = [*np.percentile(known, [_TAIL, 100 - _TAIL]), *(mark.value for mark in marks)]
+    edges = _edges(known, min(shown), max(shown), logarithmic=logarithmic)
+    low, high = edges[0], edges[-1]
 
     def across(x: float) -> float:
-        return float(10 + (scale(x) - scale(low)) / (scale(high) - scale(low)) * (_WIDTH - 20))
+        left, here, right = np.log([low, x, high]) if logarithmic else (low, x, high)
+        return float(10 + (here - left) / (right - left) * (_WIDTH - 20))
 
-    edges = np.linspace(scale(low), scale(high), _BINS + 1)
-    counts, _ = np.histogram(np.clip(scale(known), edges[0], edges[-1]), edges)
-    step = (_WIDTH - 20) / _BINS
+    counts, _ = np.histogram(np.clip(known, low, high), edges)
+    heights = (_BASE - _TOP) * np.sqrt(counts / counts.max())
     parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">']
-    for i, count in enumerate(counts):
-        height = (_BASE - _TOP) * count / counts.max()
-        if count:
-            height = max(height, 1.0)
+    for left, right, height in zip(edges[:-1], edges[1:], heights, strict=True):
+        if height:
+            x, width = across(left), across(right) - across(left)
             parts.append(
-                f'<rect x="{10 + i * step:.1f}" y="{_BASE - height:.1f}" width="{step - 0.8:.1f}" '
+                f'<rect x="{x:.1f}" y="{_BASE - height:.1f}" width="{max(width - 0.8, 0.5):.1f}" '
                 f'height="{height:.1f}" fill="var(--bar)"/>'
             )
     parts.append(f'<line x1="10" y1="{_BASE}" x2="{_WIDTH - 10}" y2="{_BASE}" stroke="var(--faint)"/>')
-    parts += [_text(10, _BASE + 14, number(low), "start"), _text(_WIDTH - 10, _BASE + 14, number(high), "end")]
-    for level, mark in enumerate(mark for mark in marks if mark.value in places):
+    parts += [_text(10, _BASE + 14, number(min(shown)), "start")]
+    parts += [_text(_WIDTH - 10, _BASE + 14, number(max(shown)), "end")]
+    for level, mark in enumerate(sorted(marks, key=lambda mark: mark.value)):
         x, top = across(mark.value), 10 + 11 * (level % 2)
         colour = f"var(--c{mark.colour % COLOURS})"
-        anchor = "start" if x < _WIDTH / 2 else "end"
+        anchor, gap = ("start", 4) if x < _WIDTH / 2 else ("end", -4)
         parts.append(
             f'<line x1="{x:.1f}" y1="{top - 6}" x2="{x:.1f}" y2="{_BASE}" stroke="{colour}" stroke-width="1.5" '
             'stroke-dasharray="4 3"/>'
         )
-        parts.append(_text(x + (4 if anchor == "start" else -4), top + 2, mark.label, anchor, colour))
+        parts.append(_text(x + gap, top + 2, number(mark.value), anchor, colour))
     return "".join([*parts, "</svg>"])
+
+
+def _edges(known: npt.NDArray[np.float64], low: float, high: float, *, logarithmic: bool) -> npt.NDArray[np.float64]:
+    """At most `_BINS` bins from low to high, of equal width on the axis; of whole numbers each has equally many."""
+    if high <= low:
+        low, high = (low / 2, low * 2) if logarithmic else (low - 0.5, low + 0.5)
+    if logarithmic:
+        return np.geomspace(low, high, _BINS + 1)
+    if high - low > 2 and (known == np.round(known)).all():
+        step = max(1, math.ceil((high - low + 1) / _BINS))
+        return np.arange(math.floor(low) - 0.5, high + 0.5 + step, step)
+    return np.linspace(low, high, _BINS + 1)
 
 
 def bar(share: float, colour: int | None = None) -> str:
     """A bar of that share, 0 to 1, of its cell's width."""
     paint = "var(--bar)" if colour is None else f"var(--c{colour % COLOURS})"
-    return f'<div class="track"><div class="fill" style="width:{100 * share:.2f}%;background:{paint}"></div></div>'
+    return f'<div class="bar" style="width:{100 * share:.2f}%;background:{paint}"></div>'
 
 
 def dot(colour: int) -> str:

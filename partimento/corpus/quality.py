@@ -63,7 +63,7 @@ def _dense(seconds: int) -> Filter:
 
 def _one_key(seconds: int) -> Filter:
     reason = "one key struck faster than a key comes up again: a transcriber's stutter, a machine"
-    column, unit = f"peak_pitch_notes_per_second_{seconds}s", f"notes/s of one pitch over {seconds} s"
+    column, unit = f"peak_pitch_notes_per_second_{seconds}s", f"notes/s of a pitch over {seconds} s"
     return _most(f"one-key-{seconds}s", column, unit, reason)
 
 
@@ -86,7 +86,12 @@ FILTERS: Final[dict[str, Filter]] = {
         _least("few-pitches", "unique_pitches", "pitches", "an exercise, a melody line, a test signal"),
         *(_few_pitches(seconds) for seconds in (30, 60, 120)),
         _least("pitch-entropy", "pitch_entropy", "bits", "few keys make up nearly all of it"),
-        _least("duration-entropy", "duration_entropy", "bits", "notes of one length: step-entered, not played"),
+        _least(
+            "duration-entropy",
+            "duration_entropy",
+            "bits",
+            "notes of one length: step-entered, or a pedal left down",
+        ),
         _least("onset-entropy", "interval_entropy", "bits", "notes at one distance: a sequencer's clock"),
         _least("too-soft", "velocity_mean", "of 127", "a transcriber's guess at noise"),
         _most("too-loud", "velocity_mean", "of 127", "velocities at the stop: a keyboard without touch"),

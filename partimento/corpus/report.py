@@ -26,6 +26,7 @@ from partimento.corpus import splits
 from partimento.corpus.charts import Mark, bar, dot, histogram, number, page, rows
 from partimento.corpus.manifest import READABLE, REFUSED, Manifest
 from partimento.corpus.quality import FILTERS, measured
+from partimento.corpus.recipes import RECIPES
 from partimento.corpus.selection import KEPT, Count, Selection
 from partimento.files import replacing
 
@@ -41,6 +42,7 @@ _REASONS: Final = {
     fates.SAME_PERFORMANCE: "another file holds the same performance, transposed, re-timed, cut or re-encoded",
     fates.PER_PIECE: "enough other files of this opus and piece number",
 }
+_TAKES: Final = {"at least": "below", "at most": "above"}
 _LOGARITHMIC: Final = {"seconds", "notes_per_second"}
 
 
@@ -60,13 +62,12 @@ class _Corpus:
         columns = {"path", "sha256", "verdict", "reason", "detail", "notes", "seconds", *KINDS}
         columns.update(column for filter_ in FILTERS.values() for column in filter_.columns)
         table = Manifest.open(corpus, sorted(columns)).table
-        hours = fates.hours_of(table)
         now = [chosen for chosen in selections if chosen.table.column("sha256").equals(table.column("sha256"))]
-        # From broad to narrow: the order in which recipes are told.
-        now.sort(key=lambda chosen: (-chosen.by_fate(hours)[KEPT].files, chosen.recipe.name))
+        named = list(RECIPES)
+        now.sort(key=lambda chosen: named.index(chosen.recipe.name) if chosen.recipe.name in named else len(named))
         return cls(
             rows=table,
-            hours=hours,
+            hours=fates.hours_of(table),
             selections=tuple(now),
             outdated=tuple(name for name in known if name not in [chosen.recipe.name for chosen in now]),
         )
@@ -80,7 +81,7 @@ def write(corpus: str | os.PathLike[str]) -> Path:
     sections += [_kinds(about), _refusals(about), _examples(about)]
     path = folder / REPORT
     with replacing(path) as part:
-        part.write_text(page(f"Corpus {folder.resolve().name}", sections), encoding="utf-8")
+        part.write_text(page(f"Report on {folder.resolve().name}", sections), encoding="utf-8")
     return path
 
 
@@ -105,7 +106,7 @@ def _overview(folder: Path, about: _Corpus) -> str:
         names = ", ".join(map(escape, about.outdated))
         note = f'<p class="faint">Not shown, since the survey has changed after them: {names}.</p>'
     return (
-        f"<h1>Corpus {escape(folder.resolve().name)}</h1>"
+        f"<h1>Report on <i>{escape(folder.resolve().name)}</i></h1>"
         "<p>Every file that was found was surveyed: read, measured, recognised. A recipe then gives each file a fate: "
         "it is kept, or the first filter whose question it fails takes it. This page shows both for all recipes that "
         f'were applied.</p>{note}<div class="tiles">{html}</div>'
@@ -120,25 +121,22 @@ def _filters(about: _Corpus) -> str:
     counts = [chosen.by_fate(about.hours) for chosen in about.selections]
     most = max([1, *(count.files for each in counts for name, count in each.items() if name != KEPT)])
     body = []
+    told = ""
     for name in names:
         reason = FILTERS[name].reason if name in FILTERS else _REASONS[name]
-        cells = [f"<b>{name}</b><br><small>{reason}</small>"]
+        cells = [f"<b>{name}</b>" + (f"<br><small>{reason}</small>" if reason != told else "")]
+        told = reason
         for i, (chosen, count) in enumerate(zip(about.selections, counts, strict=True)):
             if name in chosen.takers:
-                mine = count[name]
-                cells += [_bound(chosen, name), _amount(mine) + bar(mine.files / most, i)]
+                cells.append(_amount(count[name]) + bar(count[name].files / most, i) + _bound(chosen, name))
             else:
-                cells += ["", '<span class="faint">not asked</span>']
+                cells.append('<span class="faint">not asked</span>')
         body.append(cells)
-    stays = ["<b>stays</b>"]
-    for count in counts:
-        stays += ["", f"<b>{_amount(count[KEPT])}</b>"]
-    header = ["taken by"]
-    for i, chosen in enumerate(about.selections):
-        header += ["", f"{dot(i)}{escape(chosen.recipe.name)}"]
+    stays = ["<b>stays</b>", *(f"<b>{_amount(count[KEPT])}</b>" for count in counts)]
+    header = ["taken by", *(f"{dot(i)}{escape(chosen.recipe.name)}" for i, chosen in enumerate(about.selections))]
     return (
         "<h2>What each filter took</h2><p>From top to bottom in the order of asking; a file is counted where it was "
-        "taken first.</p>" + rows(header, [*body, stays])
+        "taken first. Below each bar what a file must be to pass.</p>" + rows(header, [*body, stays])
     )
 
 
@@ -146,7 +144,8 @@ def _bound(chosen: Selection, name: str) -> str:
     composition = chosen.recipe.composition
     if name in chosen.recipe.filters:
         sign = "≥" if FILTERS[name].side == "at least" else "≤"
-        return f"<small>{sign}&nbsp;{number(chosen.recipe.filters[name])} {FILTERS[name].unit}</small>"
+        bound = f"{sign} {number(chosen.recipe.filters[name])} {FILTERS[name].unit}"
+        return f"<small>{bound.replace(' ', '&nbsp;')}</small>"
     if name == fates.UNIDENTIFIED and composition is not None:
         return f"<small>composers with &gt;&nbsp;{composition.crowded_above}</small>"
     if name == fates.PER_PIECE and composition is not None:
@@ -177,25 +176,23 @@ def _histograms(about: _Corpus) -> str:
             by_column[filter_.column].append(name)
     cards = []
     for column, names in by_column.items():
-        marks = []
+        marks: dict[float, Mark] = {}
         for name in names:
-            users: dict[float, list[int]] = defaultdict(list)
             for i, chosen in enumerate(about.selections):
                 if name in chosen.recipe.filters:
-                    users[chosen.recipe.filters[name]].append(i)
-            for value, mine in users.items():
-                label = ", ".join(about.selections[i].recipe.name for i in mine)
-                label = number(value) if len(mine) == len(about.selections) else f"{number(value)} {label}"
-                marks.append(Mark(value=value, colour=mine[0], label=label))
-        reasons = "; ".join(f"<b>{name}</b>: {FILTERS[name].side}, {FILTERS[name].reason}" for name in names)
-        picture = histogram(measured(about.rows, column), marks, logarithmic=column in _LOGARITHMIC)
+                    value = chosen.recipe.filters[name]
+                    marks.setdefault(value, Mark(value=value, colour=i))
+        reasons = "; ".join(f"<b>{name}</b> ({_TAKES[FILTERS[name].side]}): {FILTERS[name].reason}" for name in names)
+        picture = histogram(measured(about.rows, column), list(marks.values()), logarithmic=column in _LOGARITHMIC)
         cards.append(
             f'<div class="card"><h3>{column.replace("_", " ")} <small>({FILTERS[names[0]].unit})</small></h3>'
             f"<p>{reasons}</p>{picture}</div>"
         )
+    legend = ", ".join(f"{dot(i)}{escape(chosen.recipe.name)}" for i, chosen in enumerate(about.selections))
     return (
-        "<h2>Measurements and thresholds</h2><p>Bars: all readable files, whatever their fate. Dashed lines: the "
-        f'recipes\' bounds.</p><div class="grid">{"".join(cards)}</div>'
+        "<h2>Measurements and thresholds</h2><p>Bars: all readable files, whatever their fate, as square roots of "
+        f"their number, so that a few can be seen beside many. Dashed lines: the bounds of {legend}; "
+        f'a bound of several in the colour of the first.</p><div class="grid">{"".join(cards)}</div>'
     )
 
 
@@ -209,16 +206,17 @@ def _kinds(about: _Corpus) -> str:
             for chosen in about.selections
         ]
         largest = sorted((name for name in hours if name), key=lambda name: (-hours[name], name))
-        shown = [*largest[:_MOST_KINDS], *([""] if "" in hours else [])]
-        most = max(hours.get(name, 0.0) for name in shown) or 1.0
+        most = max([1e-9, *(hours[name] for name in largest)])
         body = [
             [
-                escape(name) or '<span class="faint">unknown</span>',
+                escape(name),
                 f"{hours[name]:,.1f}",
-                bar(hours[name] / most) + "".join(bar(mine.get(name, 0.0) / most, i) for i, mine in enumerate(kept)),
+                bar(hours[name] / most) + "".join(bar(mine[name] / most, i) for i, mine in enumerate(kept)),
             ]
-            for name in shown
+            for name in largest[:_MOST_KINDS]
         ]
+        if "" in hours:
+            body.append(['<span class="faint">unknown</span>', f"{hours['']:,.1f}", ""])
         rest = len(largest) - _MOST_KINDS
         more = f'<p class="faint">and {rest} more</p>' if rest > 0 else ""
         blocks.append(f"<div>{rows([kind, 'hours', ''], body, numeric=(1,))}{more}</div>")

@@ -28,6 +28,7 @@ NAMES: Final = ("train", "validation", "test")
 """In the order in which a declared split beats another within a component: what is held out anywhere is held out."""
 
 Ints = npt.NDArray[np.int64]
+_REMARK: Final = r"\s*(?:\s-|[(\[])\s*(?:live|solo|take|alternate|recorded|remaster|remastered|instrumental)\b.*$"
 _SEPARATOR: Final = "\x1f"
 
 
@@ -48,9 +49,11 @@ def same_piece(rows: pa.Table) -> Ints:
 def same_title(rows: pa.Table) -> Ints:
     """A number for each title of a composer (or of no known composer), int64 [n]; -1 where no title is known.
 
-    Titles are compared by their letters and digits alone.
+    Titles are compared by their letters and digits, without a remark about the recording: "Emily - Live at Maybeck",
+    "emily (take 2)" and "Emily" are one.
     """
-    plain = pc.replace_substring_regex(pc.utf8_lower(rows.column("title")), r"[^\p{L}\p{N}]+", " ")
+    plain = pc.replace_substring_regex(pc.utf8_lower(rows.column("title")), _REMARK, "")
+    plain = pc.replace_substring_regex(plain, r"[^\p{L}\p{N}]+", " ")
     plain = pc.utf8_trim_whitespace(plain)
     return _numbered([rows.column("composer"), plain], pc.fill_null(pc.not_equal(plain, ""), fill_value=False))
 

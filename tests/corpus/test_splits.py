@@ -77,6 +77,17 @@ def test_titles_are_the_same_by_letters_and_digits_within_a_composer():
     numbers = same_title(rows)
     assert numbers[0] == numbers[1] != numbers[2]
     assert numbers[3] != numbers[5] and (numbers[6:] == -1).all()
+    remarked = table(
+        {"title": "Emily"},
+        {"title": "Emily - Live At Maybeck Recital Hall"},
+        {"title": "EMILY (Take 2)"},
+        {"title": "Emily [Live]"},
+        {"title": "Emily - Livery"},
+        {"title": "Live Emily"},
+        {"title": "Emily-Live"},
+    )
+    numbers = same_title(remarked).tolist()
+    assert len(set(numbers[:4])) == 1 and len(set(numbers)) == 4
     assert same_bytes(table({}, {"sha256": None}, {"sha256": None})).tolist() == [0, -1, -1]
 
 
