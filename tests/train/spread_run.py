@@ -1,6 +1,6 @@
-"""Trains on several processes; started by torchrun.
+"""The same run on several processes in every way, and taken over by more of them.
 
-torchrun --nproc-per-node N spread_run.py replicate|shard FOLDER [CHECKPOINT]
+python spread_run.py FOLDER: on two processes in FOLDER/WAY, then on four from halfway in FOLDER/WAY-on-four.
 """
 
 import dataclasses
@@ -8,22 +8,33 @@ import sys
 from pathlib import Path
 
 import torch
+from forked import forked
 from small import make_model, train_in
-from test_distributed import SPREAD
+from test_distributed import HALFWAY, SPREAD, WAYS
 
 from partimento.train.distributed import joined
 from partimento.train.settings import Machine
 
-torch.set_num_threads(1)
-ways, folder, checkpoint = sys.argv[1].split(","), Path(sys.argv[2]), (sys.argv[3:] or [None])[0]
-with joined() as world:
-    for way in ways:
-        settings = dataclasses.replace(SPREAD, optimiser="muon" if "muon" in way else "adamw")
-        train_in(
-            folder / way,
-            make_model(seed=5 if checkpoint is None else 99),
-            settings,
-            world,
-            machine=Machine(shard="shard" in way, rows_at_once=1),
-            resume=checkpoint and Path(checkpoint),
-        )
+folder = Path(sys.argv[1])
+
+
+def begin() -> None:
+    with joined() as world:
+        for way in WAYS:
+            settings = dataclasses.replace(SPREAD, optimiser="muon" if "muon" in way else "adamw")
+            machine = Machine(shard="shard" in way, rows_at_once=1)
+            train_in(folder / way, make_model(), settings, world, machine=machine)
+
+
+def take_over() -> None:
+    with joined() as world:
+        for way in ("replicate", "shard"):
+            machine = Machine(shard=way == "shard")
+            run = folder / f"{way}-on-four"
+            train_in(run, make_model(seed=99), SPREAD, world, machine=machine, resume=folder / "shard" / HALFWAY)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    assert forked(begin, processes=2) == [0, 0]
+    assert forked(take_over, processes=4) == [0, 0, 0, 0]

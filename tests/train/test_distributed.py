@@ -1,7 +1,4 @@
-"""Several processes learn what one learns, and take over each other's checkpoints.
-
-Each start of torchrun costs seconds, so one start serves several facts.
-"""
+"""Several processes learn what one learns, and take over each other's checkpoints."""
 
 import dataclasses
 import os
@@ -17,30 +14,24 @@ from partimento.train.loop import CHECKPOINTS
 
 SPREAD = dataclasses.replace(SETTINGS, steps=20, eval_every=10, checkpoint_every=10, keep_checkpoints=9)
 WAYS = ["replicate", "shard", "shard-muon"]
+HALFWAY = Path(CHECKPOINTS, "step-00000010")
 
 
-def start(processes: int, *arguments: str) -> None:
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> Path:
+    """Folders of one run: on one process as `alone`, on two in each of the WAYS, from halfway on four."""
+    folder = tmp_path_factory.mktemp("runs")
+    train_in(folder / "alone", make_model(), SPREAD)
+    train_in(folder / "alone-muon", make_model(), dataclasses.replace(SPREAD, optimiser="muon"))
     here, root = Path(__file__).parent, Path(__file__).parents[2]
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--standalone"]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(root), str(here)]), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [*command, str(here / "spread_run.py"), *arguments],
-        cwd=root,
-        env=environment,
+        [sys.executable, str(here / "spread_run.py"), str(folder)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(root), str(here)])},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory) -> Path:
-    """Folders of the same run: on one process as `alone`, on two in each of the WAYS."""
-    folder = tmp_path_factory.mktemp("runs")
-    train_in(folder / "alone", make_model(), SPREAD)
-    train_in(folder / "alone-muon", make_model(), dataclasses.replace(SPREAD, optimiser="muon"))
-    start(2, ",".join(WAYS), str(folder))
     return folder
 
 
@@ -60,19 +51,19 @@ def test_two_processes_learn_what_one_does(runs, way):
     check_equal(records(runs / way), records(runs / ("alone-muon" if "muon" in way else "alone")))
 
 
-def test_a_checkpoint_of_two_processes_goes_on_alone(runs, tmp_path):
-    expected = [line for line in records(runs / "alone") if line["step"] > 10]
-    for way in ("replicate", "shard"):
-        halfway = runs / way / CHECKPOINTS / "step-00000010"
-        train_in(tmp_path / way, make_model(seed=99), SPREAD, resume=halfway)
-        check_equal(records(tmp_path / way), expected)
+def second_half(runs: Path) -> list[dict]:
+    return [line for line in records(runs / "alone") if line["step"] > 10]
 
 
-def test_a_checkpoint_of_two_processes_goes_on_on_four(runs, tmp_path):
-    start(4, "replicate,shard", str(tmp_path), str(runs / "shard" / CHECKPOINTS / "step-00000010"))
-    expected = [line for line in records(runs / "alone") if line["step"] > 10]
-    check_equal(records(tmp_path / "replicate"), expected)
-    check_equal(records(tmp_path / "shard"), expected)
+@pytest.mark.parametrize("way", ["replicate", "shard"])
+def test_a_checkpoint_of_two_processes_goes_on_alone(runs, tmp_path, way):
+    train_in(tmp_path, make_model(seed=99), SPREAD, resume=runs / way / HALFWAY)
+    check_equal(records(tmp_path), second_half(runs))
+
+
+@pytest.mark.parametrize("way", ["replicate", "shard"])
+def test_a_checkpoint_of_two_processes_goes_on_on_four(runs, way):
+    check_equal(records(runs / f"{way}-on-four"), second_half(runs))
 
 
 def test_a_lost_shard_is_noticed(runs, tmp_path):
