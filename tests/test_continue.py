@@ -25,6 +25,16 @@ def model(tmp_path: Path) -> str:
 
 
 @pytest.fixture
+def filler(tmp_path: Path) -> str:
+    """Like `model`, but its file says that it can fill gaps, and how it wants to be sampled."""
+    torch.manual_seed(0)
+    v, path = Vocabulary.piano(), tmp_path / "filler.safetensors"
+    random = Transformer(ModelConfig.named("debug", vocab_size=len(v), context=512))
+    save(path, random, v, infilling=True, sampling={"temperature": 0.9, "min_p": 0.002})
+    return str(path)
+
+
+@pytest.fixture
 def prompt(tmp_path: Path) -> str:
     path = tmp_path / "étude.mid"
     onsets = [0.25 * i for i in range(80)]
@@ -106,3 +116,63 @@ def test_a_file_that_is_no_midi_is_one_line(model: str, tmp_path: Path, capsys) 
     for path in (bad, tmp_path / "absent.mid"):
         assert main(["continue", str(path), "--model", model]) == 2
         assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_gap_is_filled_and_the_rest_of_the_file_stays(filler: str, prompt: str, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "out"
+    argv = ["continue", prompt, "--model", filler, "--fill", "8.6:10.3", "--variations", "2", "--plot", "-o", str(out)]
+    assert main(argv) == 0
+    printed = capsys.readouterr().out
+    assert len(list(out.iterdir())) == 6
+    for k in (1, 2):
+        record = json.loads((out / f"étude-{k}.json").read_text(encoding="utf-8"))
+        assert record["fill"] == [8.6, 10.3] and "prompt_seconds" not in record
+        assert f"étude-{k}.mid: {record['notes']} new notes" in printed
+        given, music = Performance.from_midi(prompt), Performance.from_midi(out / f"étude-{k}.mid")
+        inside = (music.onset >= 8_600_000_000) & (music.onset < 10_300_000_000)
+        assert inside.sum() == record["notes"]
+        kept = (given.onset < 8_600_000_000) | (given.onset >= 10_300_000_000)
+        for column in ("pitch", "velocity", "onset"):
+            assert getattr(music, column)[~inside].tolist() == getattr(given, column)[kept].tolist()
+    assert (out / "étude-1.mid").read_bytes() != (out / "étude-2.mid").read_bytes()
+    assert main([*argv, "--continuation-only", "--force"]) == 0
+    alone = Performance.from_midi(out / "étude-2.mid")
+    assert len(alone) == record["notes"] and alone.onset[0] == 0
+
+
+def test_sampling_is_the_models_own_unless_given(filler: str, model: str, prompt: str, tmp_path: Path) -> None:
+    for made_by, flags, expected in (
+        (filler, [], (0.9, 0.002, 1.0)),
+        (filler, ["--min-p", "0.02", "--top-p", "0.7"], (0.9, 0.02, 0.7)),
+        (model, ["--temperature", "0.5"], (0.5, 0.035, 1.0)),
+    ):
+        argv = ["continue", prompt, "--model", made_by, "--notes", "3", "--force", "-o", str(tmp_path), *flags]
+        assert main(argv) == 0
+        sampling = json.loads((tmp_path / "étude-1.json").read_text(encoding="utf-8"))["settings"]["sampling"]
+        assert (sampling["temperature"], sampling["min_p"], sampling["top_p"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--fill", "6"], "START:END"),
+        (["--fill", "a:b"], "START:END"),
+        (["--fill", "9:6"], "behind it"),
+        (["--fill", "6:nan"], "behind it"),
+        (["--fill", "6:9", "--seconds", "3"], "leave out --seconds"),
+        (["--fill", "6:9", "--prompt-seconds", "3"], "leave out --prompt-seconds"),
+        (["--fill", "6:9", "--end"], "leave out --end"),
+        (["--fill", "6:6.05"], "must last"),
+        (["--fill", "6:60"], "continue the file instead"),
+    ],
+)
+def test_gaps_that_cannot_be_filled_are_one_line(filler: str, prompt: str, capsys, arguments, said) -> None:
+    assert main(["continue", prompt, "--model", filler, *arguments]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
+def test_a_model_that_was_not_trained_to_fill_is_refused(model: str, prompt: str, capsys) -> None:
+    assert main(["continue", prompt, "--model", model, "--fill", "6:9"]) == 2
+    error = capsys.readouterr().err
+    assert "not trained with infilling" in error and error.count("\n") == 1

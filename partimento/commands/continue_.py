@@ -1,9 +1,10 @@
-"""`partimento continue`: a MIDI file in, its continuations out.
+"""`partimento continue`: a MIDI file in, its continuations out, or what fills a gap in it.
 
 Knows the flags, the names of the files it writes and how progress looks. Refuses to know how music is made
 (`partimento.generate`). Everything that can be refused is refused before the first note is made.
 
     partimento continue nocturne.mid --seconds 60 --variations 3 --plot -o out
+    partimento continue nocturne.mid --fill 12.5:20.0
 """
 
 from __future__ import annotations
@@ -32,24 +33,32 @@ _ONE_THREAD_BELOW = 50_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Continue a performance: write MIDI files that begin as the prompt does and go on from there."""
+    """Continue a performance: write MIDI files that begin as the prompt does and go on from there.
+
+    With --fill, a stretch of the file is made anew instead, so that it joins what follows.
+    """
 
     prompt: tyro.conf.Positional[Path]
     """The MIDI file to continue."""
-    prompt_seconds: float = 15.0
-    """How much of the file's beginning is the prompt."""
+    fill: str | None = None
+    """START:END in seconds: empty that stretch and fill it; the rest of the file stays (needs a model that can)."""
+    prompt_seconds: float | None = None
+    """How much of the file's beginning is the prompt (15 unless given)."""
     seconds: float | None = None
     """Length of the continuation in seconds (45 if neither this nor --notes is given)."""
     notes: int | None = None
     """Length of the continuation in notes, instead of seconds."""
     variations: int = 1
     """How many continuations to make."""
-    temperature: float = 0.98
-    """Below 1 safer, above 1 wilder; 0 always takes the likeliest."""
-    min_p: float = 0.035
-    """Leave out whatever is less likely than this share of the likeliest (0: nothing)."""
-    top_p: float = 1.0
-    """Keep only the likeliest that together have this probability (1: everything)."""
+    temperature: float | None = None
+    """Below 1 safer, above 1 wilder; 0 always takes the likeliest (unless given, what the model's file says, else 0.98,
+    as published)."""
+    min_p: float | None = None
+    """Leave out whatever is less likely than this share of the likeliest; 0: nothing (unless given, what the model's
+    file says, else 0.035, as published)."""
+    top_p: float | None = None
+    """Keep only the likeliest that together have this probability; 1: everything (unless given, what the model's file
+    says, else 1)."""
     end: bool = False
     """Bring the piece to a close within the length given."""
     seed: int = 0
@@ -57,7 +66,7 @@ class Options:
     model: str = "bundled"
     """Name of a bundled model, or the path of a .safetensors file."""
     continuation_only: bool = False
-    """Write the new notes without the prompt, beginning at once."""
+    """Write the new notes alone, beginning at once."""
     plot: bool = False
     """Also draw each result as a piano roll."""
     force: bool = False
@@ -69,10 +78,11 @@ class Options:
 def main(argv: list[str]) -> None:
     """Run the verb with the arguments after its name."""
     options = parse(Options, argv, verb="continue")
-    if not (math.isfinite(options.prompt_seconds) and options.prompt_seconds > 0):
-        raise UserError(f"--prompt-seconds must be above 0, not {options.prompt_seconds}")
+    span = None if options.fill is None else _span(options)
+    prompt_seconds = 15.0 if options.prompt_seconds is None else options.prompt_seconds
+    if not (math.isfinite(prompt_seconds) and prompt_seconds > 0):
+        raise UserError(f"--prompt-seconds must be above 0, not {prompt_seconds}")
     whole = Performance.from_midi(options.prompt)
-    prompt = whole.slice_time(0, options.prompt_seconds)
     targets = [_targets(options, number) for number in range(options.variations)]
     taken = [path for files in targets for path in files.values() if path.exists()]
     if taken and not options.force:
@@ -85,23 +95,58 @@ def main(argv: list[str]) -> None:
     from partimento.generate.sampling import Sampling
     from partimento.generate.settings import Settings
 
+    stated = {"temperature": options.temperature, "min_p": options.min_p, "top_p": options.top_p}
+    changes = {name: value for name, value in stated.items() if value is not None}
     settings = Settings(
-        seconds=options.seconds,
+        seconds=span[1] - span[0] if span else options.seconds,
         notes=options.notes,
         end=options.end,
         seed=options.seed,
         variations=options.variations,
-        sampling=Sampling(temperature=options.temperature, min_p=options.min_p, top_p=options.top_p),
+        sampling=Sampling(**changes),
     )
     engine = Engine.load(options.model)
     if engine.model.config.parameters < _ONE_THREAD_BELOW:
         torch.set_num_threads(1)
+    sampling = dataclasses.replace(engine.abilities.sampling, **changes)
+    settings = dataclasses.replace(settings, sampling=sampling)
     options.out.mkdir(parents=True, exist_ok=True)
-    split_seconds = min(options.prompt_seconds, prompt.seconds)
-    with _Progress(settings, split_seconds) as progress:
-        continuations = engine.continue_(prompt, settings=settings, from_seconds=split_seconds, on_note=progress.note)
-    for files, continuation in zip(targets, continuations, strict=True):
-        _write(options, settings, files, continuation)
+    if span:
+        with _Progress(settings, span[0]) as progress:
+            results = engine.fill(
+                whole,
+                *span,
+                seed=settings.seed,
+                variations=settings.variations,
+                sampling=sampling,
+                on_note=progress.note,
+            )
+    else:
+        prompt = whole.slice_time(0, prompt_seconds)
+        split_seconds = min(prompt_seconds, prompt.seconds)
+        with _Progress(settings, split_seconds) as progress:
+            results = engine.continue_(prompt, settings=settings, from_seconds=split_seconds, on_note=progress.note)
+    given = {"fill": list(span)} if span else {"prompt_seconds": prompt_seconds}
+    for files, result in zip(targets, results, strict=True):
+        _write(options, files, result, span)
+        _write_json(files["json"], _record(options, settings, result, given))
+
+
+def _span(options: Options) -> tuple[float, float]:
+    """What --fill says, in seconds."""
+    for flag in ("prompt_seconds", "seconds", "notes"):
+        if getattr(options, flag) is not None:
+            raise UserError(f"--fill says where the new notes go; leave out --{flag.replace('_', '-')}")
+    if options.end:
+        raise UserError("--fill joins what follows, so the piece cannot end there; leave out --end")
+    start, _, end = str(options.fill).partition(":")
+    try:
+        span = float(start), float(end)
+    except ValueError:
+        raise UserError(f"--fill needs START:END in seconds, 12.5:20.0 for example, not {options.fill!r}") from None
+    if not 0 <= span[0] < span[1] < math.inf:
+        raise UserError(f"--fill needs a start of at least 0 and an end behind it, not {options.fill}")
+    return span
 
 
 def _targets(options: Options, number: int) -> dict[str, Path]:
@@ -110,7 +155,9 @@ def _targets(options: Options, number: int) -> dict[str, Path]:
     return {kind: options.out / f"{stem}.{kind}" for kind in kinds}
 
 
-def _write(options: Options, settings: Settings, files: dict[str, Path], continuation: Continuation) -> None:
+def _write(
+    options: Options, files: dict[str, Path], continuation: Continuation, span: tuple[float, float] | None
+) -> None:
     generated = continuation.generated
     first = float(generated.onset_seconds[0]) if len(generated) else 0.0
     music = generated.shift(-first) if options.continuation_only else continuation.performance
@@ -118,9 +165,11 @@ def _write(options: Options, settings: Settings, files: dict[str, Path], continu
     if options.plot:
         from partimento.midi.picture import draw_piano_roll
 
-        split = None if options.continuation_only or not len(generated) else first
-        draw_piano_roll(music, files["png"], split_seconds=split, title=f"{options.prompt.stem}, continued")
-    _write_json(files["json"], _record(options, settings, continuation))
+        split, until = span or (first if len(generated) else None, None)
+        if options.continuation_only:
+            split, until = None, None
+        title = f"{options.prompt.stem}, {'filled' if span else 'continued'}"
+        draw_piano_roll(music, files["png"], split_seconds=split, until_seconds=until, title=title)
     print(
         f"{files['mid']}: {len(generated)} new notes, {music.seconds:.1f} s in all, "
         f"{continuation.timings.tokens_per_s:.0f} tokens/s"
@@ -128,10 +177,10 @@ def _write(options: Options, settings: Settings, files: dict[str, Path], continu
     )
 
 
-def _record(options: Options, settings: Settings, continuation: Continuation) -> dict[str, Any]:
+def _record(options: Options, settings: Settings, continuation: Continuation, given: dict[str, Any]) -> dict[str, Any]:
     return {
         "prompt": options.prompt.name,
-        "prompt_seconds": options.prompt_seconds,
+        **given,
         "prompt_sha256": continuation.performance.source.sha256,
         "model": options.model,
         "seed": settings.seed,

@@ -144,8 +144,8 @@ class _Run:
 
     def __init__(self, engine: Engine, given: Performance, start: Start, settings: Settings) -> None:
         self.engine, self.given = engine, given
-        self.sampling = engine.abilities.sampling if settings.sampling is None else settings.sampling
-        self.variations = [Variation(start, settings, self.sampling, number) for number in range(settings.variations)]
+        sampling = settings.sampling or engine.abilities.sampling
+        self.variations = [Variation(start, settings, sampling, number) for number in range(settings.variations)]
         self._prefill_s = self._decode_s = 0.0
         self._first_note_s: list[float | None] = [None] * settings.variations
         self._tokens = 0
@@ -228,7 +228,6 @@ class _Run:
             generated=generated,
             ids=tuple(ids),
             prompt_ids=prompt_ids,
-            sampling=self.sampling,
             retries=variation.retries,
             timings=Timings(
                 prefill_s=self._prefill_s,

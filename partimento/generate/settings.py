@@ -70,14 +70,13 @@ class Timings:
 class Continuation:
     """One variation. `performance` is the whole, `generated` the new notes and pedal alone, on the same clock.
 
-    `ids` spell the whole in the model's vocabulary, what was given first (`prompt_ids` of them); `sampling` is what was
-    used; `retries` says how often a loop was taken back.
+    `ids` spell the whole in the model's vocabulary, what was given first (`prompt_ids` of them); `retries` says how
+    often a loop was taken back.
     """
 
     performance: Performance
     generated: Performance
     ids: tuple[int, ...]
     prompt_ids: int
-    sampling: Sampling
     retries: int
     timings: Timings

@@ -28,6 +28,7 @@ _INK, _GRID, _BLACK_KEYS = "#333333", "#d5d5d5", "#f6f6f6"
 _SOFTEST, _FULL_VELOCITY = 0.2, 112  # opacity of the softest note; the velocity from which notes are opaque
 _TAIL_OPACITY = 0.2
 _WIDTH, _HEIGHT, _DPI = 1600, 640, 100
+_NAMES, _NAMES_OF_FILLED = ("prompt", "continuation"), ("as it was", "filled")
 _LONG_SECONDS = 90.0  # from here on the time axis counts minutes
 
 _Floats = NDArray[np.float64]
@@ -38,14 +39,16 @@ def draw_piano_roll(
     path: str | os.PathLike[str],
     *,
     split_seconds: float | None = None,
+    until_seconds: float | None = None,
     title: str | None = None,
 ) -> None:
     """Write a picture of 1600 x 640 pixels: keys over time, a pedal lane below.
 
     A note is as opaque as it is loud, and trails off in a pale line for as long as the pedal holds it. With
-    `split_seconds`, notes that start before it are the prompt and the others the continuation, each in its colour.
-    Equal input gives equal bytes (with one version of matplotlib). The file appears whole or not at all; raises
-    `UserError` where it cannot be written.
+    `split_seconds`, notes that start before it are the prompt and the others the continuation, each in its colour; with
+    `until_seconds` too, notes that start between the two fill a gap, and the others are what was there. Equal input
+    gives equal bytes (with one version of matplotlib). The file appears whole or not at all; raises `UserError` where
+    it cannot be written.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -61,12 +64,13 @@ def draw_piano_roll(
         for spine in axes.spines.values():
             spine.set_visible(False)
     _draw_keyboard(keys, *_pitch_range(performance))
-    _draw_notes(keys, performance, split_seconds, end)
+    _draw_notes(keys, performance, _is_new(performance, split_seconds, until_seconds), end)
     _draw_pedal(pedal, performance)
-    _draw_time(keys, pedal, end, split_seconds)
+    _draw_time(keys, pedal, end, [edge for edge in (split_seconds, until_seconds) if edge is not None])
     if title is not None:
         keys.set_title(title, loc="left", fontsize=14, color=_INK, pad=10)
-    _draw_legend(keys, performance, split_seconds)
+    names = ("notes",) if split_seconds is None else _NAMES if until_seconds is None else _NAMES_OF_FILLED
+    _draw_legend(keys, performance, names)
 
     png = io.BytesIO()
     # Without its own name matplotlib writes nothing that changes from run to run.
@@ -103,7 +107,7 @@ def _draw_keyboard(axes: Axes, low: int, high: int) -> None:
     axes.set_yticks(octaves, [f"C{pitch // 12 - 1}" for pitch in octaves])
 
 
-def _draw_notes(axes: Axes, performance: Performance, split_seconds: float | None, end: float) -> None:
+def _draw_notes(axes: Axes, performance: Performance, new: NDArray[np.bool_], end: float) -> None:
     from matplotlib.collections import PolyCollection
 
     if not len(performance):
@@ -116,8 +120,7 @@ def _draw_notes(axes: Axes, performance: Performance, split_seconds: float | Non
     pitch = performance.pitch.astype(float)
     colours = np.empty((len(performance), 4))
     colours[:, :3] = _PROMPT
-    if split_seconds is not None:
-        colours[_is_continuation(performance, split_seconds), :3] = _CONTINUATION
+    colours[new, :3] = _CONTINUATION
     loudness = np.minimum(performance.velocity / _FULL_VELOCITY, 1.0)
     colours[:, 3] = _SOFTEST + (1 - _SOFTEST) * loudness
     tails = colours.copy()
@@ -136,8 +139,10 @@ def _draw_notes(axes: Axes, performance: Performance, split_seconds: float | Non
     )
 
 
-def _is_continuation(performance: Performance, split_seconds: float) -> NDArray[np.bool_]:
-    return np.asarray(performance.onset >= round(split_seconds * NS_PER_S))
+def _is_new(performance: Performance, split: float | None, until: float | None) -> NDArray[np.bool_]:
+    """Which notes get the second colour."""
+    first, last = (np.iinfo(np.int64).max if s is None else round(s * NS_PER_S) for s in (split, until))
+    return np.asarray((performance.onset >= first) & (performance.onset < last))
 
 
 def _boxes(left: _Floats, right: _Floats, centre: _Floats, height: float) -> list[_Floats]:
@@ -155,7 +160,7 @@ def _draw_pedal(axes: Axes, performance: Performance) -> None:
     axes.broken_barh(list(zip(down, up - down, strict=True)), (0.15, 0.7), facecolor="#8a8a8a", linewidth=0)
 
 
-def _draw_time(keys: Axes, pedal: Axes, end: float, split_seconds: float | None) -> None:
+def _draw_time(keys: Axes, pedal: Axes, end: float, edges: list[float]) -> None:
     steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
     step = next((step for step in steps if end / step <= 16), steps[-1])
     ticks = np.arange(0, end + 1e-9, step)
@@ -169,17 +174,16 @@ def _draw_time(keys: Axes, pedal: Axes, end: float, split_seconds: float | None)
         labels = [f"{tick // 60:.0f}:{tick % 60:02.0f}" for tick in ticks]
         pedal.set_xlabel("minutes:seconds", fontsize=11, color=_INK)
     pedal.set_xticks(ticks, labels)
-    if split_seconds is not None:
+    for edge in edges:
         for axes in (keys, pedal):
-            axes.axvline(split_seconds, color=_INK, linewidth=1.2, linestyle=(0, (4, 3)), zorder=4)
+            axes.axvline(edge, color=_INK, linewidth=1.2, linestyle=(0, (4, 3)), zorder=4)
 
 
-def _draw_legend(axes: Axes, performance: Performance, split_seconds: float | None) -> None:
+def _draw_legend(axes: Axes, performance: Performance, names: tuple[str, ...]) -> None:
     from matplotlib.patches import Patch
 
-    entries = [Patch(facecolor=_PROMPT, label="notes" if split_seconds is None else "prompt")]
-    if split_seconds is not None:
-        entries.append(Patch(facecolor=_CONTINUATION, label="continuation"))
+    colours = (_PROMPT, _CONTINUATION)
+    entries = [Patch(facecolor=colour, label=name) for colour, name in zip(colours, names, strict=False)]
     if len(performance.pedal_down):
         entries.append(Patch(facecolor=_INK, alpha=_TAIL_OPACITY, label="held by the pedal"))
     entries.append(Patch(facecolor=_INK, alpha=2 * _SOFTEST, label="soft"))

@@ -188,6 +188,17 @@ def _bare(path: Path, config: ModelConfig, tensors: Mapping[str, Tensor]) -> Any
     raise UserError(f"{path}: tensor lm_head.weight is missing, and so is every other head")
 
 
+def annotate(path: str | Path, **metadata: Any) -> None:
+    """Adds keys to a model file's metadata, or replaces them; its tensors stay as they are, bit for bit.
+
+    Generation listens to `sampling`, `infilling` and `pedal_tokens` (`generate/abilities.py`).
+    """
+    if not Path(path).is_file():
+        raise UserError(f"there is no model file {path} to annotate")
+    tensors, header = read_tensors(path)
+    write_tensors(path, tensors, {**header, "metadata": {**header["metadata"], **metadata}})
+
+
 def check_tensors(path: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, torch.Size]) -> None:
     """A `UserError` that names the first tensor that is missing, foreign or of another shape than expected."""
     for name, shape in expected.items():

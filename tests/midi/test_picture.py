@@ -54,6 +54,16 @@ def test_prompt_and_continuation_stand_in_their_colours_on_their_sides_of_the_sp
     assert red.min() > split - 2 and red.max() <= RIGHT
 
 
+def test_what_fills_a_gap_stands_between_what_was_there(scale, tmp_path):
+    draw_piano_roll(scale, tmp_path / "a.png", split_seconds=5.0, until_seconds=12.0)
+    rgb = roll_only(pixels(tmp_path / "a.png"))
+    start, end = (LEFT + (RIGHT - LEFT) * seconds / SCALE_SECONDS for seconds in (5.0, 12.0))
+    blue, red = np.nonzero(bluish(rgb))[1], np.nonzero(reddish(rgb))[1]
+    assert red.min() > start - 2 and red.max() < end
+    assert (blue < start).sum() > 1000 and (blue > end).sum() > 1000
+    assert not ((blue > start + 2) & (blue < end - 2)).any()
+
+
 def test_without_a_split_all_notes_have_one_colour(scale, tmp_path):
     draw_piano_roll(scale, tmp_path / "a.png")
     rgb = pixels(tmp_path / "a.png")

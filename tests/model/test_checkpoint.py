@@ -147,3 +147,13 @@ def test_unknown_models_are_refused_in_one_line(name):
 def test_a_vocabulary_of_another_size_is_not_saved(tmp_path, small):
     with pytest.raises(ValueError, match="17727 ids given with a model of 2675"):
         save(tmp_path / "model.safetensors", small, Vocabulary.aria())
+
+
+def test_metadata_can_be_added_afterwards_and_no_tensor_changes(tmp_path, small, vocabulary):
+    path, direct = tmp_path / "later.safetensors", tmp_path / "direct.safetensors"
+    save(path, small, vocabulary, dtype=torch.bfloat16, steps=5, sampling={"min_p": 0.5})
+    checkpoint.annotate(path, sampling={"min_p": 0.01}, infilling=True)
+    save(direct, small, vocabulary, dtype=torch.bfloat16, steps=5, sampling={"min_p": 0.01}, infilling=True)
+    assert path.read_bytes() == direct.read_bytes()
+    with pytest.raises(UserError):
+        checkpoint.annotate(tmp_path / "none.safetensors", steps=1)
