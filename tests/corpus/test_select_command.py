@@ -1,7 +1,9 @@
 """`partimento select`: a surveyed folder goes in; fates, splits and a report come out."""
 
 import re
+from pathlib import Path
 
+import duckdb
 import pytest
 from manifests import REFUSED, table
 
@@ -10,6 +12,12 @@ from partimento.corpus import manifest
 from partimento.corpus.quality import FILTERS
 from partimento.corpus.recipes import recipe
 from partimento.corpus.selection import Selection
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "corpus.md").read_text()
+
+
+def block(language):
+    return re.search(rf"^```{language}\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)[1]
 
 
 @pytest.fixture
@@ -63,6 +71,19 @@ def test_a_recipe_of_ones_own_begins_with_what_show_prints(corpus, capsys, tmp_p
     counted = counts(run(capsys, corpus, "--recipe", mine, "--name", "shorter"))
     assert counted["too-short"] == (0, 0.0) and counted["stays"][0] == 44
     assert Selection.open(corpus, "shorter").recipe.filters["too-short"] == 10.0
+
+
+def test_what_the_guide_shows_works(corpus, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.toml").write_text(block("toml"))
+    run(capsys, "corpus", "--recipe", "mine.toml")
+    assert Selection.open(corpus, "mine").recipe.filters == {"too-short": 60.0, "silence": 8.0}
+    run(capsys, "corpus")
+    exec(block("python"), names := {})  # noqa: S102
+    assert names["selection"].recipe == recipe("pretrain")
+    query = block("sql").replace("WHERE composer = 'chopin'", "")
+    counted = {fate: (files, hours) for fate, files, hours in duckdb.sql(query).fetchall()}
+    assert counted == {"kept": (41, 5.0), "too-short": (3, 0.0), "refused": (1, None)}
 
 
 @pytest.mark.parametrize("problem", ["no corpus", "no recipe", "wrong recipe", "wrong name"])
