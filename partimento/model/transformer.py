@@ -18,7 +18,7 @@ of that length.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -68,6 +68,11 @@ class KVCache:
     def capacity(self) -> int:
         """Positions there is room for."""
         return self._keys_LBHCK.shape[3]
+
+    def layers(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Keys and values of each layer, [B, H, length, K] each: views, for reading."""
+        held = slice(0, self._length)
+        yield from zip(self._keys_LBHCK[:, :, :, held], self._values_LBHCK[:, :, :, held], strict=True)
 
     def rollback(self, length: int) -> None:
         """Forgets all positions from `length` on."""

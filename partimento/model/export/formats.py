@@ -10,14 +10,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from partimento.errors import UserError
 from partimento.model.checkpoint import Checkpoint, load, load_any, save
 from partimento.model.export.card import model_card
+from partimento.model.export.onnx_folder import VOCABULARY_FILE, write_onnx
 from partimento.model.export.stablelm import write_stablelm
 from partimento.model.hub import MODEL_FILE
 
 CARD_FILE = "README.md"
-VOCABULARY_FILE = "vocabulary.json"
 
 
 def write(folder: Path, model: str, format_: str, *, name: str, licence: str | None) -> None:
@@ -31,7 +30,9 @@ def write(folder: Path, model: str, format_: str, *, name: str, licence: str | N
         write_stablelm(folder, language_model)
         checkpoint = language_model
     else:
-        raise UserError(f"no format is called {format_!r}")
-    licence = licence or checkpoint.metadata.get("licence")
+        language_model = load(model, dtype=None)
+        write_onnx(folder, language_model, format_)
+        checkpoint = language_model
     (folder / VOCABULARY_FILE).write_text(checkpoint.vocabulary.to_json() + "\n", encoding="utf-8")
+    licence = licence or checkpoint.metadata.get("licence")
     (folder / CARD_FILE).write_text(model_card(checkpoint, format_, name=name, licence=licence), encoding="utf-8")

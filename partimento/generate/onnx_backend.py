@@ -1,0 +1,146 @@
+"""The network's ONNX graph, run by ONNX Runtime.
+
+Knows: how a session is set up, and that past and present keys and values are one buffer, so that rolling back is
+setting a length. Refuses to know: how the graph came about (`partimento.model.export`) and what is sampled.
+
+    backend = OnnxBackend(prepare("bundled", "onnx-int8"))
+    cache = backend.cache(batch=1, capacity=1024)
+    logits_BRV = backend.read([ids], cache)
+
+Shape legend: B batch, T new positions, R the last of them that are asked for, V vocabulary, L layers, H heads,
+K channels of a head, C capacity; 2 stands for keys and values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from partimento.model.config import ModelConfig
+from partimento.model.export.onnx_folder import GRAPH_FILE, read_facts
+
+_QUIET = 3  # errors only
+
+
+class OnnxCache:
+    """Keys and values of one session, in memory allocated once, bound to its inputs and outputs alike."""
+
+    def __init__(
+        self, session: onnxruntime.InferenceSession, config: ModelConfig, *, batch: int, capacity: int
+    ) -> None:
+        if not 0 < capacity <= config.context:
+            raise ValueError(f"cache capacity {capacity} is outside 1..{config.context}, the context of the model")
+        if batch < 1:
+            raise ValueError(f"cache batch is {batch}; at least one row is needed")
+        self._session, self._config = session, config
+        int8 = any(value.type == "tensor(int8)" for value in session.get_inputs())
+        shape = (config.n_layers, 2, batch, config.n_heads, capacity, config.head_dim)
+        self._held_L2BHCK = np.zeros(shape, np.int8 if int8 else np.float32)
+        self._length = 0
+        self.binding = session.io_binding()
+        for layer in range(config.n_layers):
+            for part, name in enumerate(("key", "value")):
+                buffer = onnxruntime.OrtValue.ortvalue_from_numpy(self._held_L2BHCK[layer, part])
+                self.binding.bind_ortvalue_input(f"past_{name}.{layer}", buffer)
+                self.binding.bind_ortvalue_output(f"{name}.{layer}", buffer)
+
+    @property
+    def length(self) -> int:
+        """Positions held; the next id given to the model takes this position."""
+        return self._length
+
+    @property
+    def batch(self) -> int:
+        """Rows."""
+        return self._held_L2BHCK.shape[2]
+
+    @property
+    def capacity(self) -> int:
+        """Positions there is room for."""
+        return self._held_L2BHCK.shape[4]
+
+    def rollback(self, length: int) -> None:
+        """Forgets all positions from `length` on."""
+        if not 0 <= length <= self._length:
+            raise ValueError(f"cannot roll back to {length}: the cache holds {self._length} positions")
+        self._length = length
+
+    def expand(self, batch: int) -> OnnxCache:
+        """A new cache in which each row of this one stands equally often, copies side by side; this one stays."""
+        copies, rest = divmod(batch, self.batch)
+        if rest or not copies:
+            raise ValueError(f"a cache of {self.batch} rows cannot be expanded to {batch}; give a multiple")
+        wide = OnnxCache(self._session, self._config, batch=batch, capacity=self.capacity)
+        for row in range(batch):
+            wide._held_L2BHCK[:, :, row, :, : self._length] = self._held_L2BHCK[:, :, row // copies, :, : self._length]
+        wide._length = self._length
+        return wide
+
+    def advance(self, new: int) -> None:
+        """Says that `new` more positions were written."""
+        self._length += new
+
+
+class OnnxBackend:
+    """A folder written by `partimento.model.export`, as the engine's back end (`backend.py`)."""
+
+    def __init__(self, folder: Path, *, threads: int | None = None) -> None:
+        """`threads` to compute with; by default as many as there are cores."""
+        self._format, self._config, self.vocabulary = read_facts(folder)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _QUIET
+        options.intra_op_num_threads = threads or 0
+        # Keys and values are written into the cache's own memory: an arena would only hold a second copy of everything.
+        options.enable_cpu_mem_arena = False
+        self._session = onnxruntime.InferenceSession(folder / GRAPH_FILE, options, providers=["CPUExecutionProvider"])
+
+    @property
+    def config(self) -> ModelConfig:
+        """Shape of the network."""
+        return self._config
+
+    @property
+    def description(self) -> str:
+        """For people."""
+        return f"ONNX Runtime, {self._format} on cpu"
+
+    def cache(self, *, batch: int, capacity: int) -> OnnxCache:
+        """An empty cache; `capacity` is cut to the context of the model."""
+        return OnnxCache(self._session, self._config, batch=batch, capacity=min(capacity, self._config.context))
+
+    def read(self, ids_BT: Sequence[Sequence[int]], cache: OnnxCache, *, last: int = 1) -> NDArray[np.float32]:
+        """Logits [B, R, V] after each of the last R ids, which all follow those in the cache.
+
+        Raises `ValueError` if there is no room for them; the cache is then unchanged.
+        """
+        ids = np.asarray(ids_BT, np.int64)
+        batch, new = ids.shape
+        if batch != cache.batch:
+            raise ValueError(f"ids have {batch} rows but the cache has {cache.batch}")
+        if cache.length + new > cache.capacity:
+            raise ValueError(
+                f"{new} more positions do not fit a cache that holds {cache.length} of {cache.capacity}; "
+                "roll it back or allocate a larger one"
+            )
+        if batch > 1 and new > 1 and cache.length:
+            # The attention kernel takes several ids after a past for one row only.
+            columns = [self._run(ids[:, t : t + 1], cache, 1) for t in range(new)]
+            return np.concatenate(columns[-last:], axis=1)
+        return self._run(ids, cache, last)
+
+    def _run(self, ids: NDArray[np.int64], cache: OnnxCache, last: int) -> NDArray[np.float32]:
+        batch, new = ids.shape
+        total = cache.length + new
+        logits_BRV = np.empty((batch, min(last, new), self._config.vocab_size), np.float32)
+        cache.binding.bind_cpu_input("ids", ids)
+        cache.binding.bind_cpu_input("last", np.array(last, np.int64))
+        cache.binding.bind_cpu_input("length", np.full(batch, total - 1, np.int32))
+        cache.binding.bind_cpu_input("total", np.array(total, np.int32))
+        cache.binding.bind_ortvalue_output("logits", onnxruntime.OrtValue.ortvalue_from_numpy(logits_BRV))
+        self._session.run_with_iobinding(cache.binding)
+        cache.advance(new)
+        return logits_BRV

@@ -1,0 +1,216 @@
+"""The ONNX graph gives the transformer's logits, whichever way ids are fed to it; folders are made once and whole."""
+
+import subprocess
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from partimento.cli import main
+from partimento.errors import UserError
+from partimento.generate.backend import TorchBackend
+from partimento.generate.onnx_backend import OnnxBackend
+from partimento.midi.performance import Performance
+from partimento.model import checkpoint
+from partimento.model.config import ModelConfig
+from partimento.model.export.calibration import cache_scales
+from partimento.model.export.onnx_folder import prepare
+from partimento.model.heads import ConditionedTransformer
+from partimento.model.transformer import KVCache, Transformer
+from partimento.tokens.tokenizer import Tokenizer
+from partimento.tokens.vocabulary import Vocabulary
+
+VOCABULARY = Vocabulary.piano()
+CONFIG = ModelConfig(vocab_size=2675, d_model=96, n_heads=2, n_layers=3, d_ff=80, context=128)
+IDS_BT = torch.randint(0, 2675, (3, 60), generator=torch.Generator().manual_seed(8))
+EXACT = {"atol": 1e-3, "rtol": 1e-4}
+
+
+def lively(kind: type[Transformer]) -> Transformer:
+    """Weights large enough that a wrong attention shows in the logits."""
+    generator = torch.Generator().manual_seed(7)
+    model = kind(CONFIG).eval()
+    for name, parameter in model.named_parameters():
+        torch.nn.init.normal_(parameter, 1.0 if "norm" in name and "weight" in name else 0.0, 0.2, generator)
+    with torch.no_grad():  # an embedding that has known bfloat16, as published ones have
+        model.model.tok_embeddings.weight.copy_(model.model.tok_embeddings.weight.bfloat16())
+    return model
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PARTIMENTO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "model.safetensors"
+    checkpoint.save(path, lively(Transformer), VOCABULARY)
+    return path
+
+
+@pytest.fixture(scope="module")
+def torch_backend(path):
+    return TorchBackend(checkpoint.load(path).model)
+
+
+@pytest.fixture(scope="module")
+def exact(path):
+    return OnnxBackend(prepare(path, "onnx"), threads=1)
+
+
+@pytest.fixture(scope="module")
+def int8(path):
+    return OnnxBackend(prepare(path, "onnx-int8"), threads=1)
+
+
+@pytest.fixture(scope="module")
+def logits_BTV(torch_backend):
+    with torch.inference_mode():
+        logits_BTV = torch_backend.model(IDS_BT).numpy()
+    assert logits_BTV.std() > 0.5
+    return logits_BTV
+
+
+def rows(ids_BT: torch.Tensor) -> list[list[int]]:
+    return ids_BT.tolist()
+
+
+@pytest.mark.parametrize("name", ["exact", "torch_backend"])
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("bounds", [(0, 60), (0, 1, 2, 30, 31, 60), (0, 25, 26, 27, 60)])
+def test_logits_are_the_transformers_however_ids_are_fed(request, logits_BTV, name, batch, bounds):
+    backend = request.getfixturevalue(name)
+    cache = backend.cache(batch=batch, capacity=60)
+    parts = [backend.read(rows(IDS_BT[:batch, a:b]), cache, last=b - a) for a, b in pairwise(bounds)]
+    assert (cache.length, cache.batch, cache.capacity) == (60, batch, 60)
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), logits_BTV[:batch], **EXACT)
+
+
+def test_only_the_positions_asked_for_are_told(exact, logits_BTV):
+    cache = exact.cache(batch=3, capacity=60)
+    np.testing.assert_allclose(exact.read(rows(IDS_BT[:, :40]), cache), logits_BTV[:, 39:40], **EXACT)
+    np.testing.assert_allclose(exact.read(rows(IDS_BT[:, 40:50]), cache, last=3), logits_BTV[:, 47:50], **EXACT)
+
+
+@pytest.mark.parametrize("name", ["exact", "int8", "torch_backend"])
+def test_rolled_back_and_copied_caches_forget_and_part(request, name):
+    backend = request.getfixturevalue(name)
+    fresh = backend.cache(batch=1, capacity=80)
+    expected = backend.read(rows(IDS_BT[:1]), fresh, last=60)
+    used = backend.cache(batch=1, capacity=90)
+    backend.read(rows(IDS_BT[1:2]), used)
+    used.rollback(0)
+    backend.read(rows(IDS_BT[:1, :40]), used)
+    used.rollback(20)
+    steps = [backend.read(rows(IDS_BT[:1, t : t + 1]), used) for t in range(20, 60)]
+    # Activations are rounded to 8 bits as well, so that sums in another order may round otherwise.
+    tolerance = {"atol": 0.15 * expected.std()} if name == "int8" else EXACT
+    np.testing.assert_allclose(np.concatenate(steps, axis=1), expected[:, 20:], **tolerance)
+    used.rollback(20)
+    wide = used.expand(3)
+    mixed_BT = torch.cat((IDS_BT[:1, :20].expand(3, -1), IDS_BT[:, 20:]), dim=1)
+    parted = np.concatenate([backend.read(rows(mixed_BT[:, t : t + 1]), wide) for t in range(20, 60)], axis=1)
+    for row in range(3):
+        alone = backend.cache(batch=1, capacity=60)
+        whole = backend.read(rows(mixed_BT[row : row + 1]), alone, last=40)
+        np.testing.assert_allclose(parted[row : row + 1], whole, **tolerance)
+    assert used.length == 20
+
+
+def test_misuse_of_a_cache_is_refused_and_leaves_it_unchanged(exact):
+    cache = exact.cache(batch=3, capacity=10)
+    with pytest.raises(ValueError, match="holds 0 of 10"):
+        exact.read(rows(IDS_BT[:, :11]), cache)
+    with pytest.raises(ValueError, match="1 rows but the cache has 3"):
+        exact.read(rows(IDS_BT[:1, :4]), cache)
+    with pytest.raises(ValueError, match="roll back to 1"):
+        cache.rollback(1)
+    with pytest.raises(ValueError, match="3 rows cannot be expanded to 4"):
+        cache.expand(4)
+    assert cache.length == 0
+    assert exact.cache(batch=1, capacity=10_000).capacity == CONFIG.context
+    with pytest.raises(ValueError, match="batch is 0"):
+        exact.cache(batch=0, capacity=10)
+
+
+def divergence(ids: list[int], backend: OnnxBackend, model: Transformer) -> float:
+    """Mean KL divergence in nats from the transformer's distributions, half of it prefilled and half decoded."""
+    with torch.inference_mode():
+        theirs = torch.log_softmax(model(torch.tensor([ids]))[0].double(), dim=-1).numpy()
+    cache, half = backend.cache(batch=1, capacity=len(ids)), len(ids) // 2
+    parts = [backend.read([ids[:half]], cache, last=half), *(backend.read([[id_]], cache) for id_ in ids[half:])]
+    ours = torch.log_softmax(torch.tensor(np.concatenate(parts, axis=1)[0]).double(), dim=-1).numpy()
+    return float((np.exp(theirs) * (theirs - ours)).sum(axis=-1).mean())
+
+
+@pytest.mark.parametrize(("format_", "most"), [("onnx", 1e-8), ("onnx-int8", 0.002), ("onnx-int4", 0.05)])
+@pytest.mark.parametrize("prompt", ["nocturne", "invention"])
+def test_trained_weights_keep_their_distributions(format_, most, prompt):
+    ids = Tokenizer(VOCABULARY).encode(Performance.from_midi(f"examples/{prompt}.mid"), end=False)[:300].tolist()
+    backend = OnnxBackend(prepare("bundled", format_), threads=1)
+    measured = divergence(ids, backend, checkpoint.load("bundled").model)
+    assert measured < most
+    if format_ != "onnx":
+        assert measured > 1e-6  # something was quantised
+
+
+def test_what_a_cache_of_8_bits_must_hold_has_room():
+    model = checkpoint.load("bundled").model
+    scales = cache_scales(model, VOCABULARY)
+    assert len(scales) == model.config.n_layers
+    for name in ("nocturne", "ballad", "invention"):
+        ids = Tokenizer(VOCABULARY).encode(Performance.from_midi(f"examples/{name}.mid"))[:500]
+        cache = KVCache(model.config, batch=1, capacity=len(ids))
+        with torch.inference_mode():
+            model(torch.tensor(ids[None]), cache)
+        for (key_D, value_D), (keys_BHTK, values_BHTK) in zip(scales, cache.layers(), strict=True):
+            for step_D, held_BHTK in ((key_D, keys_BHTK), (value_D, values_BHTK)):
+                assert (held_BHTK.abs().amax(dim=(0, 2)).flatten().numpy() <= 127 * step_D).all()
+
+
+def test_a_folder_is_made_once_by_content(tmp_path, path, monkeypatch):
+    monkeypatch.setenv("PARTIMENTO_CACHE", str(tmp_path / "cache"))
+    said: list[str] = []
+    first = prepare(path, "onnx-int4", say=said.append)
+    again = tmp_path / "elsewhere.safetensors"
+    again.write_bytes(path.read_bytes())
+    assert prepare(again, "onnx-int4", say=said.append) == first
+    assert len(said) == 1
+    assert prepare(path, "onnx", say=said.append) != first
+    assert {p.name for p in (tmp_path / "cache" / "onnx").iterdir()} == {first.name, prepare(path, "onnx").name}
+    with pytest.raises(UserError, match="choose one of onnx, onnx-int8, onnx-int4"):
+        prepare(path, "onnx-int2")
+
+
+def test_the_exported_folder_is_the_prepared_one_and_explains_itself(tmp_path, path):
+    assert main(["export", str(path), "--format", "onnx-int8", "-o", str(tmp_path / "out")]) == 0
+    prepared = prepare(path, "onnx-int8")
+    for name in ("model.onnx", "model.onnx.data", "partimento.json", "vocabulary.json"):
+        assert (tmp_path / "out" / name).read_bytes() == (prepared / name).read_bytes()
+    backend = OnnxBackend(tmp_path / "out")
+    assert backend.vocabulary == VOCABULARY
+    assert backend.config == CONFIG
+    assert backend.description == "ONNX Runtime, onnx-int8 on cpu"
+    with pytest.raises(UserError, match=r"holds no model\.onnx"):
+        OnnxBackend(tmp_path)
+
+
+def test_conditioned_models_are_refused(tmp_path, capsys):
+    checkpoint.save(tmp_path / "m.safetensors", lively(ConditionedTransformer), VOCABULARY)
+    assert main(["export", str(tmp_path / "m.safetensors"), "--format", "onnx", "-o", str(tmp_path / "out")]) == 2
+    assert "conditioned on embeddings" in capsys.readouterr().err
+
+
+def test_decoding_a_prepared_folder_needs_no_torch(path):
+    script = (
+        "import sys; from pathlib import Path; from partimento.generate.onnx_backend import OnnxBackend;"
+        "backend = OnnxBackend(Path(sys.argv[1]));"
+        "backend.read([[1, 2, 3]], backend.cache(batch=1, capacity=8));"
+        "assert 'torch' not in sys.modules and 'onnx' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script, str(prepare(path, "onnx-int8"))], check=True)
