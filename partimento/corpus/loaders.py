@@ -3,7 +3,8 @@
 Each row of a batch reads its own endless stream of files, one after the other, each augmented afresh in every epoch.
 What a row yields depends only on (seed, row, position), so a loader can be set back to any position and gives the same
 bytes again, and rows can be shared out among processes in any way. `examples.py` has the loaders that make one row of
-one file, `prefetch.py` lets any of them run ahead. It refuses to know about models and losses.
+one file. None of them uses threads or processes of its own: a batch costs a few milliseconds, and working ahead won
+nothing (benchmarks/corpus/loaders.md). It refuses to know about models and losses.
 
     >>> loader = PackedLoader(store, vocabulary, "train", length=1024, batch=2, seed=0)  # doctest: +SKIP
     >>> ids_BW = next(loader)                                                             # doctest: +SKIP
@@ -17,14 +18,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from partimento.corpus.order import Epochs, Purpose, Share, generator, merge_states
+from partimento.corpus.order import Epochs, Purpose, Share, generator
 from partimento.corpus.store import NoteStore
 from partimento.errors import UserError
 from partimento.tokens import augment
 from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Vocabulary
-
-__all__ = ["Encoder", "PackedLoader", "Transform", "merge_states"]
 
 Ids = npt.NDArray[np.int32]
 
@@ -103,7 +102,7 @@ class PackedLoader:
         return windows
 
     def state_dict(self) -> dict[str, Any]:
-        """Where each of this process's rows stands, [file of the row, offset in it]: JSON."""
+        """Where each of this process's rows stands, [file of the row, offset in it]: JSON. See `order.merge_states`."""
         return {"rows": {str(row.number): [row.file, row.offset] for row in self._rows}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

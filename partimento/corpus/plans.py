@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from partimento.corpus.manifest import KEY, Manifest
+from partimento.corpus.selection import KEPT, Selection
 from partimento.corpus.sources import SourceError, open_source
 from partimento.corpus.store import SPLITS
 from partimento.errors import UserError
@@ -105,8 +106,6 @@ def read_labels(path: str | os.PathLike[str]) -> Labels:
 
 def plan_corpus(corpus: str | os.PathLike[str], selection: str) -> pa.Table:
     """The files that a selection of a surveyed corpus kept, with its splits and groups and the survey's metadata."""
-    from partimento.corpus.selection import KEPT, Selection
-
     chosen = Selection.open(corpus, selection).table
     chosen = chosen.filter(pc.equal(chosen["fate"], KEPT))
     if not len(chosen):

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from playable import noise, store_of
 
-from partimento.corpus.loaders import PackedLoader, merge_states
-from partimento.corpus.prefetch import Prefetched
+from partimento.corpus.loaders import PackedLoader
+from partimento.corpus.order import merge_states
+from partimento.corpus.store import NoteStore
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from partimento.tokens.tokenizer import Tokenizer
@@ -27,8 +28,6 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def store(folder):
-    from partimento.corpus.store import NoteStore
-
     return NoteStore(folder / "store")
 
 
@@ -136,34 +135,6 @@ def test_a_transform_sees_every_window_with_numbers_of_its_own(store):
     resumed = loader(store, transform=shuffled)
     resumed.load_state_dict(plain.state_dict())
     assert same(islice(resumed, 3), islice(changed, 3))
-
-
-def test_working_ahead_changes_neither_batches_nor_positions(store):
-    plain, ahead = loader(store), Prefetched(loader(store), ahead=3)
-    for _ in range(25):
-        assert np.array_equal(next(ahead), next(plain))
-        assert ahead.state_dict() == plain.state_dict()
-    earlier = loader(store)
-    next(earlier)
-    ahead.load_state_dict(earlier.state_dict())
-    assert ahead.state_dict() == earlier.state_dict()
-    assert same(islice(ahead, 5), islice(earlier, 5))
-
-
-def test_what_fails_ahead_fails_when_it_is_asked_for(store):
-    calls = []
-
-    def third_fails(ids, _):
-        calls.append(1)
-        if len(calls) == 3:
-            raise ArithmeticError("third")
-        return ids
-
-    ahead = Prefetched(loader(store, batch=1, transform=third_fails))
-    next(ahead)
-    next(ahead)
-    with pytest.raises(ArithmeticError, match="third"):
-        next(ahead)
 
 
 def test_states_of_other_batches_are_refused(store):
