@@ -54,9 +54,35 @@ def relations(fingerprints: Iterable[Fingerprint], note_counts: npt.ArrayLike) -
     counts = np.asarray(note_counts, np.int64)
     if len(counts) != len(first) - 1:
         raise ValueError(f"{len(first) - 1} fingerprints, but note_counts has {len(counts)}: one for each is needed")
+    n_files = len(counts)
+    performance, piece = np.arange(n_files, dtype=np.int32), np.arange(n_files, dtype=np.int32)
+    chains = _chains(len(hashes))
+    cells = np.zeros(n_files, np.int64)
     order = np.argsort(-counts, kind="stable")
-    performance, piece = _relations(first, hashes, onset, pitch, order)
+    rank = np.argsort(order).astype(np.int32)
+    for me in order:
+        begin, end = first[me], first[me + 1]
+        cells[me] = alignment.cells(onset[begin:end])
+        places, *hits = _hits(begin, end, hashes, onset, pitch, *chains)
+        found = alignment.matches(*hits, cells[me], cells, True)
+        if len(found) and found[-1]["relation"] == alignment.SAME_PERFORMANCE:
+            performance[me] = found[-1]["file"]
+            found = found[-1:]
+        else:
+            _remember(begin, end, me, hashes, places, *chains)
+        for other in found["file"]:
+            _join(piece, rank, me, other)
+    for i in range(n_files):
+        piece[i] = _root(piece, i)
     return Relations(performance_group=performance, piece_group=piece)
+
+
+def _chains(passages: int) -> tuple[npt.NDArray[np.uint32], ...]:
+    """Empty chains of the passages whose hashes end in the same bits: the first, the next of each, whose each is."""
+    heads = 16
+    while 2 * heads <= passages:
+        heads *= 2
+    return np.full(heads, _NONE, np.uint32), np.empty(passages, np.uint32), np.empty(passages, np.uint32)
 
 
 def _columns(fingerprints: Iterable[Fingerprint]) -> tuple[npt.NDArray, ...]:
@@ -75,63 +101,22 @@ def _columns(fingerprints: Iterable[Fingerprint]) -> tuple[npt.NDArray, ...]:
 
 
 @njit(cache=True)
-def _relations(first, hashes, onset, pitch, order):
-    """`order`: the files, fullest first. Leaders' passages hang in chains, one chain for each end of a hash."""
-    n_files = len(first) - 1
-    heads = 16
-    while 2 * heads <= len(hashes):
-        heads *= 2
-    head = np.full(heads, _NONE, np.uint32)
-    behind = np.empty(len(hashes), np.uint32)
-    owner = np.empty(len(hashes), np.uint32)
-    file_cells = np.zeros(n_files, np.int64)
-    performance = np.arange(n_files).astype(np.int32)
-    piece = np.arange(n_files).astype(np.int32)
-    rank = np.empty(n_files, np.int32)
-    rank[order] = np.arange(n_files)
-    verdict = np.zeros(1, alignment.MATCH)
-    for me in order:
-        begin, end = first[me], first[me + 1]
-        if begin == end:
-            continue
-        file_cells[me] = alignment.cells(onset[begin:end])
-        places, passage, file, transposition, query_ms, file_ms = _hits(
-            begin, end, hashes, onset, pitch, head, behind, owner
-        )
-        sorting, starts, stops = alignment.candidates(file, transposition)
-        kin = np.empty(len(starts), np.int64)
-        n_kin = 0
-        leads = True
-        for c in range(len(starts)):
-            mine = sorting[starts[c] : stops[c]]
-            other = file[mine[0]]
-            alignment.judge(passage[mine], query_ms[mine], file_ms[mine], file_cells[me], file_cells[other], verdict[0])
-            if verdict[0]["relation"] == alignment.SAME_PERFORMANCE:
-                performance[me] = other
-                _join(piece, rank, me, other)
-                leads = False
-                break
-            if verdict[0]["relation"] == alignment.SAME_PIECE:
-                kin[n_kin] = other
-                n_kin += 1
-        if not leads:
-            continue
-        for k in range(n_kin):
-            _join(piece, rank, me, kin[k])
-        for p in range(begin, end):
-            if places[p - begin] < MOST_PLACES:
-                owner[p] = me
-                slot = hashes[p] & (len(head) - 1)
-                behind[p] = head[slot]
-                head[slot] = p
-    for i in range(n_files):
-        piece[i] = _root(piece, i)
-    return performance, piece
+def _remember(begin, end, me, hashes, places, head, behind, owner):
+    """Hang a leader's passages into the chains, but for those that stand in enough places."""
+    for p in range(begin, end):
+        if places[p - begin] < MOST_PLACES:
+            owner[p] = me
+            slot = hashes[p] & (len(head) - 1)
+            behind[p] = head[slot]
+            head[slot] = p
 
 
 @njit(cache=True)
 def _hits(begin, end, hashes, onset, pitch, head, behind, owner):
-    """Every place among the leaders where a passage of the file stands; and each passage's number of places."""
+    """How many places among the leaders each passage of the file has, and these places as hits.
+
+    Passage, leader, transposition, and when it begins in the file and in the leader.
+    """
     places = np.zeros(end - begin, np.int64)
     for p in range(begin, end):
         at = head[hashes[p] & (len(head) - 1)]

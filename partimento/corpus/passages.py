@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -131,26 +131,17 @@ class PassageIndex:
 
         At most `alignment.MOST_CANDIDATES` files are looked at, those that share most passages.
         """
-        found = []
-        hits = self._hits(fingerprint)
-        if not len(hits[0]):
-            return []
-        verdict = np.zeros(1, alignment.MATCH)
-        mine = alignment.cells(fingerprint.onset_ms)
-        for chosen in self._candidates(hits):
-            passage, file, transposition, query_ms, file_ms = (column[chosen] for column in hits[1:])
-            alignment.judge(passage, query_ms, file_ms, mine, self._cells[file[0]], verdict[0])
-            if verdict["relation"][0] != alignment.UNRELATED:
-                found.append(self._match(int(file[0]), int(transposition[0]), verdict[0]))
-        return sorted(found, key=lambda match: (not match.same_performance, -match.hits))
+        _, *hits = self._hits(fingerprint)
+        found = alignment.matches(*hits, alignment.cells(fingerprint.onset_ms), self._cells, False)
+        return sorted(map(self._match, found), key=lambda match: (not match.same_performance, -match.hits))
 
     def copies(self, fingerprint: Fingerprint) -> list[Copy]:
         """Of each file that holds passages of the query the longest copied stretch, the longest first."""
         found = []
         hits = self._hits(fingerprint)
-        if not len(hits[0]):
-            return []
-        for chosen in self._candidates(hits):
+        order, begins, ends = alignment.candidates(hits[2], hits[3])
+        for begin, end in zip(begins, ends, strict=True):
+            chosen = order[begin:end]
             ordinal, _, file, transposition, query_ms, file_ms = (column[chosen] for column in hits)
             first, last = alignment.longest_chain(ordinal, query_ms, file_ms, MISSES)
             if ordinal[last] - ordinal[first] + 1 < FEWEST_COPIED:
@@ -207,24 +198,19 @@ class PassageIndex:
             self._onset[at].astype(np.int64),
         )
 
-    def _candidates(self, hits: tuple[npt.NDArray, ...]) -> Iterator[npt.NDArray[np.int64]]:
-        order, begins, ends = alignment.candidates(hits[2], hits[3])
-        for begin, end in zip(begins, ends, strict=True):
-            yield order[begin:end]
-
-    def _match(self, file: int, transposition: int, verdict: np.void) -> Match:
-        same = bool(verdict["relation"] == alignment.SAME_PERFORMANCE)
+    def _match(self, found: np.void) -> Match:
+        same = bool(found["relation"] == alignment.SAME_PERFORMANCE)
         return Match(
-            file=file,
-            name=self.names[file],
+            file=int(found["file"]),
+            name=self.names[found["file"]],
             same_performance=same,
-            transposition=transposition,
-            scale=float(verdict["scale"]),
-            shift_ms=float(verdict["shift_ms"]),
-            hits=int(verdict["line_hits" if same else "run_hits"]),
-            covered=float(verdict["line_covered" if same else "run_covered"]),
-            query_ms=(int(verdict["query_first_ms"]), int(verdict["query_last_ms"])),
-            file_ms=(int(verdict["file_first_ms"]), int(verdict["file_last_ms"])),
+            transposition=int(found["transposition"]),
+            scale=float(found["scale"]),
+            shift_ms=float(found["shift_ms"]),
+            hits=int(found["line_hits" if same else "run_hits"]),
+            covered=float(found["line_covered" if same else "run_covered"]),
+            query_ms=(int(found["query_first_ms"]), int(found["query_last_ms"])),
+            file_ms=(int(found["file_first_ms"]), int(found["file_last_ms"])),
         )
 
 

@@ -8,25 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from melodies import notes_of
 
 from partimento.corpus import fingerprints
 from partimento.corpus.fingerprints import CHORD_MS, FEWEST_INTERVALS, PASSAGE_NOTES, WINDOW, Fingerprint, fingerprint
 from partimento.errors import UserError
 from partimento.midi.performance import DRUM
 from partimento.tokens.notes import Notes
-
-
-def notes_of(onset_ms, pitch, instrument=0) -> Notes:
-    onset = np.asarray(onset_ms, np.int64)
-    return Notes(
-        onset_ms=onset,
-        duration_ms=np.full(len(onset), 100, np.int64),
-        pitch=np.asarray(pitch, np.uint8),
-        velocity=np.full(len(onset), 64, np.uint8),
-        instrument=np.broadcast_to(np.asarray(instrument, np.uint8), onset.shape).copy(),
-        pedal_ms=np.empty(0, np.int64),
-        pedal_down=np.empty(0, np.uint8),
-    )
 
 
 @st.composite
