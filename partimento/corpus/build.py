@@ -15,6 +15,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack
@@ -155,11 +156,23 @@ def _finished(partial: Path, stretches: dict[str, pa.Table], workers: int) -> It
         return
     # Threads of this process may hold locks that a fork would copy.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(missing)), mp_context=context) as pool:
+    with ProcessPoolExecutor(min(workers, len(missing)), mp_context=context, initializer=_end_with_parent) as pool:
         started = {pool.submit(_build_shard, partial, name, stretches[name]): name for name in missing}
         for future in as_completed(started):
             future.result()
             yield started[future]
+
+
+def _end_with_parent() -> None:
+    """Let this process end when the one that started it does, even by a kill: the pool's own would wait for ever."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _build_shard(partial: Path, name: str, stretch: pa.Table) -> None:
