@@ -41,12 +41,18 @@ class OnnxCache:
         shape = (config.n_layers, 2, batch, config.n_heads, capacity, config.head_dim)
         self._held_L2BHCK = np.zeros(shape, np.int8 if int8 else np.float32)
         self._length = 0
-        self.binding = session.io_binding()
-        for layer in range(config.n_layers):
+        self.int8 = int8
+        self.binding = self.bound()
+
+    def bound(self) -> onnxruntime.IOBinding:
+        """A binding of the session to these buffers."""
+        binding = self._session.io_binding()
+        for layer in range(self._config.n_layers):
             for part, name in enumerate(("key", "value")):
                 buffer = onnxruntime.OrtValue.ortvalue_from_numpy(self._held_L2BHCK[layer, part])
-                self.binding.bind_ortvalue_input(f"past_{name}.{layer}", buffer)
-                self.binding.bind_ortvalue_output(f"{name}.{layer}", buffer)
+                binding.bind_ortvalue_input(f"past_{name}.{layer}", buffer)
+                binding.bind_ortvalue_output(f"{name}.{layer}", buffer)
+        return binding
 
     @property
     def length(self) -> int:
@@ -83,6 +89,11 @@ class OnnxCache:
     def advance(self, new: int) -> None:
         """Says that `new` more positions were written."""
         self._length += new
+
+    def begin(self, keys_and_values_L2BHTK: NDArray[np.int8]) -> None:
+        """Takes in the first T positions."""
+        self._length = keys_and_values_L2BHTK.shape[4]
+        self._held_L2BHCK[:, :, :, :, : self._length] = keys_and_values_L2BHTK
 
 
 class OnnxBackend:
@@ -128,19 +139,40 @@ class OnnxBackend:
             )
         if batch > 1 and new > 1 and cache.length:
             # The attention kernel takes several ids after a past for one row only.
-            columns = [self._run(ids[:, t : t + 1], cache, 1) for t in range(new)]
+            columns = [self.read(ids[:, t : t + 1].tolist(), cache) for t in range(new)]
             return np.concatenate(columns[-last:], axis=1)
-        return self._run(ids, cache, last)
-
-    def _run(self, ids: NDArray[np.int64], cache: OnnxCache, last: int) -> NDArray[np.float32]:
-        batch, new = ids.shape
-        total = cache.length + new
-        logits_BRV = np.empty((batch, min(last, new), self._config.vocab_size), np.float32)
-        cache.binding.bind_cpu_input("ids", ids)
-        cache.binding.bind_cpu_input("last", np.array(last, np.int64))
-        cache.binding.bind_cpu_input("length", np.full(batch, total - 1, np.int32))
-        cache.binding.bind_cpu_input("total", np.array(total, np.int32))
-        cache.binding.bind_ortvalue_output("logits", onnxruntime.OrtValue.ortvalue_from_numpy(logits_BRV))
-        self._session.run_with_iobinding(cache.binding)
+        if cache.int8 and cache.length == 0 and new > 1:
+            return self._begin(ids, cache, last)
+        logits_BRV = self._run(cache.binding, ids, last, past=cache.length, prompt=0 if cache.int8 else None)
         cache.advance(new)
+        return logits_BRV
+
+    def _begin(self, ids: NDArray[np.int64], cache: OnnxCache, last: int) -> NDArray[np.float32]:
+        """Reads the first ids of an 8-bit cache, which is not touched until all of them are read."""
+        c, (batch, new) = self._config, ids.shape
+        begun_L2BHTK = np.empty((c.n_layers, 2, batch, c.n_heads, new, c.head_dim), np.int8)
+        binding = cache.bound()
+        for layer in range(c.n_layers):
+            for part, name in enumerate(("key", "value")):
+                buffer = onnxruntime.OrtValue.ortvalue_from_numpy(begun_L2BHTK[layer, part])
+                binding.bind_ortvalue_output(f"prompt_{name}.{layer}", buffer)
+        logits_BRV = self._run(binding, ids, last, past=0, prompt=new)
+        cache.begin(begun_L2BHTK)
+        return logits_BRV
+
+    def _run(
+        self, binding: onnxruntime.IOBinding, ids: NDArray[np.int64], last: int, *, past: int, prompt: int | None
+    ) -> NDArray[np.float32]:
+        """The graph's inputs are told in `partimento.model.export.onnx_graph`; `prompt` None: it has no such input."""
+        batch, new = ids.shape
+        total = 1 if prompt else past + new
+        logits_BRV = np.empty((batch, min(last, new), self._config.vocab_size), np.float32)
+        binding.bind_cpu_input("ids", ids)
+        binding.bind_cpu_input("last", np.array(last, np.int64))
+        binding.bind_cpu_input("length", np.full(batch, total - 1, np.int32))
+        binding.bind_cpu_input("total", np.array(total, np.int32))
+        if prompt is not None:
+            binding.bind_cpu_input("prompt", np.array([prompt], np.int64))
+        binding.bind_ortvalue_output("logits", onnxruntime.OrtValue.ortvalue_from_numpy(logits_BRV))
+        self._session.run_with_iobinding(binding)
         return logits_BRV

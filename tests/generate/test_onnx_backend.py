@@ -22,6 +22,8 @@ from partimento.model.transformer import KVCache, Transformer
 from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Vocabulary
 
+torch.set_num_threads(1)  # tiny models gain nothing from more, and waiting for a busy core costs them much
+
 VOCABULARY = Vocabulary.piano()
 CONFIG = ModelConfig(vocab_size=2675, d_model=96, n_heads=2, n_layers=3, d_ff=80, context=128)
 IDS_BT = torch.randint(0, 2675, (3, 60), generator=torch.Generator().manual_seed(8))
@@ -100,25 +102,26 @@ def test_only_the_positions_asked_for_are_told(exact, logits_BTV):
 @pytest.mark.parametrize("name", ["exact", "int8", "torch_backend"])
 def test_rolled_back_and_copied_caches_forget_and_part(request, name):
     backend = request.getfixturevalue(name)
-    fresh = backend.cache(batch=1, capacity=80)
-    expected = backend.read(rows(IDS_BT[:1]), fresh, last=60)
+
+    def after_20(ids_T: torch.Tensor) -> np.ndarray:
+        cache = backend.cache(batch=1, capacity=60)
+        backend.read([ids_T[:20].tolist()], cache)
+        return backend.read([ids_T[20:].tolist()], cache, last=40)
+
     used = backend.cache(batch=1, capacity=90)
     backend.read(rows(IDS_BT[1:2]), used)
     used.rollback(0)
-    backend.read(rows(IDS_BT[:1, :40]), used)
+    backend.read(rows(IDS_BT[:1, :20]), used)
+    backend.read(rows(IDS_BT[2:, :20]), used)
     used.rollback(20)
     steps = [backend.read(rows(IDS_BT[:1, t : t + 1]), used) for t in range(20, 60)]
-    # Activations are rounded to 8 bits as well, so that sums in another order may round otherwise.
-    tolerance = {"atol": 0.15 * expected.std()} if name == "int8" else EXACT
-    np.testing.assert_allclose(np.concatenate(steps, axis=1), expected[:, 20:], **tolerance)
+    np.testing.assert_allclose(np.concatenate(steps, axis=1), after_20(IDS_BT[0]), **EXACT)
     used.rollback(20)
     wide = used.expand(3)
     mixed_BT = torch.cat((IDS_BT[:1, :20].expand(3, -1), IDS_BT[:, 20:]), dim=1)
     parted = np.concatenate([backend.read(rows(mixed_BT[:, t : t + 1]), wide) for t in range(20, 60)], axis=1)
     for row in range(3):
-        alone = backend.cache(batch=1, capacity=60)
-        whole = backend.read(rows(mixed_BT[row : row + 1]), alone, last=40)
-        np.testing.assert_allclose(parted[row : row + 1], whole, **tolerance)
+        np.testing.assert_allclose(parted[row : row + 1], after_20(mixed_BT[row]), **EXACT)
     assert used.length == 20
 
 

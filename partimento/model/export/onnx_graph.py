@@ -10,6 +10,11 @@ Inputs: `ids` [B, T] int64; `last` [] int64, how many of the last positions get 
 after this call less one; `total` [] int32, the longest of them; and for each layer `past_key.N` and `past_value.N`
 [B, H, C, K], which the caller also binds as the outputs `key.N` and `value.N`. So rolling back is setting the length.
 Output: `logits` [B, last, V] float32.
+
+Where the buffers have 8 bits there is one more input, `prompt` [1] int64: T if these ids begin an empty cache, else 0.
+Beginnings are attended to in float32, several times faster than the kernel for 8 bits does; their keys and values are
+the outputs `prompt_key.N` and `prompt_value.N` [B, H, T, K] int8, for the caller to put into the buffers, with `length`
+and `total` those of a single position meanwhile.
 """
 
 from __future__ import annotations
@@ -110,8 +115,9 @@ class _Builder:
 
     def build(self) -> onnx.ModelProto:
         config, decoder = self._config, self._model.model
-        cos = self._out.add("rotary.cos", _array(decoder.rotary.cos_PR))
-        sin = self._out.add("rotary.sin", _array(decoder.rotary.sin_PR))
+        self._lengths()
+        self._out.add("rotary.cos", _array(decoder.rotary.cos_PR))
+        self._out.add("rotary.sin", _array(decoder.rotary.sin_PR))
         # Half precision holds an embedding trained in bfloat16 exactly, and only a row of it is read for an id.
         table = self._out.add("embeddings", _array(decoder.tok_embeddings.weight).astype(np.float16))
         x = self._node(
@@ -119,35 +125,39 @@ class _Builder:
         )
         for block in decoder.encode_layers:
             assert isinstance(block, Block)
-            x = self._block(block, x, cos, sin)
-        x = self._last_positions(x)
+            x = self._block(block, x)
+        last = self._node("Mul", [self._node("Reshape", ["last", "one"], "last.flat"), "minus_one"], "last.first")
+        x = self._cut(x, last, "end", "last.x")
         x = self._norm(decoder.out_layer_norm, x, "out_norm")
         self._matmul(self._model.lm_head.weight, x, self._widths.head, "logits")
         cache_type = TensorProto.FLOAT if self._scales is None else TensorProto.INT8
         cache_shape: list[str | int] = ["batch", config.n_heads, "capacity", config.head_dim]
         buffers = [f"{part}.{layer}" for layer in range(config.n_layers) for part in ("key", "value")]
         value = helper.make_tensor_value_info
+        prompt = [] if self._scales is None else [value("prompt", TensorProto.INT64, [1])]
         inputs = [
             value("ids", TensorProto.INT64, ["batch", "new"]),
             value("last", TensorProto.INT64, []),
             value("length", TensorProto.INT32, ["batch"]),
             value("total", TensorProto.INT32, []),
+            *prompt,
             *(value(f"past_{name}", cache_type, cache_shape) for name in buffers),
         ]
         outputs = [
             value("logits", TensorProto.FLOAT, ["batch", "read", config.vocab_size]),
             *(value(name, cache_type, cache_shape) for name in buffers),
+            *(value(f"prompt_{name}", cache_type, cache_shape) for name in buffers if prompt),
         ]
         graph = helper.make_graph(self._nodes, "partimento", inputs, outputs, self._out.tensors)
         opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(_DOMAIN, _MICROSOFT_OPSET)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="partimento")
 
-    def _block(self, block: Block, x: str, cos: str, sin: str) -> str:
+    def _block(self, block: Block, x: str) -> str:
         layer = block.layer
         name = f"layer.{layer}."
         width = self._widths.attention[layer]
         qkv = self._matmul(block.mixed_qkv.weight, self._norm(block.norm1, x, name + "norm1"), width, name + "qkv")
-        mixed = self._attention(layer, qkv, cos, sin, name + "mixed")
+        mixed = self._attention(layer, qkv, name + "mixed")
         x = self._node(
             "Add", [x, self._matmul(block.att_proj_linear.weight, mixed, width, name + "attended")], name + "x1"
         )
@@ -161,28 +171,71 @@ class _Builder:
             "Add", [x, self._matmul(block.ff_down_proj.weight, hidden, width, name + "down")], name + "x2"
         )
 
-    def _attention(self, layer: int, qkv: str, cos: str, sin: str, name: str) -> str:
-        heads = self._config.n_heads
-        inputs = [qkv, "", "", f"past_key.{layer}", f"past_value.{layer}", "length", "total", cos, sin]
-        attributes: dict[str, Any] = {"num_heads": heads, "kv_num_heads": heads, "do_rotary": 1}
-        if self._scales is not None:
-            steps = [
-                self._out.add(f"{name}.{part}", step) for part, step in zip("kv", self._scales[layer], strict=True)
-            ]
-            inputs += ["", "", "", *steps]
-            attributes |= {"k_quant_type": "PER_CHANNEL", "v_quant_type": "PER_CHANNEL", "kv_cache_bit_width": 8}
-        outputs = [name, f"key.{layer}", f"value.{layer}"]
-        self._nodes.append(
-            helper.make_node("GroupQueryAttention", inputs, outputs, name=name, domain=_DOMAIN, **attributes)
-        )
-        return name
+    def _attention(self, layer: int, qkv: str, name: str) -> str:
+        past = [f"past_key.{layer}", f"past_value.{layer}"]
+        present = [f"key.{layer}", f"value.{layer}"]
+        if self._scales is None:
+            return self._attend([qkv, *past, "length", "total"], [name, *present])
+        # Two attentions, one of which has nothing to do: it gets a single position that is cut off again.
+        begun = self._cut(qkv, "zero", "prompt.first", name + ".begun.qkv")
+        fresh = [f"{name}.{part}" for part in ("begun", "key", "value")]
+        self._attend([begun, "", "", "prompt.length", "prompt.total"], fresh)
+        keys_D, values_D = self._scales[layer]
+        for part, steps_D in (("key", keys_D), ("value", values_D)):
+            self._in_8_bits(f"{name}.{part}", steps_D, f"prompt_{part}.{layer}")
+        steps = [self._out.add(f"{name}.{part}", step_D) for part, step_D in (("k", keys_D), ("v", values_D))]
+        going_on = self._cut(qkv, "rest.first", "end", name + ".on.qkv")
+        self._attend([going_on, *past, "length", "total"], [name + ".on", *present], steps)
+        kept = [
+            self._cut(fresh[0], "zero", "prompt", name + ".begun.kept"),
+            self._cut(name + ".on", "zero", "rest", name + ".on.kept"),
+        ]
+        return self._node("Concat", kept, name, axis=1)
 
-    def _last_positions(self, x: str) -> str:
-        self._out.add("minus_one", np.array([-1], np.int64))
-        self._out.add("one", np.array([1], np.int64))
-        self._out.add("end", np.array([np.iinfo(np.int64).max], np.int64))
-        first = self._node("Mul", [self._node("Reshape", ["last", "one"], "last.flat"), "minus_one"], "last.first")
-        return self._node("Slice", [x, first, "end", "one"], "last.x")
+    def _attend(self, inputs: list[str], outputs: list[str], steps: list[str] | None = None) -> str:
+        """`inputs` are queries, keys and values in one, the past's two buffers and the two lengths."""
+        qkv, past_key, past_value, length, total = inputs
+        heads = self._config.n_heads
+        attributes: dict[str, Any] = {"num_heads": heads, "kv_num_heads": heads, "do_rotary": 1}
+        named = [qkv, "", "", past_key, past_value, length, total, "rotary.cos", "rotary.sin"]
+        if steps is not None:
+            named += ["", "", "", *steps]
+            attributes |= {"k_quant_type": "PER_CHANNEL", "v_quant_type": "PER_CHANNEL", "kv_cache_bit_width": 8}
+        self._nodes.append(
+            helper.make_node("GroupQueryAttention", named, outputs, name=outputs[0], domain=_DOMAIN, **attributes)
+        )
+        return outputs[0]
+
+    def _in_8_bits(self, x: str, step_D: NDArray[np.float32], name: str) -> None:
+        """Keys or values [B, H, T, K] as the 8-bit cache holds them."""
+        inverse_1H1K = (1 / step_D).reshape(1, self._config.n_heads, 1, self._config.head_dim)
+        scaled = self._node("Mul", [x, self._out.add(name + ".inverse", inverse_1H1K)], name + ".scaled")
+        self._node("QuantizeLinear", [scaled, "unit", "int8.zero"], name)
+
+    def _lengths(self) -> None:
+        """What `prompt` [1] says of the axis of positions: how much of it is a beginning, and how much goes on."""
+        for name, number in (("zero", 0), ("one", 1), ("minus_one", -1), ("end", np.iinfo(np.int64).max)):
+            self._out.add(name, np.array([number], np.int64))
+        if self._scales is None:
+            return
+        self._out.add("unit", np.array(1, np.float32))
+        self._out.add("int8.zero", np.array(0, np.int8))
+        shape = self._node("Shape", ["ids"], "ids.shape")
+        batch = self._node("Slice", [shape, "zero", "one"], "ids.batch")
+        new = self._node("Slice", [shape, "one", "end"], "ids.new")
+        first = self._node("Max", ["prompt", "one"], "prompt.first")
+        total = self._node("Cast", [first], "prompt.total.flat", to=TensorProto.INT32)
+        self._node("Squeeze", [total], "prompt.total")
+        last = self._node(
+            "Cast", [self._node("Sub", [first, "one"], "prompt.last")], "prompt.last.int", to=TensorProto.INT32
+        )
+        self._node("Expand", [last, batch], "prompt.length")
+        rest = self._node("Sub", [new, "prompt"], "rest")
+        self._node("Mul", [self._node("Max", [rest, "one"], "rest.least"), "minus_one"], "rest.first")
+
+    def _cut(self, x: str, first: str, end: str, name: str) -> str:
+        """Positions `first` to `end` of [B, T, ...]."""
+        return self._node("Slice", [x, first, end, "one"], name)
 
     def _norm(self, norm: Any, x: str, name: str) -> str:
         weight = self._out.add(name + ".weight", _array(norm.weight))
