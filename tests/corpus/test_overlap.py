@@ -1,0 +1,145 @@
+"""Two collections with known things in common, in every form a collection can take."""
+
+from __future__ import annotations
+
+import csv
+import json
+import zipfile
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from melodies import blurred, piece, retimed, rubato, transposed
+
+from partimento import cli
+from partimento.corpus import overlap
+from partimento.corpus.manifest import READABLE, REFUSED, SCHEMA, open_for_writing
+from partimento.corpus.passages import PassageIndex
+from partimento.errors import UserError
+from partimento.midi.performance import Performance
+
+
+def write(path, notes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Performance.from_notes(
+        pitch=notes.pitch,
+        velocity=notes.velocity,
+        onset=notes.onset_ms / 1000,
+        duration=np.minimum(notes.duration_ms / 1000, 0.1),
+    ).write_midi(path)
+
+
+@pytest.fixture(name="folders")
+def two_folders(tmp_path):
+    """A holds four files that B has too in some way, one that it has not, and one that nobody can read."""
+    a, b = tmp_path / "a", tmp_path / "b"
+    for k in range(4):
+        write(b / f"{k}.mid", piece(k, 300))
+    write(b / "9.mid", piece(9, 300))
+    write(a / "exact.mid", piece(0, 300))
+    write(a / "sub" / "copy.mid", retimed(transposed(piece(1, 300).slice(0, 200), -2), 1.1))
+    write(a / "blurred.mid", blurred(piece(2, 300), 1))
+    write(a / "played.mid", rubato(piece(3, 300), 3))
+    write(a / "own.mid", piece(77, 300))
+    (a / "broken.mid").write_bytes(b"not music")
+    return a, b
+
+
+EXPECTED = {
+    "exact.mid": ("exact", "0.mid"),
+    "sub/copy.mid": ("same performance", "1.mid"),
+    "blurred.mid": ("same performance", "2.mid"),
+    "played.mid": ("same piece", "3.mid"),
+    "own.mid": ("none", ""),
+}
+
+
+def run(capsys, *arguments) -> tuple[int, str, str]:
+    status = cli.main(["overlap", *map(str, arguments)])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def test_every_file_gets_its_nearest_relation(folders, capsys, tmp_path):
+    a, b = folders
+    status, out, err = run(capsys, a, b, "--json", "-o", tmp_path / "rows.csv")
+    assert status == 1 and "broken.mid" in err
+    said = json.loads(out)
+    assert said["counts"] == {"exact": 1, "same performance": 2, "same piece": 1, "none": 1}
+    assert (said["files_in_a"], said["files_in_b"], said["refused"]) == (5, 5, 1)
+    with (tmp_path / "rows.csv").open(newline="") as file:
+        rows = {row["file"]: row for row in csv.DictReader(file)}
+    assert {name: (row["relation"], row["other"]) for name, row in rows.items()} == EXPECTED
+    assert {row["file"] for row in said["files"]} == EXPECTED.keys() - {"own.mid"}
+    copy = rows["sub/copy.mid"]
+    assert (copy["transposition"], float(copy["scale"])) == ("2", pytest.approx(1 / 1.1, abs=1e-3))
+
+
+def test_the_list_names_both_files(folders, capsys):
+    status, out, _ = run(capsys, *folders)
+    assert status == 1 and len(out.splitlines()) == 5
+    assert "same performance: sub/copy.mid = 1.mid (+2 semitones, time x 0.909" in out
+    assert "exact 1, same performance 2, same piece 1, none 1" in out
+
+
+def test_nothing_in_common_is_status_0(tmp_path, capsys):
+    write(tmp_path / "a" / "x.mid", piece(1, 200))
+    write(tmp_path / "b" / "y.mid", piece(2, 200))
+    assert run(capsys, tmp_path / "a", tmp_path / "b")[0] == 0
+
+
+def test_an_archive_and_a_kept_index_say_the_same(folders, capsys, tmp_path):
+    a, b = folders
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for path in sorted(a.rglob("*.mid")):
+            archive.write(path, path.relative_to(a).as_posix())
+    _, first, _ = run(capsys, tmp_path / "a.zip", b, "--json", "--keep-index", tmp_path / "index")
+    status, again, _ = run(capsys, tmp_path / "a.zip", tmp_path / "index", "--json")
+    assert status == 1 and json.loads(first)["files"] == json.loads(again)["files"]
+    assert {row["file"]: (row["relation"], row["other"]) for row in json.loads(again)["files"]} == {
+        name: relation for name, relation in EXPECTED.items() if relation[0] != "none"
+    }
+
+
+def test_a_surveyed_corpus_and_a_note_store_are_collections(folders, capsys, tmp_path):
+    a, b = folders
+    rows = [{"source": str(b), "path": "broken.mid", "verdict": REFUSED, "reason": "not-midi"}]
+    for name, sha256, kept in overlap.fingerprints_of(str(b), lambda *_: None):
+        row = {"source": str(b), "path": name, "sha256": sha256, "verdict": READABLE}
+        rows.append(row | {"reason": "", "fingerprint": kept.to_bytes()})
+    with open_for_writing(tmp_path / "corpus") as manifest:
+        manifest.add(pa.Table.from_pylist(rows, SCHEMA))
+    assert cli.main(["store", str(a), "-o", str(tmp_path / "store")]) == 0
+    capsys.readouterr()
+    status, out, _ = run(capsys, tmp_path / "store", tmp_path / "corpus", "--json")
+    found = {row["file"]: (row["relation"], row["other"]) for row in json.loads(out)["files"]}
+    assert status == 1 and json.loads(out)["files_in_b"] == 5
+    assert found == {name: relation for name, relation in EXPECTED.items() if relation[0] != "none"}
+
+
+def test_what_is_no_collection_is_refused(folders, capsys, tmp_path):
+    a, b = folders
+    (tmp_path / "empty").mkdir()
+    PassageIndex.build([], tmp_path / "index")
+    for arguments in (
+        (a, tmp_path / "nowhere"),
+        (tmp_path / "empty", b),
+        (a, tmp_path / "empty"),
+        (tmp_path / "index", b),
+        (a, tmp_path / "index", "--keep-index", tmp_path / "other"),
+        (a, b, "--keep-index", tmp_path / "index"),
+    ):
+        status, out, err = run(capsys, *arguments)
+        assert status == 2 and out == "" and err.splitlines()[-1].startswith("partimento: ")
+
+
+def test_findings_can_be_had_without_the_command_line(folders, tmp_path):
+    a, b = folders
+    refused = []
+
+    def report(name: str, error: UserError) -> None:
+        refused.append((name, type(error).__name__))
+
+    index = PassageIndex.build(overlap.fingerprints_of(str(b), report), tmp_path / "index")
+    found = {f.name: (f.relation, f.other) for f in overlap.overlap(overlap.fingerprints_of(str(a), report), index)}
+    assert found == EXPECTED and refused == [("broken.mid", "MidiError")]
