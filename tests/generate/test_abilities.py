@@ -23,9 +23,9 @@ def test_what_a_file_names_is_used_unless_the_caller_says_otherwise(tmp_path: Pa
     save(path, random.model, random.vocabulary, sampling={"min_p": 0.01}, infilling=True, pedal_tokens=True)
     engine = Engine.load(path)
     assert engine.abilities == Abilities(infilling=True, pedal_tokens=True, sampling=Sampling(min_p=0.01))
-    (own,) = engine.continue_(prompt(), settings=Settings(notes=30))
-    (same,) = engine.continue_(prompt(), settings=Settings(notes=30, sampling=Sampling(min_p=0.01)))
-    (other,) = engine.continue_(prompt(), settings=Settings(notes=30, sampling=Sampling(min_p=1.0)))
+    (own,) = engine.continue_(prompt(), settings=Settings(notes=12))
+    (same,) = engine.continue_(prompt(), settings=Settings(notes=12, sampling=Sampling(min_p=0.01)))
+    (other,) = engine.continue_(prompt(), settings=Settings(notes=12, sampling=Sampling(min_p=1.0)))
     assert own.ids == same.ids != other.ids
 
 
