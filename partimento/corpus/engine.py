@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 
 # Usage statistics would be sent to daft's makers, and its own progress bars would stand among ours.
 os.environ.setdefault("DO_NOT_TRACK", "true")
@@ -18,6 +19,7 @@ os.environ.setdefault("DAFT_PROGRESS_BAR", "0")
 
 import daft
 from daft.exceptions import DaftCoreException
+from daft.runners import get_or_create_runner
 
 from partimento.errors import UserError
 
@@ -30,16 +32,19 @@ def start(cluster: str | None) -> int:
     A process has one engine: the first one counts. Raises `UserError` if there is no such cluster, or no Ray.
     """
     if cluster is None:
-        daft.set_runner_native()
+        get_or_create_runner()
         return len(os.sched_getaffinity(0))
     try:
         import ray
     except ImportError as error:
         raise UserError("a cluster needs Ray: pip install 'partimento[cluster]'") from error
     try:
+        host, _, port = cluster.removeprefix("ray://").rpartition(":")
+        if port.isdigit():
+            socket.create_connection((host, int(port)), timeout=10).close()  # Ray itself would try for minutes
         ray.init(address=cluster, log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"no Ray cluster answers at {cluster}: {error}") from error
-    daft.set_runner_ray(address=cluster, noop_if_initialized=True)
+    daft.set_runner_ray(noop_if_initialized=True)
     machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     return max(1, int(sum(resources.get("CPU", 0) for resources in machines)))

@@ -31,13 +31,22 @@ from partimento.corpus.fingerprints import fingerprint
 from partimento.corpus.labels import WRITTEN, Labels
 from partimento.corpus.manifest import KEY, READABLE, REFUSED, SCHEMA, Manifest, open_for_writing
 from partimento.corpus.measurements import measure
-from partimento.corpus.sources import ARCHIVE_SUFFIXES, MEMBER, Entry, ObjectStore, Source, SourceError, open_source
+from partimento.corpus.sources import (
+    ARCHIVE_SUFFIXES,
+    MEMBER,
+    MIDI_SUFFIXES,
+    Entry,
+    ObjectStore,
+    Source,
+    SourceError,
+    open_source,
+)
+from partimento.errors import UserError
 from partimento.midi.reader import MAX_BYTES, MidiError, Reason, read_in_full
 from partimento.tokens.notes import Notes
 
-BATCH: Final = 1000
-"""Files that a kill may cost at most."""
-
+_BATCH: Final = 1000
+_BATCH_PER_WORKER: Final = 100
 _FILES_PER_CALL: Final = 25
 _FILES_PER_PARTITION: Final = 100
 _RESULTS_WAITING: Final = 4
@@ -90,6 +99,52 @@ def survey_file(path: str, data: bytes) -> dict[str, Any]:
     return row | metadata.columns(found)
 
 
+def survey_files(
+    source: Source, entries: Sequence[Entry], *, fetched: Sequence[bytes | None] = ()
+) -> list[dict[str, Any]]:
+    """The rows of some files. Of an object store's files the bytes are passed, None where one could not be had."""
+    unread: dict[str, SourceError] = {}
+    if isinstance(source, ObjectStore):
+        pairs = zip(entries, fetched, strict=True)
+        contents = {entry.path: data for entry, data in pairs if data is not None}
+    else:
+        contents = dict(source.read_many([entry.path for entry in entries], unread.__setitem__))
+    return [
+        {
+            "source": source.location,
+            "path": entry.path,
+            "size": entry.size,
+            "modified_ns": entry.modified_ns,
+            "collection": _collection(source.location, entry.path),
+            **(
+                survey_file(entry.path, contents[entry.path])
+                if entry.path in contents
+                else _unopened(entry.path, unread.get(entry.path))
+            ),
+        }
+        for entry in entries
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Spread:
+    """How the work lies on the workers: no more is under way than half a batch."""
+
+    cluster: bool
+    workers: int
+    files_per_partition: int
+
+    @property
+    def files_per_call(self) -> int:
+        return min(self.files_per_partition, _FILES_PER_CALL)
+
+    @classmethod
+    def over(cls, *, cluster: bool, workers: int, batch: int) -> _Spread:
+        under_way = 2 * workers + _RESULTS_WAITING
+        files = min(max(batch // 2 // under_way, 1), _FILES_PER_PARTITION)
+        return cls(cluster=cluster, workers=workers, files_per_partition=files)
+
+
 def survey(
     sources: Sequence[Source],
     corpus: str | os.PathLike[str],
@@ -97,17 +152,25 @@ def survey(
     labels: Labels | None = None,
     cluster: str | None = None,
     workers: int | None = None,
-    batch: int = BATCH,
+    batch: int | None = None,
     progress: Progress = lambda _done, _total: None,
 ) -> Summary:
     """Bring the manifest of the folder `corpus` up to date with the sources.
 
     `cluster` is the address of a Ray cluster whose machines all see the sources; without it the work is done here.
-    `workers`: processes (default: one for each core there). Raises `UserError` for a source that cannot be listed.
+    `workers`: processes (default: one for each core there). `batch`: files that a kill may cost at most (default: 1000,
+    or 100 for each worker). Raises `UserError` for a source that cannot be listed or holds no MIDI file.
     """
-    laid_over = labels or Labels()
+    cores = start(cluster)
+    laid_over, workers = labels or Labels(), workers or cores
+    batch = batch or max(_BATCH, _BATCH_PER_WORKER * workers)
+    spread = _Spread.over(cluster=cluster is not None, workers=workers, batch=batch)
     with open_for_writing(corpus) as manifest:
+        sources = list({source.location: source for source in sources}.values())
         listed = {source.location: list(source.entries()) for source in sources}
+        for location, entries in listed.items():
+            if not entries:
+                raise UserError(f"{location}: no MIDI files here ({', '.join(MIDI_SUFFIXES)})")
         waiting = {
             location: [entry for entry in entries if known.get(entry.path) != (entry.size, entry.modified_ns)]
             for location, entries in listed.items()
@@ -119,7 +182,7 @@ def survey(
         for source in sources:
             if not waiting[source.location]:
                 continue
-            for measured in _measured(source, waiting[source.location], cluster=cluster, workers=workers):
+            for measured in _measured(source, waiting[source.location], spread):
                 rows.append(measured)
                 done += measured.num_rows
                 if sum(table.num_rows for table in rows) >= batch // 2:
@@ -134,11 +197,8 @@ def survey(
     return _summary(corpus, list(listed), surveyed=done)
 
 
-def _measured(
-    source: Source, entries: Sequence[Entry], *, cluster: str | None, workers: int | None
-) -> Iterator[pa.Table]:
+def _measured(source: Source, entries: Sequence[Entry], spread: _Spread) -> Iterator[pa.Table]:
     """The rows of these files, in whatever order they are done."""
-    cores = start(cluster)
     in_order = sorted(entries, key=lambda entry: entry.reading_order)
     files = daft.from_arrow(
         pa.table(
@@ -149,45 +209,34 @@ def _measured(
             }
         )
     )
-    if cluster:
-        files = files.into_partitions(-(-len(in_order) // _FILES_PER_PARTITION))
+    if spread.cluster:
+        files = files.into_partitions(-(-len(in_order) // spread.files_per_partition))
     data = daft.lit(None).cast(daft.DataType.binary())
     if isinstance(source, ObjectStore):
-        files = files.into_batches(_FILES_PER_PARTITION)
+        files = files.into_batches(spread.files_per_partition)
         data = source.download(daft.col("path"))
-    surveyor = daft.cls(_Surveyor, max_concurrency=workers or cores, use_process=not cluster)(source.location)
+    surveyor = _surveyor(source.location, spread)
     rows = surveyor.rows(daft.col("path"), daft.col("size"), daft.col("modified_ns"), data)
     for batch in files.select(rows.alias("row")).to_arrow_iter(results_buffer_size=_RESULTS_WAITING):
         yield pa.Table.from_struct_array(batch.column("row")).cast(SCHEMA)
 
 
-class _Surveyor:
-    """Lives in a worker, with the source open."""
+def _surveyor(location: str, spread: _Spread) -> Any:
+    """What lives in each worker, with the source open."""
 
-    def __init__(self, location: str) -> None:
-        self._source = open_source(location)
+    class Surveyor:
+        def __init__(self) -> None:
+            self.source = open_source(location)
 
-    @daft.method.batch(return_dtype=daft.DataType.from_arrow_type(_ROW), batch_size=_FILES_PER_CALL)
-    def rows(self, path: Any, size: Any, modified_ns: Any, data: Any) -> pa.Array:
-        """Columns of files -> the struct array of their rows; `data` is null where the file is still to be read."""
-        paths, fetched = path.to_pylist(), data.to_pylist()
-        unread: dict[str, SourceError] = {}
-        if isinstance(self._source, ObjectStore):
-            contents = {name: some for name, some in zip(paths, fetched, strict=True) if some is not None}
-        else:
-            contents = dict(self._source.read_many(paths, unread.__setitem__))
-        rows = [
-            {
-                "source": self._source.location,
-                "path": name,
-                "size": bytes_listed,
-                "modified_ns": when,
-                "collection": _collection(self._source.location, name),
-                **(survey_file(name, contents[name]) if name in contents else _unopened(name, unread.get(name))),
-            }
-            for name, bytes_listed, when in zip(paths, size.to_pylist(), modified_ns.to_pylist(), strict=True)
-        ]
-        return pa.array(rows, _ROW)
+        @daft.method.batch(return_dtype=daft.DataType.from_arrow_type(_ROW), batch_size=spread.files_per_call)
+        def rows(self, path: Any, size: Any, modified_ns: Any, data: Any) -> pa.Array:
+            entries = [
+                Entry(path=name, size=length, modified_ns=when)
+                for name, length, when in zip(path.to_pylist(), size.to_pylist(), modified_ns.to_pylist(), strict=True)
+            ]
+            return pa.array(survey_files(self.source, entries, fetched=data.to_pylist()), _ROW)
+
+    return daft.cls(Surveyor, max_concurrency=spread.workers, use_process=not spread.cluster)()
 
 
 def _unopened(path: str, error: SourceError | None) -> dict[str, Any]:

@@ -1,0 +1,19 @@
+"""Surveys a folder and says after every step how many files are done; made to be killed.
+
+python interrupted_survey.py FOLDER CORPUS BATCH
+"""
+
+import sys
+
+from partimento.corpus.sources import open_source
+from partimento.corpus.survey import survey
+
+if __name__ == "__main__":
+    folder, corpus, batch = sys.argv[1:]
+    survey(
+        [open_source(folder)],
+        corpus,
+        batch=int(batch),
+        workers=1,
+        progress=lambda done, _total: print(done, flush=True),  # noqa: T201 - to whoever kills it
+    )

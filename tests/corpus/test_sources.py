@@ -1,0 +1,124 @@
+"""Wherever files lie, the same paths give the same bytes; what cannot be read is said and keeps nobody else."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from collections_of_midi import write_folder, write_tar, write_zip
+
+from partimento.corpus.sources import Entry, SourceError, open_source
+from partimento.midi.reader import MAX_BYTES
+
+FILES = {"b/Two.MID": b"two", "a.mid": b"one", "b/c/three.midi": b"three" * 1000, "b/é.kar": b"four", "d/five.rmi": b""}
+OTHERS = {"b/readme.txt": b"-", "b/mid": b"-", "b/._a.mid": b"a resource fork"}
+
+
+def contents(source, paths=None) -> dict[str, bytes]:
+    return dict(source.read_many(paths if paths is not None else [entry.path for entry in source.entries()]))
+
+
+@pytest.fixture(params=["folder", "zip", "tar", "tar.gz", "tar.xz", "url"])
+def location(request, tmp_path):
+    kind = request.param
+    everything = FILES | OTHERS
+    if kind in ("folder", "url"):
+        folder = write_folder(tmp_path / "midi", everything)
+        return str(folder) if kind == "folder" else f"file://{folder}"
+    if kind == "zip":
+        return str(write_zip(tmp_path / "midi.zip", everything))
+    return str(write_tar(tmp_path / f"midi.{kind}", everything, f"w:{kind[4:]}"))
+
+
+def test_every_kind_of_source_has_the_same_files(location):
+    source = open_source(location)
+    entries = list(source.entries())
+    assert [entry.path for entry in entries] == sorted(FILES)
+    assert {entry.path: entry.size for entry in entries} == {path: len(data) for path, data in FILES.items()}
+    assert contents(source) == FILES
+    assert contents(source, ["b/c/three.midi", "a.mid"]) == {p: FILES[p] for p in ("a.mid", "b/c/three.midi")}
+    assert [source.read(path) for path in FILES] == list(FILES.values())
+    assert contents(source, sorted(FILES, reverse=True)) == FILES
+
+
+def test_what_is_missing_is_said_and_the_others_are_read(location):
+    source, failed = open_source(location), {}
+    paths = ["a.mid", "gone.mid", "b/Two.MID"]
+    found = dict(source.read_many(paths, failed.__setitem__))
+    assert found == {"a.mid": b"one", "b/Two.MID": b"two"}
+    assert list(failed) == ["gone.mid"] and "gone.mid" in str(failed["gone.mid"])
+    with pytest.raises(SourceError, match=r"gone\.mid"):
+        list(source.read_many(paths))
+    with pytest.raises(SourceError, match=r"gone\.mid"):
+        source.read("gone.mid")
+
+
+def test_members_of_archives_in_a_folder(tmp_path):
+    write_folder(tmp_path, {"plain.mid": b"plain"})
+    (tmp_path / "sub").mkdir()
+    write_zip(tmp_path / "sub/x.zip", FILES)
+    write_tar(tmp_path / "y.tgz", FILES)
+    for rest in sorted((tmp_path / "y.tgz-members").rglob("*"), reverse=True):
+        rest.unlink() if rest.is_file() else rest.rmdir()
+    (tmp_path / "bad.zip").write_bytes(b"PK but no")
+    (tmp_path / "cut.tar.gz").write_bytes((tmp_path / "y.tgz").read_bytes()[:200])
+    source, failed = open_source(tmp_path), {}
+    entries = list(source.entries())
+    inside = {f"{a}!/{path}": data for a in ("sub/x.zip", "y.tgz") for path, data in FILES.items()}
+    assert {entry.path for entry in entries} == {"plain.mid", "bad.zip", "cut.tar.gz", *inside}
+    in_order = [entry.path for entry in sorted(entries, key=lambda entry: entry.reading_order)]
+    assert dict(source.read_many(in_order, failed.__setitem__)) == inside | {"plain.mid": b"plain"}
+    assert set(failed) == {"bad.zip", "cut.tar.gz"}
+    assert source.read("y.tgz!/a.mid") == b"one"
+
+
+def test_reading_order_takes_each_archive_in_one_go():
+    entries = [
+        Entry(path=path, size=1, modified_ns=0, place=place)
+        for path, place in [("z.zip!/a", 9), ("a.mid", 0), ("b.zip!/q", 1), ("z.zip!/b", 3), ("c.mid", 0)]
+    ]
+    in_order = [entry.path for entry in sorted(entries, key=lambda entry: entry.reading_order)]
+    assert in_order == ["a.mid", "c.mid", "b.zip!/q", "z.zip!/b", "z.zip!/a"]
+
+
+def test_times_of_modification(tmp_path):
+    when = datetime(2024, 2, 29, 12, 30, 2, tzinfo=UTC)
+    folder = write_folder(tmp_path / "midi", {"a.mid": b"x"})
+    os.utime(folder / "a.mid", ns=(0, int(when.timestamp()) * 10**9 + 7))
+    assert next(open_source(folder).entries()).modified_ns == int(when.timestamp()) * 10**9 + 7
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(zipfile.ZipInfo("a.mid", (2024, 2, 29, 12, 30, 2)), b"x")
+    assert next(open_source(tmp_path / "a.zip").entries()).modified_ns == int(when.timestamp()) * 10**9
+
+
+def test_names_that_are_not_text_and_links_to_nowhere(tmp_path):
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mid")).write_bytes(b"latin")
+    (tmp_path / "a\\xe9.mid").write_bytes(b"literal")
+    (tmp_path / "lost.mid").symlink_to("nowhere")
+    source, failed = open_source(tmp_path), {}
+    paths = [entry.path for entry in source.entries()]
+    assert paths == ["a\\xe9.mid", "caf\\xe9.mid", "lost.mid"]
+    assert [data for _, data in source.read_many(paths, failed.__setitem__)] == [b"literal", b"latin"]
+    assert "no such file" in str(failed["lost.mid"])
+
+
+def test_no_more_is_read_than_can_be_refused(tmp_path):
+    files = {"large.mid": bytes(MAX_BYTES + 1000)}
+    for source in (write_folder(tmp_path / "f", files), write_zip(tmp_path / "z.zip", files)):
+        assert len(open_source(source).read("large.mid")) == MAX_BYTES + 1
+
+
+def test_what_is_no_source_is_said_in_one_line(tmp_path):
+    (tmp_path / "x.mid").write_bytes(b"")
+    (tmp_path / "x.zip").write_bytes(b"no archive")
+    for location, complaint in [("nowhere", "no such"), ("x.mid", "neither"), ("x.zip", "not a zip")]:
+        with pytest.raises(SourceError, match=complaint):
+            open_source(tmp_path / location)
+    with pytest.raises(SourceError, match="nowhere"):
+        list(open_source(f"file://{tmp_path}/nowhere").entries())
+    (tmp_path / "x.tar").write_bytes(b"no archive either" * 100)
+    with pytest.raises(SourceError, match=r"x\.tar"):
+        list(open_source(tmp_path / "x.tar").entries())
