@@ -54,14 +54,15 @@ def relate(corpus: str | os.PathLike[str], rows: pa.Table) -> Relations:
 
 def _found(corpus: Path, contents: pa.StringArray, notes: pa.ChunkedArray) -> Relations:
     """Relations among distinct contents. Fingerprints are read part by part: together they are most of a manifest."""
-    nothing = fingerprints.Fingerprint.from_bytes(bytes([fingerprints.VERSION]))
-    prints: list[Fingerprint] = [nothing] * len(contents)
+    place_of = {content: place for place, content in enumerate(contents.to_pylist())}
+    nothing = Fingerprint.from_bytes(bytes([fingerprints.VERSION]))
+    prints = [nothing] * len(contents)
     for part in manifest.parts(corpus):
         with pq.ParquetFile(part) as file:
             for batch in file.iter_batches(columns=["sha256", "fingerprint"]):
-                places = pc.fill_null(pc.index_in(batch.column("sha256"), contents), -1).to_pylist()
-                for place, data in zip(places, batch.column("fingerprint"), strict=True):
-                    if place >= 0 and data.is_valid and not len(prints[place]):
+                for content, data in zip(batch.column("sha256").to_pylist(), batch.column("fingerprint"), strict=True):
+                    place = place_of.get(content)
+                    if place is not None and data.is_valid:
                         prints[place] = Fingerprint.from_bytes(data.as_py())
     return relations(prints, notes.to_numpy())
 
@@ -72,11 +73,11 @@ def _key(contents: pa.StringArray) -> bytes:
 
 
 def _kept(corpus: Path, contents: pa.StringArray) -> Relations | None:
-    """What `_keep` wrote for the same contents, if it did."""
-    path = corpus / FILE
-    if not path.exists():
+    """What `_keep` wrote for the same contents, if it did and it can still be read."""
+    try:
+        table = pq.read_table(corpus / FILE)
+    except (FileNotFoundError, pa.ArrowException):
         return None
-    table = pq.read_table(path)
     if (table.schema.metadata or {}).get(_OF) != _key(contents):
         return None
     return Relations(

@@ -75,7 +75,7 @@ def _few_pitches(seconds: int) -> Filter:
 FILTERS: Final[dict[str, Filter]] = {
     filter_.name: filter_
     for filter_ in (
-        _least("no-piano", PIANO_SHARE, "share of the notes", "models of the piano learn from the piano"),
+        _least("other-instruments", PIANO_SHARE, "share of the notes", "models of the piano learn from the piano"),
         _least("too-short", "seconds", "s", "a fragment: no room for a prompt and what follows"),
         _most("too-long", "seconds", "s", "hours on end: a stream or a whole album in one file, or a damaged time"),
         _least("too-sparse", "notes_per_second", "notes/s", "mostly nothing: a failed transcription, speech"),

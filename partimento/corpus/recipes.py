@@ -166,7 +166,7 @@ def pretrain() -> Recipe:
         name="pretrain",
         one_per_performance=True,
         filters={
-            "no-piano": 0.9,
+            "other-instruments": 0.9,
             "too-short": 30.0,
             "too-long": 7200.0,
             "too-sparse": 1.5,

@@ -65,6 +65,13 @@ def test_they_are_found_once_for_a_corpus(corpus, monkeypatch):
     assert (first.piece_group == second.piece_group).all()
 
 
+def test_what_was_kept_and_cannot_be_read_is_found_again(corpus):
+    first = relate(corpus, rows_of(corpus))
+    (corpus / groups.FILE).write_bytes(b"not Parquet")
+    assert (relate(corpus, rows_of(corpus)).piece_group == first.piece_group).all()
+    assert (corpus / groups.FILE).read_bytes()[:4] == b"PAR1"
+
+
 def test_a_file_that_comes_later_is_grouped_too(corpus):
     before = relate(corpus, rows_of(corpus))
     with manifest.open_for_writing(corpus) as writer:

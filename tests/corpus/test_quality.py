@@ -8,7 +8,7 @@ from partimento.corpus.quality import FILTERS, LONG_FILE_S, judge, measured
 from partimento.corpus.recipes import RECIPES, recipe
 
 BROKEN = {
-    "no-piano": {"piano_notes": 100},
+    "other-instruments": {"piano_notes": 100},
     "too-short": {"seconds": 5.0},
     "too-long": {"seconds": 30000.0},
     "too-sparse": {"notes_per_second": 0.4},
@@ -39,7 +39,7 @@ def test_a_filter_takes_the_file_that_breaks_it_and_no_other(name):
     bounds = {**recipe("finetune").filters, "onset-entropy": 2.0}
     verdicts = judge(table({}, BROKEN[name], {}), bounds)
     assert [verdicts.names[i] if i >= 0 else None for i in verdicts.taken_by] == [None, name, None]
-    value = {**GOOD, **BROKEN[name]}[FILTERS[name].column] if name != "no-piano" else 100 / GOOD["piano_notes"]
+    value = {**GOOD, **BROKEN[name]}[FILTERS[name].column] if name != "other-instruments" else 100 / GOOD["piano_notes"]
     assert verdicts.value[1] == pytest.approx(value) and verdicts.bound[1] == bounds[name]
     assert np.isnan(verdicts.value[[0, 2]]).all() and np.isnan(verdicts.bound[[0, 2]]).all()
 
