@@ -28,6 +28,7 @@ from partimento.corpus.manifest import READABLE, REFUSED, Manifest
 from partimento.corpus.quality import FILTERS, measured
 from partimento.corpus.recipes import RECIPES
 from partimento.corpus.selection import KEPT, Count, Selection
+from partimento.errors import UserError
 from partimento.files import replacing
 
 REPORT: Final = "report.html"
@@ -57,20 +58,23 @@ class _Corpus:
 
     @classmethod
     def open(cls, corpus: Path) -> _Corpus:
-        known = sorted(path.stem for path in (corpus / "selections").glob("*.parquet"))
-        selections = [Selection.open(corpus, name) for name in known]
         columns = {"path", "sha256", "verdict", "reason", "detail", "notes", "seconds", *KINDS}
         columns.update(column for filter_ in FILTERS.values() for column in filter_.columns)
         table = Manifest.open(corpus, sorted(columns)).table
-        now = [chosen for chosen in selections if chosen.table.column("sha256").equals(table.column("sha256"))]
+        now, outdated = [], []
+        for name in sorted(path.stem for path in (corpus / "selections").glob("*.parquet")):
+            try:
+                chosen = Selection.open(corpus, name)
+            except UserError:  # of another version of this program
+                outdated.append(name)
+                continue
+            if chosen.table.column("sha256").equals(table.column("sha256")):
+                now.append(chosen)
+            else:
+                outdated.append(name)
         named = list(RECIPES)
         now.sort(key=lambda chosen: named.index(chosen.recipe.name) if chosen.recipe.name in named else len(named))
-        return cls(
-            rows=table,
-            hours=fates.hours_of(table),
-            selections=tuple(now),
-            outdated=tuple(name for name in known if name not in [chosen.recipe.name for chosen in now]),
-        )
+        return cls(rows=table, hours=fates.hours_of(table), selections=tuple(now), outdated=tuple(outdated))
 
 
 def write(corpus: str | os.PathLike[str]) -> Path:
@@ -104,7 +108,7 @@ def _overview(folder: Path, about: _Corpus) -> str:
     note = ""
     if about.outdated:
         names = ", ".join(map(escape, about.outdated))
-        note = f'<p class="faint">Not shown, since the survey has changed after them: {names}.</p>'
+        note = f'<p class="faint">Not shown, since survey or program have changed after them: {names}.</p>'
     return (
         f"<h1>Report on <i>{escape(folder.resolve().name)}</i></h1>"
         "<p>Every file that was found was surveyed: read, measured, recognised. A recipe then gives each file a fate: "

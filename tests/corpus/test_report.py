@@ -97,7 +97,11 @@ def test_a_selection_from_before_the_survey_changed_is_named_and_not_counted(cor
     text = report.write(corpus).read_text()
     assert "finetune, pretrain" in text and "kept by" not in text
     selected(corpus, manifest.Manifest.open(corpus).table, "pretrain")
-    assert "Not shown, since the survey has changed after them: finetune." in report.write(corpus).read_text()
+    (corpus / "selections" / "broken.parquet").write_bytes(b"of a program to come")
+    assert (
+        "Not shown, since survey or program have changed after them: broken, finetune."
+        in report.write(corpus).read_text()
+    )
 
 
 @pytest.mark.parametrize("rows", [[REFUSED], [{}]], ids=["nothing readable", "one file"])
