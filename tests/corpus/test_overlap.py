@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +14,7 @@ import pytest
 from melodies import blurred, piece, retimed, rubato, transposed
 
 from partimento import cli
-from partimento.corpus import overlap
+from partimento.corpus import alignment, duplicates, fingerprints, overlap, passages
 from partimento.corpus.manifest import READABLE, REFUSED, SCHEMA, open_for_writing
 from partimento.corpus.passages import PassageIndex
 from partimento.errors import UserError
@@ -44,6 +46,8 @@ def two_folders(tmp_path):
     (a / "broken.mid").write_bytes(b"not music")
     return a, b
 
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "fingerprints.md").read_text()
 
 EXPECTED = {
     "exact.mid": ("exact", "0.mid"),
@@ -143,3 +147,33 @@ def test_findings_can_be_had_without_the_command_line(folders, tmp_path):
     index = PassageIndex.build(overlap.fingerprints_of(str(b), report), tmp_path / "index")
     found = {f.name: (f.relation, f.other) for f in overlap.overlap(overlap.fingerprints_of(str(a), report), index)}
     assert found == EXPECTED and refused == [("broken.mid", "MidiError")]
+
+
+def test_the_examples_of_the_documentation_run(folders, tmp_path, monkeypatch):
+    a, b = folders
+    (a / "exact.mid").rename(tmp_path / "piece.mid")
+    b.rename(tmp_path / "training-midi")
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    for block in re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL):
+        exec(block, names)  # noqa: S102 - our own documentation
+    assert [match.name for match in names["index"].query(names["kept"])] == ["0.mid"]
+    assert names["index"].copies(names["kept"])[0].last_note > 290
+
+
+def test_the_documentation_names_the_rule_of_the_code():
+    text = " ".join(DOCUMENT.split())
+    for words in (
+        f"less than {fingerprints.CHORD_MS} ms after a chord's first",
+        f"scale is between 1/{alignment.STEEPEST} and {alignment.STEEPEST}",
+        f"At least {alignment.LINE_HITS} different passages lie on one line",
+        f"within {alignment.LINE_MS:.0f} ms",
+        f"at least {alignment.LINE_SHARE:.0%}".replace("%", " %"),
+        f"in at least {alignment.LINE_COVERED:.0%}".replace("%", " %"),
+        f"{alignment.CELL_MS // 1000}-second cells",
+        f"At least {alignment.PIECE_HITS} different passages run along",
+        f"at least {alignment.PIECE_COVERED:.0%}".replace("%", " %"),
+        f"stands in {duplicates.MOST_PLACES} places",
+        f"the first {passages.MOST_PLACES} are kept",
+    ):
+        assert words in text, words
