@@ -4,8 +4,8 @@ A filter asks one question that a file's own row answers. It knows what is measu
 refuses to know the bounds themselves, which belong to a recipe, and anything that needs a second file (copies, how many
 of one piece).
 
-    >>> judge(rows, {"too-short": 30.0, "silence": 20.0}).taken_by  # doctest: +SKIP
-    array([-1,  1, -1,  0])
+    >>> beyond(rows, "too-short", 30.0)  # doctest: +SKIP
+    (array([False, True]), array([180.2, 12.5]))
 
 Starting from the heuristics that section 3.2 of the paper names: density, entropy of pitches and durations, silence,
 repetition.
@@ -13,7 +13,6 @@ repetition.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -86,12 +85,7 @@ FILTERS: Final[dict[str, Filter]] = {
         _least("few-pitches", "unique_pitches", "pitches", "an exercise, a melody line, a test signal"),
         *(_few_pitches(seconds) for seconds in (30, 60, 120)),
         _least("pitch-entropy", "pitch_entropy", "bits", "few keys make up nearly all of it"),
-        _least(
-            "duration-entropy",
-            "duration_entropy",
-            "bits",
-            "notes of one length: step-entered, or a pedal left down",
-        ),
+        _least("duration-entropy", "duration_entropy", "bits", "notes of one length: step-entered, or a stuck pedal"),
         _least("onset-entropy", "interval_entropy", "bits", "notes at one distance: a sequencer's clock"),
         _least("too-soft", "velocity_mean", "of 127", "a transcriber's guess at noise"),
         _most("too-loud", "velocity_mean", "of 127", "velocities at the stop: a keyboard without touch"),
@@ -117,33 +111,13 @@ def measured(rows: pa.Table, column: str) -> npt.NDArray[np.float64]:
     return np.asarray(rows.column(column).cast(pa.float64()).to_numpy(), np.float64)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Verdicts:
-    """What the filters of a recipe did to n rows, each row asked by one filter after another until one takes it.
-
-    taken_by int64 [n]: index into `names`, -1 for rows that pass; value, bound float64 [n]: what was measured and the
-    bound it lies beyond, NaN for rows that pass.
-    """
-
-    names: tuple[str, ...]
-    taken_by: npt.NDArray[np.int64]
-    value: npt.NDArray[np.float64]
-    bound: npt.NDArray[np.float64]
-
-
-def judge(rows: pa.Table, bounds: Mapping[str, float]) -> Verdicts:
-    """Ask every row the filters named in `bounds`, in the order of the catalogue `FILTERS`."""
-    names = tuple(name for name in FILTERS if name in bounds)
-    taken_by = np.full(len(rows), -1, np.int64)
-    value, bound = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
-    for index, name in enumerate(names):
-        filter_ = FILTERS[name]
-        measurement = measured(rows, filter_.column)
-        # In the precision in which measurements are stored, so that "at most 0.8" lets 0.8 pass.
-        stored, limit = measurement.astype(np.float32), np.float32(bounds[name])
-        beyond = stored < limit if filter_.side == "at least" else stored > limit
-        if filter_.from_seconds:
-            beyond &= measured(rows, "seconds") >= filter_.from_seconds
-        beyond &= taken_by < 0
-        taken_by[beyond], value[beyond], bound[beyond] = index, measurement[beyond], bounds[name]
-    return Verdicts(names=names, taken_by=taken_by, value=value, bound=bound)
+def beyond(rows: pa.Table, name: str, bound: float) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+    """Which of n rows the filter of that name takes at that bound, bool [n]; and what was measured, float64 [n]."""
+    filter_ = FILTERS[name]
+    value = measured(rows, filter_.column)
+    # In the precision in which measurements are stored, so that "at most 0.8" lets 0.8 pass.
+    stored, limit = value.astype(np.float32), np.float32(bound)
+    takes = stored < limit if filter_.side == "at least" else stored > limit
+    if filter_.from_seconds:
+        takes &= measured(rows, "seconds") >= filter_.from_seconds
+    return takes, value

@@ -37,7 +37,7 @@ KINDS: Final = ("composer", "period", "genre", "form", "collection")
 _MOST_KINDS: Final = 15
 _EXAMPLES: Final = 3
 _REASONS: Final = {
-    fates.REFUSED: "not readable as MIDI (below, with reasons)",
+    REFUSED: "not readable as MIDI (below, with reasons)",
     fates.EXACT_COPY: "the same bytes as another file",
     fates.UNIDENTIFIED: "neither opus nor piece number, of a composer with very many files that have one",
     fates.SAME_PERFORMANCE: "another file holds the same performance, transposed, re-timed, cut or re-encoded",
@@ -120,7 +120,7 @@ def _overview(folder: Path, about: _Corpus) -> str:
 def _filters(about: _Corpus) -> str:
     """A row for each filter, in the order in which they ask; columns for each selection."""
     asked = dict.fromkeys(name for chosen in about.selections for name in chosen.takers)
-    order = {name: place for place, name in enumerate((fates.REFUSED, fates.EXACT_COPY, *FILTERS))}
+    order = {name: place for place, name in enumerate((REFUSED, fates.EXACT_COPY, *FILTERS))}
     names = sorted(asked, key=lambda name: order.get(name, len(order)))
     counts = [chosen.by_fate(about.hours) for chosen in about.selections]
     most = max([1, *(count.files for each in counts for name, count in each.items() if name != KEPT)])

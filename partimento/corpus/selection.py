@@ -36,13 +36,13 @@ import pyarrow.parquet as pq
 
 from partimento.corpus import splits
 from partimento.corpus.duplicates import Relations
-from partimento.corpus.quality import FILTERS, judge, measured
+from partimento.corpus.manifest import READABLE, REFUSED
+from partimento.corpus.quality import FILTERS, beyond, measured
 from partimento.corpus.recipes import Composition, Recipe
 from partimento.errors import UserError
 from partimento.files import replacing
 
 KEPT: Final = "kept"
-REFUSED: Final = "refused"
 EXACT_COPY: Final = "exact-copy"
 UNIDENTIFIED: Final = "unidentified"
 SAME_PERFORMANCE: Final = "same-performance"
@@ -145,8 +145,7 @@ def select(rows: pa.Table, relations: Relations, recipe: Recipe) -> Selection:
     """
     fates = _Fates(len(rows))
     contents = splits.content(rows)
-    refused = np.asarray(pc.not_equal(rows.column("verdict"), "readable"))
-    fates.take(REFUSED, refused)
+    fates.take(REFUSED, np.asarray(pc.not_equal(rows.column("verdict"), READABLE)))
     identified = np.asarray(splits.identified(rows))
     by_path = pc.sort_indices(rows, [("path", "ascending"), ("source", "ascending")]).to_numpy()
     best_copy = by_path[np.argsort(~identified[by_path], kind="stable")]
@@ -154,12 +153,11 @@ def select(rows: pa.Table, relations: Relations, recipe: Recipe) -> Selection:
     fates.take_copies(EXACT_COPY, copies, best_copy)
 
     crowded = _crowded(rows, fates.alive, recipe.composition)
-    verdicts = judge(rows, recipe.filters)
-    for index, name in enumerate(verdicts.names):
-        fates.take(name, verdicts.taken_by == index, verdicts.value, verdicts.bound)
+    for name in FILTERS:
+        if name in recipe.filters:
+            fates.take(name, *beyond(rows, name, recipe.filters[name]), recipe.filters[name])
     if recipe.composition is not None:
-        over = np.full(len(rows), float(recipe.composition.crowded_above))
-        fates.take(UNIDENTIFIED, (crowded > 0) & ~identified, crowded, over)
+        fates.take(UNIDENTIFIED, (crowded > 0) & ~identified, crowded, recipe.composition.crowded_above)
     if recipe.one_per_performance:
         longest = by_path[np.argsort(-measured(rows, "notes")[by_path], kind="stable")]
         fates.take_copies(SAME_PERFORMANCE, relations.performance_group.astype(np.int64), longest)
@@ -168,8 +166,7 @@ def select(rows: pa.Table, relations: Relations, recipe: Recipe) -> Selection:
         best = np.lexsort((contents, -score))
         pieces = np.where(crowded > 0, splits.same_piece(rows), -1)
         place = _places(pieces, best, fates.alive).astype(np.float64) + 1
-        allowed = np.full(len(rows), float(recipe.composition.per_piece))
-        fates.take(PER_PIECE, (pieces >= 0) & (place > allowed), place, allowed)
+        fates.take(PER_PIECE, place > recipe.composition.per_piece, place, recipe.composition.per_piece)
 
     together: list[npt.NDArray] = [copies, relations.performance_group, relations.piece_group]
     component = splits.components([*together, splits.same_piece(rows), splits.same_title(rows)])
@@ -198,16 +195,15 @@ class _Fates:
         self._fate = np.zeros(n, np.int64)
         self._names = [KEPT]
 
-    def take(self, name: str, which: Bools, value: Floats | None = None, bound: Floats | None = None) -> None:
+    def take(self, name: str, which: Bools, value: Floats | None = None, bound: float = np.nan) -> None:
         """Give those of the rows `which` that are still there the fate `name`."""
         taken = which & self.alive
         self.alive &= ~taken
         self._names.append(name)
         self._fate[taken] = len(self._names) - 1
+        self.bound[taken] = bound
         if value is not None:
             self.value[taken] = value[taken]
-        if bound is not None:
-            self.bound[taken] = bound[taken]
 
     def take_copies(self, name: str, group: Ints, order: Ints) -> None:
         """Take all but the first in `order` of each group's rows that are still there; their value is that row."""

@@ -1,10 +1,10 @@
-"""Filters take what lies beyond a bound, once, and say what they measured."""
+"""Filters take what lies beyond a bound, and say what they measured."""
 
 import numpy as np
 import pytest
 from manifests import GOOD, REFUSED, table
 
-from partimento.corpus.quality import FILTERS, LONG_FILE_S, judge, measured
+from partimento.corpus.quality import FILTERS, LONG_FILE_S, beyond, measured
 from partimento.corpus.recipes import RECIPES, recipe
 
 BROKEN = {
@@ -35,13 +35,13 @@ def test_every_filter_is_broken_by_a_file_of_its_own():
 
 
 @pytest.mark.parametrize("name", FILTERS)
-def test_a_filter_takes_the_file_that_breaks_it_and_no_other(name):
+def test_a_filter_takes_the_file_that_breaks_it_and_no_other_does(name):
     bounds = {**recipe("finetune").filters, "onset-entropy": 2.0}
-    verdicts = judge(table({}, BROKEN[name], {}), bounds)
-    assert [verdicts.names[i] if i >= 0 else None for i in verdicts.taken_by] == [None, name, None]
-    value = {**GOOD, **BROKEN[name]}[FILTERS[name].column] if name != "other-instruments" else 100 / GOOD["piano_notes"]
-    assert verdicts.value[1] == pytest.approx(value) and verdicts.bound[1] == bounds[name]
-    assert np.isnan(verdicts.value[[0, 2]]).all() and np.isnan(verdicts.bound[[0, 2]]).all()
+    rows = table({}, BROKEN[name], {})
+    takers = {other: beyond(rows, other, bound)[0].tolist() for other, bound in bounds.items()}
+    assert takers == {other: [False, other == name, False] for other in bounds}
+    value = 100 / GOOD["piano_notes"] if name == "other-instruments" else BROKEN[name][FILTERS[name].column]
+    assert beyond(rows, name, bounds[name])[1][1] == pytest.approx(value)
 
 
 @pytest.mark.parametrize("name", FILTERS)
@@ -52,24 +52,18 @@ def test_a_file_exactly_on_the_bound_and_one_without_the_measurement_pass(name):
         rows = table({"notes": 100, "piano_notes": 30}, {"notes": None}, {"notes": 0, "piano_notes": 0})
     else:
         rows = table({"seconds": LONG_FILE_S, column: bound}, {column: None})
-    assert (judge(rows, {name: bound}).taken_by == -1).all()
-
-
-def test_the_first_filter_in_the_catalogues_order_takes_a_file_that_breaks_two():
-    rows = table({"longest_silence": 90.0, "seconds": 1.0})
-    verdicts = judge(rows, {"silence": 20.0, "too-short": 30.0})
-    assert verdicts.names[verdicts.taken_by[0]] == "too-short"
-    assert (verdicts.value[0], verdicts.bound[0]) == (1.0, 30.0)
+    assert not beyond(rows, name, bound)[0].any()
 
 
 def test_only_long_files_are_called_repetitive():
     rows = table(*({"repetition": 0.0, "seconds": s} for s in (LONG_FILE_S - 1, LONG_FILE_S)))
-    assert judge(rows, {"repetitive": 0.2}).taken_by.tolist() == [-1, 0]
+    assert beyond(rows, "repetitive", 0.2)[0].tolist() == [False, True]
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_no_named_recipe_takes_a_good_file_and_none_trips_over_refused_ones(name):
-    assert (judge(table({}, REFUSED), recipe(name).filters).taken_by == -1).all()
+    for filter_, bound in recipe(name).filters.items():
+        assert not beyond(table({}, REFUSED), filter_, bound)[0].any()
 
 
 def test_measurements_come_as_numbers_with_nan_for_unknown():

@@ -90,6 +90,16 @@ def test_the_best_recordings_of_a_piece_stay_and_the_row_says_the_place():
     assert selection.column("threshold").to_pylist() == [2.0, 2.0, None, None]
 
 
+def test_of_two_filters_the_first_in_the_catalogues_order_takes_a_file():
+    rows = table({"longest_silence": 90.0, "seconds": 1.0}, {"longest_silence": 90.0})
+    backwards = dataclasses.replace(SMALL, filters=dict(reversed(SMALL.filters.items())))
+    for recipe_ in (SMALL, backwards):
+        selection = select(rows, relations(2), recipe_).table
+        assert selection.column("fate").to_pylist() == ["too-short", "silence"]
+        assert selection.column("value").to_pylist() == [1.0, 90.0]
+        assert selection.column("threshold").to_pylist() == [30.0, 20.0]
+
+
 # -- every row by hand ------------------------------------------------------------------------------------------------
 
 
