@@ -13,6 +13,7 @@ K channels of a head, C capacity; 2 stands for keys and values.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +25,10 @@ from partimento.model.config import ModelConfig
 from partimento.model.export.onnx_folder import GRAPH_FILE, read_facts
 
 _QUIET = 3  # errors only
+
+# A token of a smaller model is too little work to share: threads that wait for each other made it slower, on a busy
+# machine many times.
+ONE_THREAD_BELOW = 50_000_000
 
 
 class OnnxCache:
@@ -100,11 +105,16 @@ class OnnxBackend:
     """A folder written by `partimento.model.export`, as the engine's back end (`backend.py`)."""
 
     def __init__(self, folder: Path, *, threads: int | None = None) -> None:
-        """`threads` to compute with; by default as many as there are cores."""
-        self._format, self._config, self.vocabulary = read_facts(folder)
+        """`threads` to compute with; by default as many as there are cores, but one for a small model."""
+        facts = read_facts(folder)
+        self._config, self._format = facts.config, facts.format
+        self.vocabulary, self.metadata = facts.vocabulary, facts.metadata
+        if threads is None:
+            threads = 1 if facts.config.parameters < ONE_THREAD_BELOW else _cores()
+        self._threads = threads
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _QUIET
-        options.intra_op_num_threads = threads or 0
+        options.intra_op_num_threads = threads
         # Keys and values are written into the cache's own memory: an arena would only hold a second copy of everything.
         options.enable_cpu_mem_arena = False
         self._session = onnxruntime.InferenceSession(folder / GRAPH_FILE, options, providers=["CPUExecutionProvider"])
@@ -117,7 +127,7 @@ class OnnxBackend:
     @property
     def description(self) -> str:
         """For people."""
-        return f"ONNX Runtime, {self._format} on cpu"
+        return f"ONNX Runtime, {self._format} on cpu, {self._threads} thread{'s' * (self._threads > 1)}"
 
     def cache(self, *, batch: int, capacity: int) -> OnnxCache:
         """An empty cache; `capacity` is cut to the context of the model."""
@@ -176,3 +186,8 @@ class OnnxBackend:
         binding.bind_ortvalue_output("logits", onnxruntime.OrtValue.ortvalue_from_numpy(logits_BRV))
         self._session.run_with_iobinding(binding)
         return logits_BRV
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

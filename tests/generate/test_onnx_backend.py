@@ -198,7 +198,7 @@ def test_the_exported_folder_is_the_prepared_one_and_explains_itself(tmp_path, p
     backend = OnnxBackend(tmp_path / "out")
     assert backend.vocabulary == VOCABULARY
     assert backend.config == CONFIG
-    assert backend.description == "ONNX Runtime, onnx-int8 on cpu"
+    assert backend.description == "ONNX Runtime, onnx-int8 on cpu, 1 thread"
     with pytest.raises(UserError, match=r"holds no model\.onnx"):
         OnnxBackend(tmp_path)
 

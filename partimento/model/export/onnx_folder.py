@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,22 +58,32 @@ def write_onnx(folder: Path, checkpoint: Checkpoint[Transformer], format_: str) 
     (folder / VOCABULARY_FILE).write_text(checkpoint.vocabulary.to_json() + "\n", encoding="utf-8")
 
 
-def read_facts(folder: Path) -> tuple[str, ModelConfig, Vocabulary]:
-    """Format, shape and vocabulary of a folder that `write_onnx` wrote; a `UserError` for any other."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a folder says of itself; `metadata` is that of the checkpoint."""
+
+    format: str
+    config: ModelConfig
+    vocabulary: Vocabulary
+    metadata: dict[str, Any]
+
+
+def read_facts(folder: Path) -> Facts:
+    """What a folder that `write_onnx` wrote says of itself; a `UserError` for any other."""
     missing = [name for name in (GRAPH_FILE, FACTS_FILE, VOCABULARY_FILE) if not (folder / name).is_file()]
     if missing:
         raise UserError(f"{folder} holds no {missing[0]}; make one with: partimento export MODEL --format onnx-int8")
     facts: dict[str, Any] = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
     vocabulary = Vocabulary.from_json((folder / VOCABULARY_FILE).read_text(encoding="utf-8"))
-    return facts["format"], ModelConfig.from_json(json.dumps(facts["config"])), vocabulary
+    config = ModelConfig.from_json(json.dumps(facts["config"]))
+    return Facts(format=facts["format"], config=config, vocabulary=vocabulary, metadata=facts["metadata"])
 
 
 def prepare(model: str | Path, format_: str = "onnx-int8", *, say: Callable[[str], None] | None = None) -> Path:
     """The folder of a model in a format, made if this checkpoint has none yet; `say` is told before it takes long."""
     if format_ not in FORMATS:
         raise UserError(f"no ONNX format is called {format_!r}; choose one of {', '.join(FORMATS)}")
-    path = locate(model)
-    folder = cache_folder() / "onnx" / f"{content_hash(path)[:32]}-{format_}-{_GENERATION}"
+    folder = _folder_of(model, format_)
     if not folder.is_dir():
         from partimento.model.checkpoint import load
 
@@ -82,6 +93,15 @@ def prepare(model: str | Path, format_: str = "onnx-int8", *, say: Callable[[str
         with whole_folder(folder) as temporary:
             write_onnx(temporary, checkpoint, format_)
     return folder
+
+
+def is_prepared(model: str | Path, format_: str) -> bool:
+    """Whether `prepare` would return at once."""
+    return _folder_of(model, format_).is_dir()
+
+
+def _folder_of(model: str | Path, format_: str) -> Path:
+    return cache_folder() / "onnx" / f"{content_hash(locate(model))[:32]}-{format_}-{_GENERATION}"
 
 
 def cache_folder() -> Path:
