@@ -166,9 +166,13 @@ def _splits(about: _Corpus) -> str:
             mine = count[name]
             label = f"{dot(i)}{escape(chosen.recipe.name)}" if name == splits.NAMES[0] else ""
             body.append([label, name, f"{mine.files:,}", f"{mine.hours:,.1f}", bar(mine.files / total, i)])
+    groups = ""
+    if about.selections and len(about.rows):
+        sizes = np.bincount(about.selections[0].table.column("split_group").to_numpy())
+        groups = f" Of {(sizes > 0).sum():,} groups that go together the largest has {sizes.max():,} files."
     return (
         "<h2>Splits of what stays</h2><p>No piece and no near-duplicate stands on two sides, and all recipes hold out "
-        "the same pieces.</p>" + rows(["", "split", "files", "hours", "share"], body, numeric=(2, 3))
+        f"the same pieces.{groups}</p>" + rows(["", "split", "files", "hours", "share"], body, numeric=(2, 3))
     )
 
 

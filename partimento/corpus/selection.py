@@ -68,7 +68,8 @@ class Selection:
     table: one row per row of the manifest, in its order, with source, path, sha256; fate ("kept" or what took the
     file); value and threshold float64 (what was measured and the bound, for unidentified and per-piece the composer's
     files or the place among the piece's and the number allowed; for copies value is the row that stays, threshold
-    null); split (null unless kept); performance_group and piece_group int32 (row of the group's longest file).
+    null); split (null unless kept); performance_group and piece_group int32 (row of the group's longest file);
+    split_group int32 (first row of all that goes to one split together).
     """
 
     recipe: Recipe
@@ -181,6 +182,7 @@ def select(rows: pa.Table, relations: Relations, recipe: Recipe) -> Selection:
             "split": names.cast(pa.string()),
             "performance_group": pa.array(relations.performance_group, pa.int32()),
             "piece_group": pa.array(relations.piece_group, pa.int32()),
+            "split_group": pa.array(component, pa.int32()),
         }
     )
     return Selection(recipe=recipe, table=table)

@@ -87,6 +87,12 @@ def test_it_counts_as_the_selections_do(corpus):
     assert rows["not-midi"] == ["not-midi", "1", "bad.mid", REFUSED["detail"]]
 
 
+def test_it_says_how_large_the_groups_are_that_go_together(tmp_path):
+    rows = surveyed(tmp_path, *({"title": title} for title in ("Air", "Air", "air!", "Waltz", None)))
+    selected(tmp_path, rows, "pretrain")
+    assert "Of 3 groups that go together the largest has 3 files." in report.write(tmp_path).read_text()
+
+
 def test_names_from_files_are_shown_not_obeyed(corpus):
     text = report.write(corpus).read_text()
     assert "<short>" not in text and "&lt;short&gt; &amp; sweet.mid" in text

@@ -191,6 +191,7 @@ def test_fates_are_those_of_the_rules_followed_by_hand(drawn):
     assert [each["fate"] for each in selection] == by_hand(manifest.to_pylist(), performance, SMALL)
     sides = defaultdict(set)
     for i, each in enumerate(selection):
+        sides["group", each["split_group"]].add(each["split"])
         assert (each["split"] is None) == (each["fate"] != "kept")
         assert (each["value"] is None) == (each["fate"] in ("kept", "refused"))
         names = manifest.slice(i, 1).to_pylist()[0]
@@ -217,7 +218,7 @@ def test_a_selection_comes_back_as_it_was_saved(tmp_path):
     assert types == {
         **dict.fromkeys(("source", "path", "sha256", "fate", "split"), pa.string()),
         **dict.fromkeys(("value", "threshold"), pa.float64()),
-        **dict.fromkeys(("performance_group", "piece_group"), pa.int32()),
+        **dict.fromkeys(("performance_group", "piece_group", "split_group"), pa.int32()),
     }
 
 
