@@ -67,7 +67,6 @@ def relations(fingerprints: Iterable[Fingerprint], note_counts: npt.ArrayLike) -
         found = alignment.matches(*hits, cells[me], cells, True)
         if len(found) and found[-1]["relation"] == alignment.SAME_PERFORMANCE:
             performance[me] = found[-1]["file"]
-            found = found[-1:]
         else:
             _remember(begin, end, me, hashes, places, *chains)
         for other in found["file"]:
