@@ -9,51 +9,29 @@ paths.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from partimento.errors import UserError
 from partimento.model.config import ModelConfig
 from partimento.tokens.vocabulary import Vocabulary
-from partimento.train.settings import AT_ONCE, LoopSettings, Machine
+from partimento.train.settings import LoopSettings, Machine, RunRecipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """A pretraining run. Two recipes are equal if they lead to the same model, whatever the machine."""
+class Recipe(RunRecipe):
+    """A pretraining run; `length` is also the model's context."""
 
-    name: str
-    """What the recipe is called."""
-    cost: str = field(compare=False)
-    """What the run is expected to take, as the recipe stands."""
     vocabulary: Literal["piano", "aria"]
     """piano: 2,675 ids with pedal; aria: the published 17,727 of all instruments."""
     size: str
     """Named size of the model."""
     initialisation: Literal["musical", "random"]
     """musical: neighbouring times, pitches and velocities begin alike."""
-    length: int
-    """Ids of a sequence, and the model's context."""
-    batch: int
-    """Sequences of one optimiser step, of all processes together."""
-    seed: int
-    """Decides initial weights, and the order and augmentation of the data."""
-    epochs: float | None = None
-    """Passes through the corpus; decides loop.steps when the run begins. None: loop.steps stands."""
-    loop: LoopSettings
-    """The optimisation."""
-    machine: Machine = field(compare=False, default=AT_ONCE)
-    """How it is spread over the machine; may change when a run is resumed."""
 
     def __post_init__(self) -> None:
-        for name in ("length", "batch"):
-            if getattr(self, name) < 1:
-                raise UserError(f"recipe: {name} is {getattr(self, name)}; give at least 1")
-        if self.epochs is not None and not self.epochs > 0:
-            raise UserError(f"recipe: epochs is {self.epochs}; give a positive number, or None to go by loop.steps")
+        super(Recipe, self).__post_init__()  # slots make a new class of this one, which super() alone would not know
         self.make_config()
 
     def make_vocabulary(self) -> Vocabulary:
@@ -63,28 +41,6 @@ class Recipe:
     def make_config(self) -> ModelConfig:
         """The model's shape; its context is what it is trained on, not more."""
         return ModelConfig.named(self.size, vocab_size=len(self.make_vocabulary()), context=self.length)
-
-    def with_steps(self, steps: int) -> Recipe:
-        """As many steps, and a warm-up that fits them."""
-        loop = dataclasses.replace(self.loop, steps=steps, warmup_steps=min(self.loop.warmup_steps, steps // 2))
-        return dataclasses.replace(self, loop=loop)
-
-    def to_json(self) -> str:
-        """Readable JSON of every field."""
-        return json.dumps(dataclasses.asdict(self), indent=2)
-
-    @classmethod
-    def from_json(cls, text: str) -> Recipe:
-        """Reads what `to_json` wrote; raises `UserError` for anything else."""
-        try:
-            values: dict[str, Any] = json.loads(text)
-            loop, machine = values.pop("loop"), values.pop("machine")
-            loop = LoopSettings(**loop | {"betas": tuple(loop["betas"])})
-            return cls(**values, loop=loop, machine=Machine(**machine))
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, UserError):
-                raise
-            raise UserError(f"not a recipe of this version: {error}") from error
 
 
 def paper() -> Recipe:

@@ -1,8 +1,7 @@
 """A recipe and a note store to a folder with a trained model: what the command `partimento pretrain` does.
 
-Knows: how a recipe becomes model, loaders and objective, how steps are fitted to epochs or hours, when a run may be
-continued, what its folder holds (`recipe.json`, `log.jsonl`, `checkpoints/`, `model.safetensors`: the last weights,
-`best.safetensors`: the best on the validation split). Refuses to know: how to take a step.
+Knows: how a recipe becomes model, loaders and objective, how steps are fitted to epochs or hours, from which other
+run's checkpoint a run may begin. Refuses to know: what a run's folder holds (`folder.py`), how to take a step.
 
     run(recipes.named("bundled"), "data/store", "runs/bundled", max_hours=2)
 """
@@ -13,36 +12,29 @@ import copy
 import dataclasses
 import json
 import math
-import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-import partimento
 from partimento.corpus.loaders import PackedLoader
 from partimento.corpus.store import MANIFEST, NoteStore, digest
 from partimento.errors import UserError
-from partimento.files import replacing
 from partimento.model.checkpoint import load, save
 from partimento.model.initialisation import musical_initialisation, random_initialisation
 from partimento.model.transformer import Transformer
 from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Vocabulary
 from partimento.train.checkpoints import Checkpoints, read_header
-from partimento.train.display import Display
-from partimento.train.distributed import ALONE, World, joined, whole
-from partimento.train.flops import flops_per_id
-from partimento.train.log import LOG_FILE, TrackerName, open_trackers
-from partimento.train.loop import CHECKPOINTS, Loader, Trainer, train
+from partimento.train.distributed import ALONE, World, joined
+from partimento.train.folder import about, begun, carry_out, own_checkpoint
+from partimento.train.log import TrackerName
+from partimento.train.loop import CHECKPOINTS, Loader, Trainer
 from partimento.train.objectives.pretrain import Pretraining
 from partimento.train.recipes import Recipe
-
-RECIPE_FILE = "recipe.json"
-MODEL_FILE = "model.safetensors"
-BEST_FILE = "best.safetensors"
 
 # Evaluation, checkpoints and a busier machine take their part of a time budget too.
 _SHARE_FOR_STEPS = 0.93
@@ -122,56 +114,31 @@ def pretrain(
     model, objective = _initial_model(recipe, vocabulary, init).to(world.device), Pretraining(vocabulary)
     start = _start(recipe, out_dir, resume)
     if start is not None and start.is_relative_to(out_dir):
-        recipe = _begun(recipe, start, free_steps=max_hours is not None)
+        recipe = begun(recipe, start, free_steps=max_hours is not None)
     elif max_hours is not None:
         trial = Trainer(copy.deepcopy(model), objective, recipe.loop, recipe.machine, world)
         recipe = _fitted(recipe, trial, loader, world, hours=max_hours)
         del trial
-    about = {
-        "recipe": dataclasses.asdict(recipe),
-        "data": data or {},
-        "init": str(init) if init is not None else None,
-        "code": _code_version(),
-    }
-    trackers = open_trackers(track, out_dir, about) if world.main else ()
-    if world.main:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        with replacing(out_dir / RECIPE_FILE) as part:
-            part.write_text(recipe.to_json() + "\n", encoding="utf-8")
 
-    def export(step: int, measured: dict[str, float], is_best: bool) -> None:
-        weights = {name: whole(tensor) for name, tensor in model.state_dict().items()}
-        if world.main:
-            with torch.device("meta"):
-                exported = Transformer(model.config)
-            exported.load_state_dict(weights, assign=True)
-            for file in (MODEL_FILE, BEST_FILE) if is_best else (MODEL_FILE,):
-                metadata = {**about, "step": step, "validation": measured}
-                save(out_dir / file, exported, vocabulary, dtype=torch.bfloat16, **metadata)
+    def save_model(path: Path, weights: dict[str, Tensor], metadata: dict[str, Any]) -> None:
+        with torch.device("meta"):
+            exported = Transformer(model.config)
+        exported.load_state_dict(weights, assign=True)
+        save(path, exported, vocabulary, dtype=torch.bfloat16, **metadata)
 
-    with Display(
-        recipe.name,
-        flops_per_target=flops_per_id(model.config, length=recipe.length),
-        device=world.device,
-        processes=world.size,
-        shown=world.main,
-    ) as display:
-        train(
-            model,
-            objective,
-            loader=loader,
-            validation=validation,
-            settings=recipe.loop,
-            folder=out_dir,
-            machine=recipe.machine,
-            world=world,
-            resume=start,
-            about=about,
-            trackers=trackers,
-            export=export,
-            report=display.show,
-        )
-    return out_dir / MODEL_FILE
+    return carry_out(
+        recipe,
+        model,
+        objective,
+        loader=loader,
+        validation=validation,
+        folder=out_dir,
+        world=world,
+        start=start,
+        about=about(recipe, data=data or {}, init=str(init) if init is not None else None),
+        save=save_model,
+        track=track,
+    )
 
 
 def _initial_model(recipe: Recipe, vocabulary: Vocabulary, init: str | Path | None) -> Transformer:
@@ -195,9 +162,7 @@ def _initial_model(recipe: Recipe, vocabulary: Vocabulary, init: str | Path | No
 
 def _start(recipe: Recipe, out_dir: Path, resume: str) -> Path | None:
     """The checkpoint to begin from, which need not be of this run."""
-    own = Checkpoints(out_dir / CHECKPOINTS, keep=1, world=ALONE).newest()
-    if resume == "off" and (own is not None or (out_dir / LOG_FILE).exists()):
-        raise UserError(f"{out_dir} already holds a run; continue it with --resume auto, or give another folder")
+    own = own_checkpoint(out_dir, resume=resume)
     if own is not None or resume in ("auto", "off"):
         return own
     given = Checkpoints(Path(resume) / CHECKPOINTS, keep=1, world=ALONE).newest() or Path(resume)
@@ -210,23 +175,6 @@ def _start(recipe: Recipe, out_dir: Path, resume: str) -> Path | None:
     if header["step"] >= recipe.loop.steps:
         raise UserError(f"{given} is at step {header['step']} of {recipe.loop.steps}; raise loop.steps to go on")
     return given
-
-
-def _begun(recipe: Recipe, checkpoint: Path, *, free_steps: bool) -> Recipe:
-    """The recipe that the run of a checkpoint was begun with, on this machine; refuses to continue it with another."""
-    begun = Recipe.from_json(json.dumps(read_header(checkpoint)["about"]["recipe"]))
-    if free_steps:
-        recipe = recipe.with_steps(begun.loop.steps)
-    differing = [
-        f.name for f in dataclasses.fields(Recipe) if f.compare and getattr(begun, f.name) != getattr(recipe, f.name)
-    ]
-    if differing:
-        run_dir = checkpoint.parents[1]
-        raise UserError(
-            f"{run_dir} holds a run of another recipe ({', '.join(differing)} differ; see {RECIPE_FILE} there); "
-            "give another folder"
-        )
-    return recipe
 
 
 def _fitted(recipe: Recipe, trial: Trainer, loader: Loader, world: World, *, hours: float) -> Recipe:
@@ -253,14 +201,3 @@ def _ids_per_epoch(store: NoteStore, vocabulary: Vocabulary) -> int:
     # Beside the body: instrument, <S>, <D>, <E>.
     ids = sum(len(tokenizer.encode_notes(store.notes(i))) + 4 for i in sample)
     return round(ids / store.counts[sample].sum() * store.counts[files].sum())
-
-
-def _code_version() -> str:
-    """The package's version, with the commit where the package is a checkout."""
-    here = Path(partimento.__file__).parent
-    try:
-        command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"]
-        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return partimento.__version__
-    return f"{partimento.__version__} ({found})"

@@ -1,6 +1,7 @@
 """How to train, whatever is trained: what decides the result, and how it is spread over a machine.
 
-Knows: every number of the optimisation and which combinations make sense. Refuses to know: models, data.
+Knows: every number of the optimisation, which combinations make sense, and what all recipes have in common. Refuses to
+know: models, data.
 
     LoopSettings(steps=1000, warmup_steps=50, peak_lr=1e-3)
     Machine(rows_at_once=4, compile=True)
@@ -8,8 +9,10 @@ Knows: every number of the optimisation and which combinations make sense. Refus
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
 
 from partimento.errors import UserError
 
@@ -87,6 +90,57 @@ class Machine:
 
 AT_ONCE = Machine()
 """Everything at once, nothing compiled: right for small models."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecipe:
+    """What every recipe says, whatever it trains. Two are equal if they lead to the same model on whatever machine."""
+
+    name: str
+    """What the recipe is called."""
+    cost: str = field(compare=False)
+    """What the run is expected to take, as the recipe stands."""
+    length: int
+    """Ids of a sequence."""
+    batch: int
+    """Sequences of one optimiser step, of all processes together."""
+    seed: int
+    """Decides initial weights, and the order and augmentation of the data."""
+    epochs: float | None = None
+    """Passes through the corpus; decides loop.steps when the run begins. None: loop.steps stands."""
+    loop: LoopSettings
+    """The optimisation."""
+    machine: Machine = field(compare=False, default=AT_ONCE)
+    """How it is spread over the machine; may change when a run is resumed."""
+
+    def __post_init__(self) -> None:
+        for name in ("length", "batch"):
+            if getattr(self, name) < 1:
+                raise UserError(f"recipe: {name} is {getattr(self, name)}; give at least 1")
+        if self.epochs is not None and not self.epochs > 0:
+            raise UserError(f"recipe: epochs is {self.epochs}; give a positive number, or None to go by loop.steps")
+
+    def with_steps(self, steps: int) -> Self:
+        """As many steps, and a warm-up that fits them."""
+        loop = dataclasses.replace(self.loop, steps=steps, warmup_steps=min(self.loop.warmup_steps, steps // 2))
+        return dataclasses.replace(self, loop=loop)
+
+    def to_json(self) -> str:
+        """Readable JSON of every field."""
+        return json.dumps(dataclasses.asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Reads what `to_json` wrote; raises `UserError` for anything else."""
+        try:
+            values: dict[str, Any] = json.loads(text)
+            loop, machine = values.pop("loop"), values.pop("machine")
+            loop = LoopSettings(**loop | {"betas": tuple(loop["betas"])})
+            return cls(**values, loop=loop, machine=Machine(**machine))
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, UserError):
+                raise
+            raise UserError(f"not a recipe of this version: {error}") from error
 
 
 def learning_rate(settings: LoopSettings, step: int) -> float:
