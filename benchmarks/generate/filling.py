@@ -4,8 +4,9 @@
 
 Files are drawn with seed 0 from a folder of MIDI files that the model was not trained on; in each a gap of 7.5 s is
 drawn. What really stands there is scored twice by the same model: after what leads up to it alone, and with what
-follows it in front. The difference, in nats a note, is what knowing the future is worth; in the gap's last quarter it should be
-largest. Then the gap is filled: new notes lie in the gap, every token decodes, the rest is the same to the bit.
+follows it in front. The difference, in nats a note, is what knowing the future is worth; in the gap's last quarter it
+should be largest. Then the gap is filled: new notes lie in the gap, every token decodes, the rest is the same to the
+bit.
 """
 
 from __future__ import annotations
