@@ -8,23 +8,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from partimento.model.export.quantisation import quantise
+from partimento.model.export.quantisation import BLOCK, quantise
 
 
 @settings(deadline=None, max_examples=40)
-@given(seed=st.integers(0, 2**32), columns=st.integers(1, 100), bits=st.sampled_from([4, 8]))
+@given(seed=st.integers(0, 2**32), columns=st.integers(1, 300), bits=st.sampled_from([4, 8]))
 def test_no_weight_moves_by_more_than_the_step_allows(seed, columns, bits):
     rng = np.random.default_rng(seed)
     weight_NK = (rng.standard_normal((5, columns)) * 10 ** rng.uniform(-6, 3)).astype(np.float32)
     blocks = quantise(weight_NK, bits)
     error_NK = np.abs(blocks.dequantised() - weight_NK)
-    for j in range(0, columns, 32):
-        block_NB = np.abs(weight_NK[:, j : j + 32])
+    size = blocks.packed_NJB.shape[2] * 8 // bits
+    for j in range(0, columns, size):
+        block_NB = np.abs(weight_NK[:, j : j + size])
         step_N1 = block_NB.max(axis=1, keepdims=True) / (127 if bits == 8 else 8)
         # The largest magnitude is exact; with 4 bits its opposite lies one whole step off.
         allowed = 0.5001 if bits == 8 else 1.0001
-        assert (error_NK[:, j : j + 32] <= allowed * step_N1).all()
-        assert (error_NK[:, j : j + 32].min(axis=1) <= 1e-5 * block_NB.max(axis=1)).all()
+        assert (error_NK[:, j : j + size] <= allowed * step_N1).all()
+        assert (error_NK[:, j : j + size].min(axis=1) <= 1e-5 * block_NB.max(axis=1)).all()
 
 
 def test_a_block_of_zeros_stays_so():
@@ -32,12 +33,19 @@ def test_a_block_of_zeros_stays_so():
 
 
 @pytest.mark.parametrize("bits", [4, 8])
-@pytest.mark.parametrize("columns", [64, 80])
+@pytest.mark.parametrize("columns", [256, 80])
 def test_the_kernel_multiplies_by_the_matrix_we_mean(bits, columns):
     rng = np.random.default_rng(1)
     blocks = quantise(rng.standard_normal((48, columns)).astype(np.float32), bits)
     node = helper.make_node(
-        "MatMulNBits", ["x", "w", "s"], ["y"], domain="com.microsoft", N=48, K=columns, bits=bits, block_size=32
+        "MatMulNBits",
+        ["x", "w", "s"],
+        ["y"],
+        domain="com.microsoft",
+        N=48,
+        K=columns,
+        bits=bits,
+        block_size=BLOCK[bits],
     )
     graph = helper.make_graph(
         [node],

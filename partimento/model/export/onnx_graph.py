@@ -251,7 +251,7 @@ class _Builder:
         blocks = quantise(matrix_NK, bits)
         packed = self._out.add(name + ".weight", blocks.packed_NJB)
         scale = self._out.add(name + ".scale", blocks.scale_NJ)
-        shape = {"N": matrix_NK.shape[0], "K": matrix_NK.shape[1], "bits": bits, "block_size": BLOCK}
+        shape = {"N": matrix_NK.shape[0], "K": matrix_NK.shape[1], "bits": bits, "block_size": BLOCK[bits]}
         # Level 4: activations are rounded to 8 bits as well, block by block, and products are sums of integers.
         return self._node("MatMulNBits", [x, packed, scale], name, domain=_DOMAIN, accuracy_level=4, **shape)
 

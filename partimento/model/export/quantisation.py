@@ -1,11 +1,11 @@
-"""Weights in blocks of 32 that share a scale: 8 or 4 bits each, symmetric about zero.
+"""Weights of 8 or 4 bits in blocks that share a scale, symmetric about zero.
 
 Knows: the arithmetic, and the layout in which ONNX Runtime's `MatMulNBits` wants it. Refuses to know graphs and files.
 
     blocks = quantise(weight_NK, bits=8)
     blocks.packed_NJB, blocks.scale_NJ
 
-Shape legend: N rows (outputs), K columns (inputs), J = ceil(K / 32) blocks of a row, B bytes of a block.
+Shape legend: N rows (outputs), K columns (inputs), J blocks of a row, B bytes of a block.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 32
-
 Bits = Literal[4, 8]
+
+BLOCK: dict[Bits, int] = {8: 128, 4: 32}
+"""Weights that share a scale. With 8 bits longer blocks read a third faster than blocks of 32 and cost next to nothing
+(KL 0.00013 for 0.00008 nats, benchmarks/engines); with 4 bits they would cost too much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,7 @@ class Blocks:
         """The matrix [N, K] that it stands for."""
         packed = self.packed_NJB
         if self.bits == 4:
-            packed = np.stack((packed & 15, packed >> 4), axis=-1).reshape(*packed.shape[:2], BLOCK)
+            packed = np.stack((packed & 15, packed >> 4), axis=-1).reshape(*packed.shape[:2], -1)
         centred_NJB = packed.astype(np.float32) - 2 ** (self.bits - 1)
         whole_NK = (centred_NJB * self.scale_NJ[..., None]).reshape(len(packed), -1)
         return np.ascontiguousarray(whole_NK[:, : self.columns])
@@ -49,8 +51,8 @@ def quantise(weight_NK: NDArray[np.float32], bits: Bits) -> Blocks:
     one number without a counterpart on the other side.
     """
     rows, columns = weight_NK.shape
-    padded_NK = np.pad(weight_NK, ((0, 0), (0, -columns % BLOCK)))
-    block_NJB = padded_NK.reshape(rows, -1, BLOCK)
+    padded_NK = np.pad(weight_NK, ((0, 0), (0, -columns % BLOCK[bits])))
+    block_NJB = padded_NK.reshape(rows, -1, BLOCK[bits])
     at_NJ1 = np.abs(block_NJB).argmax(axis=-1, keepdims=True)
     extreme_NJ1 = np.take_along_axis(block_NJB, at_NJ1, axis=-1)
     scale_NJ1 = np.abs(extreme_NJ1) / 127 if bits == 8 else extreme_NJ1 / -8
