@@ -102,6 +102,8 @@ def test_only_the_positions_asked_for_are_told(exact, logits_BTV):
 @pytest.mark.parametrize("name", ["exact", "int8", "torch_backend"])
 def test_rolled_back_and_copied_caches_forget_and_part(request, name):
     backend = request.getfixturevalue(name)
+    # A sum in another order may be rounded to another of the cache's 256 numbers.
+    tolerance = {"atol": 0.1} if name == "int8" else EXACT
 
     def after_20(ids_T: torch.Tensor) -> np.ndarray:
         cache = backend.cache(batch=1, capacity=60)
@@ -115,13 +117,13 @@ def test_rolled_back_and_copied_caches_forget_and_part(request, name):
     backend.read(rows(IDS_BT[2:, :20]), used)
     used.rollback(20)
     steps = [backend.read(rows(IDS_BT[:1, t : t + 1]), used) for t in range(20, 60)]
-    np.testing.assert_allclose(np.concatenate(steps, axis=1), after_20(IDS_BT[0]), **EXACT)
+    np.testing.assert_allclose(np.concatenate(steps, axis=1), after_20(IDS_BT[0]), **tolerance)
     used.rollback(20)
     wide = used.expand(3)
     mixed_BT = torch.cat((IDS_BT[:1, :20].expand(3, -1), IDS_BT[:, 20:]), dim=1)
     parted = np.concatenate([backend.read(rows(mixed_BT[:, t : t + 1]), wide) for t in range(20, 60)], axis=1)
     for row in range(3):
-        np.testing.assert_allclose(parted[row : row + 1], after_20(mixed_BT[row]), **EXACT)
+        np.testing.assert_allclose(parted[row : row + 1], after_20(mixed_BT[row]), **tolerance)
     assert used.length == 20
 
 
