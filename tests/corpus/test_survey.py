@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from collections_of_midi import good_files, odd_files, write_folder, write_tar, write_zip
+from object_store import BUCKET, serve
 from ray.cluster_utils import Cluster
 
 from partimento.cli import main
@@ -92,8 +93,18 @@ def test_odd_files_change_nothing_but_their_own_rows(tmp_path, corpus):
     assert rows(tmp_path / "corpus", without=other) == {path: beside_odd[path] for path in GOOD}
 
 
-@pytest.mark.parametrize("kind", ["zip", "tar.gz", "folder of archives", "url"])
-def test_every_kind_of_source_gives_the_same_rows(kind, midi, corpus, tmp_path):
+@pytest.fixture
+def bucket(monkeypatch, midi):
+    """The same files in an object store, below s3://bucket/midi."""
+    settings = {"ACCESS_KEY_ID": "nobody", "SECRET_ACCESS_KEY": "nothing", "REGION": "us-east-1"}
+    with serve(midi.parent) as address:
+        for name, value in (settings | {"ENDPOINT_URL": address}).items():
+            monkeypatch.setenv(f"AWS_{name}", value)
+        yield f"s3://{BUCKET}/midi"
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz", "folder of archives", "object store"])
+def test_every_kind_of_source_gives_the_same_rows(kind, corpus, tmp_path, bucket):
     files = GOOD | ODD
     match kind:
         case "zip":
@@ -105,7 +116,7 @@ def test_every_kind_of_source_gives_the_same_rows(kind, midi, corpus, tmp_path):
             write_zip(tmp_path / "all/midi.zip", files)
             location, prefix = str(tmp_path / "all"), "midi.zip!/"
         case _:
-            location, prefix = f"file://{midi}", ""
+            location, prefix = bucket, ""
     surveyed(tmp_path / "corpus", location)
     other = ("source", "path", "modified_ns", "collection")
     expected = rows(corpus, without=other)
