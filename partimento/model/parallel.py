@@ -40,10 +40,11 @@ def place(
     """
     blocks = blocks_of(root)
     for block in blocks:
+        # In this order: a compiled function that contains the checkpoint would not be compiled at all.
+        if compiled:
+            block.forward = torch.compile(block.forward, backend=backend)  # type: ignore[method-assign]
         if recompute:
             block.forward = partial(checkpoint, block.forward, use_reentrant=False)  # type: ignore[method-assign]
-        if compiled:
-            block.compile(backend=backend)
     if shards > 1:
         mesh = init_device_mesh(next(root.parameters()).device.type, (shards,))
         bfloat16 = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)

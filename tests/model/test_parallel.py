@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounter
 
 from partimento.model.config import ModelConfig
 from partimento.model.parallel import blocks_of, place
@@ -41,20 +42,23 @@ def test_gradients_and_names_stay(placing):
     torch.testing.assert_close(found, expected)
 
 
-def test_recomputing_keeps_less_for_the_backward_pass():
+@pytest.mark.parametrize("compiled", [False, True])
+def test_recomputing_keeps_less_for_the_backward_pass(compiled):
     def kept(model: Transformer) -> int:
         sizes = []
         with torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.numel()) or t, lambda t: t):
             model(IDS_BT)
         return sum(sizes)
 
-    assert kept(make(recompute=True)) < kept(make()) / 2
+    placing = {"compiled": compiled, "backend": "aot_eager"}
+    assert kept(make(recompute=True, **placing)) < kept(make(**placing)) / 2
 
 
-def test_all_blocks_share_their_compiled_code():
+@pytest.mark.parametrize("recompute", [False, True])
+def test_all_blocks_share_their_compiled_code(recompute):
     torch._dynamo.reset()
-    counter = torch._dynamo.testing.CompileCounter()
-    make(compiled=True, backend=counter)(IDS_BT)
+    counter = CompileCounter()
+    make(compiled=True, recompute=recompute, backend=counter)(IDS_BT)
     assert counter.frame_count == 1
 
 

@@ -22,7 +22,7 @@ def begin() -> None:
     with joined() as world:
         for way in WAYS:
             settings = dataclasses.replace(SPREAD, optimiser="muon" if "muon" in way else "adamw")
-            machine = Machine(shard="shard" in way, rows_at_once=1)
+            machine = Machine(shard="shard" in way, recompute=way == "shard", rows_at_once=1)
             train_in(folder / way, make_model(), settings, world, machine=machine)
 
 
