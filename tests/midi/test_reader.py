@@ -34,7 +34,7 @@ from smf_bytes import (
 )
 
 from partimento.midi.performance import INSTRUMENTS, Performance
-from partimento.midi.reader import MidiError, Reason, read, read_file
+from partimento.midi.reader import MidiError, Reason, read, read_file, read_in_full
 
 BEAT_NS = 500_000_000
 ONE_NOTE = track((0, note_on(60)), (480, note_off(60)))
@@ -505,3 +505,35 @@ def test_the_source_says_where_the_notes_came_from(tmp_path):
 
 def test_one_beat_at_the_default_tempo_is_half_a_second():
     assert read(smf([ONE_NOTE])).duration.tolist() == [BEAT_NS]
+
+
+# -- what a performance refuses to know -------------------------------------------------------------------------------
+
+
+def test_texts_are_the_ones_mido_finds():
+    tracks = [
+        track((0, meta(1, "Für Elise".encode())), (5, meta(2, "© Jemand".encode("latin-1"))), (0, meta(3, b""))),
+        track((0, meta(4, b"Piano")), (0, meta(5, b"la la")), (0, meta(6, b"a marker")), (9, meta(3, b"x" * 2000))),
+        ONE_NOTE,
+    ]
+    read_ = read_in_full(smf(tracks))
+    assert read_.texts == ("Für Elise", "© Jemand", "", "Piano", "x" * 1000)
+    latin = mido.MidiFile(file=io.BytesIO(smf(tracks)), charset="latin-1")
+    kinds = ("text", "copyright", "track_name", "instrument_name")
+    theirs = [message for t in latin.tracks for message in t if message.type in kinds]
+    assert [m.text if m.type in ("text", "copyright") else m.name for m in theirs] == [
+        "Für Elise".encode().decode("latin-1"), "© Jemand", "", "Piano", "x" * 2000
+    ]  # fmt: skip
+
+
+def test_only_the_first_texts_are_kept():
+    syllables = track(*((1, meta(1, str(i).encode())) for i in range(300)))
+    assert read_in_full(smf([syllables])).texts == tuple(map(str, range(128)))
+
+
+def test_onsets_in_ticks_go_with_the_notes():
+    one = track((0, tempo(400_000)), (10, note_on(60)), (50, note_off(60)), (7, note_on(62)), (5, note_off(62)))
+    two = track((3, note_on(64)), (90, note_off(64)))
+    read_ = read_in_full(smf([one, two], division=100))
+    assert read_.onset_ticks.tolist() == [3, 10, 67]
+    assert read_.performance.onset.tolist() == [tick * 4_000_000 for tick in (3, 10, 67)]
