@@ -1,7 +1,7 @@
 """What a survey of many files costs and survives. The result stands in survey.md.
 
     python benchmarks/corpus/survey.py copies MIDI [MIDI...] --out COPIES --count 100000
-    python benchmarks/corpus/survey.py speed COPIES [--rounds 3]         beside plain multiprocessing, interleaved
+    python benchmarks/corpus/survey.py speed PART PART ... beside plain multiprocessing, interleaved
     python benchmarks/corpus/survey.py interrupted COPIES --out CORPUS   memory over time; kill -9 in the middle
     python benchmarks/corpus/survey.py odd GOOD ODD                      odd files among good ones
     python benchmarks/corpus/survey.py names CORPUS                      rules for names beside the labels of a CSV
@@ -76,11 +76,11 @@ def copy(task: tuple[Path, Path, Path, int]) -> bool:
 # -- speed -------------------------------------------------------------------------------------------------------------
 
 
-def speed(folder: Path, rounds: int) -> None:
-    """Survey and plain pool take turns on the same folders; each time is from nothing to the last row."""
+def speed(folders: list[Path]) -> None:
+    """Survey and plain pool take turns on each folder; a time is from nothing, processes too, to the last row."""
     print("| files | plain pool, files/s | survey, files/s | plain / survey |\n|---|---|---|---|")
     totals = Counter[str]()
-    for part in sorted(folder.iterdir())[:rounds]:
+    for part in folders:
         files = len(list(open_source(part).entries()))
         seconds = {}
         for name in ("plain", "survey"):
@@ -238,14 +238,13 @@ def main() -> None:
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, default=Path("corpus"))
     parser.add_argument("--count", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     first, *rest = given.folders
     match given.what:
         case "copies":
             copies(given.folders, given.out, given.count)
         case "speed":
-            speed(first, given.rounds)
+            speed(given.folders)
         case "interrupted":
             interrupted(first, given.out)
         case "odd":
