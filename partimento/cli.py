@@ -14,34 +14,19 @@ Exit status: 0 done; 2 something the user can mend, said in one line on stderr; 
 output went away. Anything else that is raised is a defect and shows its traceback.
 """
 
-import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Sequence
 
 from partimento import __version__
+from partimento.commands.verbs import Verb, call
 from partimento.errors import UserError
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verb:
-    """One subcommand: its name, its line in the help, and `module:function` taking the arguments after the name."""
-
-    name: str
-    help: str
-    target: str
-
-    def load(self) -> Callable[[list[str]], int | None]:
-        """Import the verb's module and return its function; the function may return an exit status."""
-        module, _, function = self.target.partition(":")
-        return cast(Callable[[list[str]], int | None], getattr(importlib.import_module(module), function))
-
+_ABOUT = "Continues, embeds and classifies piano performances. (partimento --version: which one this is.)"
 
 VERBS: tuple[Verb, ...] = (
     Verb(name="continue", help="go on where a performance leaves off", target="partimento.commands.continue_:main"),
@@ -53,6 +38,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(name="publish", help="a note store -> Parquet files", target="partimento.commands.publish:main"),
     Verb(name="overlap", help="what two collections have in common", target="partimento.commands.overlap:main"),
     Verb(name="pretrain", help="train a model on a note store", target="partimento.commands.pretrain:main"),
+    Verb(name="finetune", help="train a model further, on your music too", target="partimento.commands.finetune:main"),
     Verb(name="recipe", help="what a training recipe says and costs", target="partimento.commands.recipe:main"),
     Verb(name="plot", help="loss curves of training runs", target="partimento.commands.plot:main"),
     Verb(name="info", help="what a model is", target="partimento.commands.info:main"),
@@ -81,36 +67,10 @@ def main(argv: Sequence[str] | None = None, verbs: Sequence[Verb] = VERBS) -> in
 
 
 def _dispatch(arguments: list[str], verbs: Sequence[Verb]) -> int:
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(_help(verbs))
-        return 0
-    if arguments[0] in ("-V", "--version"):
+    if arguments and arguments[0] in ("-V", "--version"):
         print(f"partimento {__version__}")
         return 0
-    name, *rest = arguments
-    for verb in verbs:
-        if verb.name == name:
-            return verb.load()(rest) or 0
-    known = ", ".join(verb.name for verb in verbs)
-    raise UserError(f"unknown verb {name!r}; the verbs are: {known} (see partimento --help)")
-
-
-def _help(verbs: Sequence[Verb]) -> str:
-    width = max((len(verb.name) for verb in verbs), default=0)
-    lines = [f"  {verb.name:<{width}}  {verb.help}" for verb in verbs]
-    return "\n".join(
-        [
-            "usage: partimento VERB [arguments]",
-            "",
-            "Continues, embeds and classifies piano performances.",
-            "",
-            "verbs:",
-            *lines,
-            "",
-            "partimento VERB --help    the arguments of one verb",
-            "partimento --version      the version",
-        ]
-    )
+    return call(arguments, verbs, program="partimento", about=_ABOUT)
 
 
 def _complain(message: str, status: int = EXIT_USER_ERROR) -> int:

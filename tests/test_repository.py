@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 
 import partimento
 from partimento.cli import VERBS
+from partimento.commands.finetune import KINDS
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -87,7 +88,7 @@ def test_the_architecture_lists_the_package_as_it_is():
             listed.add("/".join([*folders, name]))
     present = {str(path.relative_to(ROOT)) for path in (ROOT / "partimento").rglob("*.py")}
     introductions = {path for path in present if path.endswith("__init__.py") and path != "partimento/__init__.py"}
-    verbs = {verb.target.partition(":")[0].replace(".", "/") + ".py" for verb in VERBS}  # --help lists these
+    verbs = {verb.target.partition(":")[0].replace(".", "/") + ".py" for verb in (*VERBS, *KINDS)}  # --help lists these
     assert listed == present - introductions - verbs
 
 
@@ -134,8 +135,9 @@ def test_documented_commands_exist(words):
     if arguments == ["--help"]:
         return
     assert arguments[0] in {verb.name for verb in VERBS}
+    verb = arguments[:2] if arguments[0] == "finetune" else arguments[:1]
     shown = subprocess.run(
-        [sys.executable, "-m", "partimento", arguments[0], "--help"],
+        [sys.executable, "-m", "partimento", *verb, "--help"],
         capture_output=True,
         text=True,
         check=True,

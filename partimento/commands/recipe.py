@@ -21,12 +21,13 @@ class Options:
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = parse(Options, argv, verb="recipe")
-    from partimento.train import recipes
+    from partimento.train import finetune_recipes, recipes
 
+    table = {**recipes.RECIPES, **finetune_recipes.RECIPES}
     if options.name is not None:
-        print(recipes.named(options.name).to_json())
+        print((table[options.name]() if options.name in table else recipes.named(options.name)).to_json())
         return 0
-    width = max(map(len, recipes.RECIPES))
-    for name, make in recipes.RECIPES.items():
+    width = max(map(len, table))
+    for name, make in table.items():
         print(f"{name:<{width}}  {make().cost}")
     return 0

@@ -20,6 +20,8 @@ BUNDLED = {"bundled": "continuation.safetensors"}
 
 MODEL_FILE = "model.safetensors"
 """The weights in a folder, and in a repository of the hub."""
+BEST_FILE = "best.safetensors"
+"""What is better than these in the folder of a training run."""
 
 LICENCES = {
     "bundled": "CC-BY-NC-SA-4.0",
@@ -35,7 +37,8 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 def locate(name: str | Path) -> Path:
     """The file behind the name of a bundled model, a file, a folder or "owner/name" on the hub.
 
-    Downloads the last if it is not there yet. Raises `UserError`, which says what to do, if there is no such file.
+    Of a training run's folder it is the best model. What is on the hub is downloaded if it is not there yet. Raises
+    `UserError`, which says what to do, if there is no such file.
     """
     if str(name) in BUNDLED:
         path = Path(__file__).parents[1] / "bundled" / BUNDLED[str(name)]
@@ -43,8 +46,9 @@ def locate(name: str | Path) -> Path:
             raise UserError(f"the model {name!r} is not in this installation ({path}); reinstall partimento")
         return path
     path = Path(name)
-    if path.is_dir() and (path / MODEL_FILE).is_file():
-        return path / MODEL_FILE
+    for file in (BEST_FILE, MODEL_FILE):
+        if path.is_dir() and (path / file).is_file():
+            return path / file
     if path.is_file():
         return path
     if isinstance(name, str) and not path.exists() and not name.endswith(".safetensors") and _HUB_NAME.fullmatch(name):

@@ -93,7 +93,8 @@ def carry_out(
 ) -> Path:
     """Trains `model`, which has a `config` and is on its device, from the checkpoint `start` on; the last model's path.
 
-    `save` is called by the main process alone, with sharded weights put together. `on_measured` hears of the measurements that a model was saved with.
+    `save` is called by the main process alone, with sharded weights put together. `on_measured` hears of the
+    measurements that a model was saved with.
     """
     trackers = open_trackers(track, folder, dict(about)) if world.main else ()
     if world.main:

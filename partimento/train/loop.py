@@ -193,9 +193,10 @@ def train(
 ) -> dict[str, float]:
     """Trains `model`, which is on its device, in place up to `settings.steps`, from the checkpoint `resume` if given.
 
-    Every process of `world` calls this alike. `about` is kept in every checkpoint. `export` is called just before a
-    checkpoint appears (step, measurements, whether they are the best so far), `report` after every step. Returns the
-    last measurements. Raises `UserError` if the loss diverges or the checkpoint is not of this model.
+    Every process of `world` calls this alike. Ends early where `settings.patience` says so. `about` is kept in every
+    checkpoint. `export` is called just before a checkpoint appears (step, measurements, whether they are the best so
+    far; those before the first step count too), `report` after every step. Returns the last measurements. Raises
+    `UserError` if the loss diverges or the checkpoint is not of this model.
     """
     trainer = Trainer(model, objective, settings, machine, world)
     checkpoints = Checkpoints(folder / CHECKPOINTS, keep=settings.keep_checkpoints, world=world)
@@ -206,11 +207,13 @@ def train(
         return trainer.measure(validation)
 
     if resume is None:
-        first, measured, best = 0, measure(), math.inf
+        first, measured, waited = 0, measure(), 0
+        best = measured[objective.criterion]
     else:
         header = restore(resume, model, trainer.optimisers, world)
         loader.load_state_dict(header["loader"])
         first, measured, best = header["step"], header["validation"], header["best"]
+        waited = header.get("waited", 0)  # checkpoints of earlier versions do not have it
 
     batches, started = iter(loader), time.monotonic()
     after = -1 if resume is None else first
@@ -223,6 +226,8 @@ def train(
         if resume is None:
             write({"step": 0, "validation": measured})
         for step in range(first + 1, settings.steps + 1):
+            if waited == settings.patience:
+                break
             begun = time.monotonic()
             batch = next(batches)
             loaded = time.monotonic()
@@ -237,9 +242,11 @@ def train(
                 write({"step": step, "validation": measured})
                 is_best = measured[objective.criterion] < best
                 best = min(best, measured[objective.criterion])
-            if is_best or _due(settings.checkpoint_every, step, settings):
+                waited = 0 if is_best else waited + 1
+            if is_best or waited == settings.patience or _due(settings.checkpoint_every, step, settings):
                 export(step, measured, is_best)
-                state = {"step": step, "validation": measured, "best": best, "about": dict(about or {})}
+                state = {"step": step, "validation": measured, "best": best, "waited": waited}
+                state["about"] = dict(about or {})
                 position = merge_states(world.gather(loader.state_dict()))
                 checkpoints.save(
                     tensors(model, trainer.optimisers, world), state | {"loader": position}, is_best=is_best

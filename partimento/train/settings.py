@@ -49,6 +49,8 @@ class LoopSettings:
     """Steps between measurements on the validation split."""
     eval_batches: int = 16
     """Batches of one measurement, the same ones each time."""
+    patience: int | None = None
+    """Stop after so many measurements in a row of which none was the best so far; None: go on to the last step."""
     checkpoint_every: int = 1000
     """Steps between checkpoints."""
     keep_checkpoints: int = 2
@@ -58,6 +60,8 @@ class LoopSettings:
         for name in ("steps", "eval_every", "eval_batches", "checkpoint_every", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise UserError(f"training settings: {name} is {getattr(self, name)}; give at least 1")
+        if self.patience is not None and self.patience < 1:
+            raise UserError(f"training settings: patience is {self.patience}; give at least 1, or None to go on")
         if not 0 <= self.warmup_steps < self.steps:
             raise UserError(f"training settings: {self.warmup_steps} warm-up steps do not fit {self.steps} steps")
         if not (self.peak_lr > 0 and self.clip > 0 and 0 <= self.final_fraction <= 1 and self.weight_decay >= 0):

@@ -1,0 +1,95 @@
+"""`partimento finetune continuation CORPUS`: a model that continues better, or in the manner of one's own music."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from partimento.commands.flags import parse
+from partimento.train.finetune_recipes import Finetuning, recipe_for
+from partimento.train.log import TrackerName
+
+if TYPE_CHECKING:
+    from partimento.train.finetune import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Train a model further to continue performances, on a note store or on a few dozen MIDI files.
+
+    A note store is learned from once, as in the paper; of a folder some pieces are held out, and training stops when
+    the loss on them rises. A run that was interrupted goes on where it was.
+    """
+
+    corpus: Annotated[Path, tyro.conf.Positional]
+    """Folder of MIDI files, or a note store made by 'partimento store'."""
+    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """Folder of the run: recipe, log, checkpoints, models (unless given, the corpus's name and -finetuned)."""
+    base: Annotated[str, tyro.conf.arg(name="from")] = "bundled"
+    """The model to begin with: a bundled one, a file, a run's folder, or owner/name on the hub."""
+    resume: str = "auto"
+    """auto: go on if the folder holds a run; off: refuse such a folder."""
+    track: tuple[TrackerName, ...] = ()
+    """Where to log beside log.jsonl."""
+    settings: Annotated[Finetuning, tyro.conf.arg(name="")]
+    """The recipe's own fields."""
+
+
+def main(argv: list[str]) -> int:
+    """Run the verb; returns the exit status."""
+    options = _options(argv)
+    out = options.out or Path(f"{options.corpus.resolve().name}-finetuned")
+    from partimento.train.finetune import finetune
+
+    found = finetune(
+        options.settings,
+        options.corpus,
+        out,
+        base=options.base,
+        resume=options.resume,
+        track=options.track,
+        say=lambda line: print(line, flush=True),
+    )
+    if os.environ.get("RANK", "0") == "0":
+        _report(found)
+    return 0
+
+
+def _options(argv: list[str]) -> Options:
+    """The options, with what is not given as it suits the corpus and the adapters that are."""
+
+    def read(recipe: Finetuning) -> Options:
+        default = Options(corpus=tyro.MISSING, settings=recipe)
+        return parse(Options, argv, verb="finetune continuation", default=default)
+
+    first = read(recipe_for(Path(), lora=False))
+    return read(recipe_for(first.corpus, lora=first.settings.lora_rank is not None))
+
+
+def _report(found: Outcome) -> None:
+    from partimento.train.finetune import MEMORISED
+    from partimento.train.folder import BEST_FILE
+    from partimento.train.objectives.continuation import memorised
+
+    name = "nats_per_token"
+    if found.best_step == 0:
+        print(
+            f"nothing gained: held-out loss was {found.before[name]:.3f} nats a token before and never lower; "
+            f"try a lower --loop.peak-lr, or more files"
+        )
+        return
+    print(
+        f"held-out loss: {found.before[name]:.3f} nats a token before, {found.best[name]:.3f} after "
+        f"(step {found.best_step} of {found.last_step}); a note {found.before['nats_per_note']:.2f} -> "
+        f"{found.best['nats_per_note']:.2f}"
+    )
+    gap = memorised(found.best, found.before)
+    print(
+        f"learned by heart: {gap:.3f} nats a token "
+        f"({'more than' if gap > MEMORISED else 'within'} the limit of {MEMORISED})"
+    )
+    print(f"model in {found.folder / BEST_FILE}")

@@ -1,0 +1,49 @@
+"""A table of verbs, each in a module of its own that is imported when the verb is called.
+
+Knows how a verb is found, and the help of a table. Refuses to know any verb. `partimento` itself has such a table, and
+so has a verb that has verbs of its own, such as `finetune`.
+
+    KINDS = (Verb(name="continuation", help="...", target="partimento.commands.finetune_continuation:main"),)
+    call(["continuation", "store"], KINDS, program="partimento finetune", about="Train a model further.")
+"""
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from partimento.errors import UserError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verb:
+    """One subcommand: its name, its line in the help, and `module:function` taking the arguments after the name."""
+
+    name: str
+    help: str
+    target: str
+
+    def load(self) -> Callable[[list[str]], int | None]:
+        """Import the verb's module and return its function; the function may return an exit status."""
+        module, _, function = self.target.partition(":")
+        return cast(Callable[[list[str]], int | None], getattr(importlib.import_module(module), function))
+
+
+def call(arguments: Sequence[str], verbs: Sequence[Verb], *, program: str, about: str) -> int:
+    """Run the verb that the first argument names, with the others; no argument or --help prints what there is."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_help(verbs, program, about))
+        return 0
+    name, *rest = arguments
+    for verb in verbs:
+        if verb.name == name:
+            return verb.load()(rest) or 0
+    known = ", ".join(verb.name for verb in verbs)
+    raise UserError(f"unknown verb {name!r}; the verbs are: {known} (see {program} --help)")
+
+
+def _help(verbs: Sequence[Verb], program: str, about: str) -> str:
+    width = max((len(verb.name) for verb in verbs), default=0)
+    lines = [f"  {verb.name:<{width}}  {verb.help}" for verb in verbs]
+    usage = [f"usage: {program} VERB [arguments]", "", about, "", "verbs:", *lines, ""]
+    return "\n".join([*usage, f"{program} VERB --help    the arguments of one verb"])

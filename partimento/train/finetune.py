@@ -1,0 +1,232 @@
+"""Generative fine-tuning: a model and a note store, or a folder of MIDI files, to a folder with a better model.
+
+Knows: how a folder becomes a store inside the run's folder, with a part held out, how a recipe's steps are counted,
+what a fine-tuned model keeps of the one it comes from, and from when on a model counts as learning by heart. Refuses to
+know: how to take a step (`loop.py`), what a run's folder holds (`folder.py`), the network's adapters (`model/lora.py`).
+
+    outcome = finetune(finetune_recipes.folder(), "my-folder", "runs/mine", base="bundled")
+    outcome.before["nats_per_token"], outcome.best["nats_per_token"]
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from partimento.corpus.build import build
+from partimento.corpus.examples import StretchLoader, WholeFileLoader
+from partimento.corpus.holdout import plan_by_piece
+from partimento.corpus.store import MANIFEST, NoteStore, digest
+from partimento.errors import UserError
+from partimento.model import lora
+from partimento.model.checkpoint import Checkpoint, load, save
+from partimento.model.transformer import Transformer
+from partimento.tokens.infill import Infilling
+from partimento.train.distributed import World, joined
+from partimento.train.finetune_recipes import Finetuning, is_store
+from partimento.train.folder import about, begun, carry_out, own_checkpoint
+from partimento.train.log import TrackerName, read_log
+from partimento.train.objectives.continuation import BothSides, Continuation, memorised
+
+STORE: Final = "store"
+"""Where the notes of a folder of MIDI files are kept in the run's folder."""
+MEMORISED: Final = 0.1
+"""From so many nats a token on a model counts as learning by heart (docs/finetune.md says how this was chosen)."""
+
+Say = Callable[[str], None]
+_KEPT: Final = ("infilling", "pedal_tokens", "sampling")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The run's folder, and the measurements before the first step, at the best step so far, and at the last.
+
+    `best` is `before` if nothing was gained.
+    """
+
+    folder: Path
+    before: dict[str, float]
+    best: dict[str, float]
+    last: dict[str, float]
+    best_step: int
+    last_step: int
+
+
+def finetune(
+    recipe: Finetuning,
+    corpus: str | Path,
+    folder: str | Path,
+    *,
+    base: str | Path = "bundled",
+    resume: str = "auto",
+    track: Sequence[TrackerName] = (),
+    say: Say = lambda _: None,
+) -> Outcome:
+    """Trains the model `base` further on a store or a folder of MIDI files; shows progress on standard error.
+
+    Under torchrun all processes train one model. `resume` "auto" goes on with the run in `folder` if there is one,
+    "off" refuses such a folder. `say` is told what a person wants to know, in lines: what is trained on, and when a
+    model begins to learn by heart.
+    """
+    folder, corpus = Path(folder), Path(corpus)
+    with joined() as world:
+        tell = say if world.main else lambda _: None
+        start = own_checkpoint(folder, resume=resume)
+        checkpoint = _language_model(base)
+        store = NoteStore(corpus) if is_store(corpus) else _own_store(corpus, folder, world, tell)
+        recipe, loader, validation = _loaders(recipe, store, checkpoint, world)
+        if start is not None:
+            recipe = begun(recipe, start)
+        objective = Continuation(checkpoint.vocabulary)
+        model = checkpoint.model.to(world.device)
+        if recipe.lora_rank is not None:
+            lora.adapt(model, rank=recipe.lora_rank, seed=recipe.seed)
+        # Before the first measurement there is nothing to compare with; the log has it from then on.
+        warned: list[int] = []
+
+        def watch(step: int, measured: dict[str, float]) -> None:
+            gap = memorised(measured, read_log(folder)[0]["validation"])
+            if gap > MEMORISED and not warned:
+                warned.append(step)
+                tell(_warning(step, gap))
+
+        carry_out(
+            recipe,
+            model,
+            objective,
+            loader=loader,
+            validation=validation,
+            folder=folder,
+            world=world,
+            start=start,
+            about=about(
+                recipe,
+                data={"store": store.path.name, "files": len(store), "manifest_sha256": digest(store.path / MANIFEST)},
+                init={"model": str(base), "sha256": digest(checkpoint.path)},
+            ),
+            save=_saver(checkpoint, recipe),
+            track=track,
+            on_measured=watch,
+        )
+    return outcome(folder)
+
+
+def outcome(folder: Path) -> Outcome:
+    """What the log in a run's folder says."""
+    measured = [(line["step"], line["validation"]) for line in read_log(folder) if "validation" in line]
+    best_step, best = min(measured, key=lambda pair: pair[1][Continuation.criterion])
+    last_step, last = measured[-1]
+    return Outcome(folder=folder, before=measured[0][1], best=best, last=last, best_step=best_step, last_step=last_step)
+
+
+def _language_model(base: str | Path) -> Checkpoint[Transformer]:
+    checkpoint = load(base)
+    if type(checkpoint.model) is not Transformer:
+        raise UserError(f"{base} is of the kind {checkpoint.kind!r}; continuation is learned by a 'language model'")
+    return checkpoint
+
+
+def _own_store(corpus: Path, folder: Path, world: World, say: Say) -> NoteStore:
+    """The notes of a folder of MIDI files as a store inside the run's folder, made once."""
+    path = folder / STORE
+    if world.main and not path.exists():
+        plan, refused = plan_by_piece(corpus)
+        folder.mkdir(parents=True, exist_ok=True)
+        refused += build(plan, path)
+        for _, why in refused:
+            say(f"passed over: {why}")
+    world.barrier()
+    store = NoteStore(path)
+    for split, name in (("train", "learned from"), ("validation", "held out")):
+        files = store.split(split)
+        hours = sum(store.notes(file).onset_ms.max() / 3_600_000 for file in files)
+        pieces = len(np.unique(store.pieces[files]))
+        say(f"{name}: {len(files)} files of {pieces} pieces, {store.counts[files].sum():,} notes, {hours:.2f} hours")
+    return store
+
+
+def _loaders(
+    recipe: Finetuning, store: NoteStore, base: Checkpoint[Transformer], world: World
+) -> tuple[Finetuning, Any, BothSides]:
+    """Training batches, both sides for measuring, and the recipe with its steps counted."""
+    pedal = bool(base.metadata.get("pedal_tokens", False))
+    fills = bool(base.metadata.get("infilling", False)) and recipe.infilling_share > 0
+    recipe = dataclasses.replace(
+        recipe,
+        length=min(recipe.length, base.config.context),
+        infilling_share=recipe.infilling_share if fills else 0.0,
+    )
+    kind = WholeFileLoader if recipe.passages == "first" else StretchLoader
+
+    def loader(split: str, *, batch: int, training: bool = False) -> WholeFileLoader:
+        return kind(
+            store,
+            base.vocabulary,
+            split,
+            length=recipe.length,
+            batch=batch,
+            seed=recipe.seed,
+            augment=training,
+            rank=world.rank,
+            world=world.size,
+            pedal=pedal,
+            transform=Infilling(base.vocabulary, share=recipe.infilling_share) if training and fills else None,
+        )
+
+    training = loader("train", batch=recipe.batch, training=True)
+    held_out = loader("validation", batch=world.size).examples_per_epoch
+    rows, batches = _measuring(held_out, recipe, world)
+    if recipe.epochs is not None:
+        recipe = recipe.with_steps(max(2, math.ceil(recipe.epochs * training.examples_per_epoch / recipe.batch)))
+    every = recipe.loop.eval_every, recipe.loop.checkpoint_every
+    if recipe.measurements is not None:
+        every = (math.ceil(recipe.loop.steps / recipe.measurements),) * 2
+    loop = dataclasses.replace(recipe.loop, eval_batches=batches, eval_every=every[0], checkpoint_every=every[1])
+    both = BothSides(held_out=loader("validation", batch=rows), seen=loader("train", batch=rows))
+    return dataclasses.replace(recipe, loop=loop), training, both
+
+
+def _measuring(examples: int, recipe: Finetuning, world: World) -> tuple[int, int]:
+    """Rows of a batch and batches of one measurement: each held-out example once, where they are not too many."""
+    if examples > recipe.batch * recipe.loop.eval_batches:
+        return recipe.batch, recipe.loop.eval_batches
+    rows = [n for n in range(world.size, recipe.batch + 1, world.size) if examples % n == 0]
+    largest = max(rows, default=recipe.batch)
+    return largest, math.ceil(examples / largest)
+
+
+def _saver(base: Checkpoint[Transformer], recipe: Finetuning) -> Any:
+    kept = {name: base.metadata[name] for name in _KEPT if name in base.metadata}
+    if "infilling" in kept:
+        kept["infilling"] = recipe.infilling_share > 0
+
+    def save_model(path: Path, weights: dict[str, Tensor], metadata: dict[str, Any]) -> None:
+        if recipe.lora_rank is not None:
+            lora.save_adapters(adapters_path(path), weights, base=metadata["init"], rank=recipe.lora_rank)
+            weights = lora.merged(weights)
+        with torch.device("meta"):
+            model = Transformer(base.config)
+        model.load_state_dict(weights, assign=True)
+        save(path, model, base.vocabulary, dtype=torch.bfloat16, **kept, **metadata)
+
+    return save_model
+
+
+def adapters_path(model: Path) -> Path:
+    """Where the adapters lie that were merged into a model of a run."""
+    return model.with_suffix(".adapters.safetensors")
+
+
+def _warning(step: int, gap: float) -> str:
+    return (
+        f"warning: learning by heart since step {step}: what is learned from has become {gap:.2f} nats a token easier "
+        f"than what is held out (limit {MEMORISED}); more files, fewer epochs, a lower rate or --lora-rank help"
+    )

@@ -1,0 +1,106 @@
+"""Recipes of generative fine-tuning: the paper's, and one for a few dozen files.
+
+Knows: every number that such a run depends on beside its data and the model it begins with. Refuses to know: paths.
+
+    recipe_for(Path("my-folder"), lora=True)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from partimento.corpus.store import MANIFEST
+from partimento.errors import UserError
+from partimento.train.settings import LoopSettings, RunRecipe
+
+LORA_RATE: Final = 10.0
+"""Adapters learn best at about ten times the rate of whole matrices."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finetuning(RunRecipe):
+    """A generative fine-tuning. `length` is used where the model's context allows it."""
+
+    passages: Literal["first", "all"]
+    """Of a file longer than a sequence, first: only its beginning, as in the paper; all: the rest too, as sequences of
+    their own."""
+    lora_rank: int | None = None
+    """Train adapters of this rank beside the matrices of the blocks, which stay as they are; None: train everything."""
+    infilling_share: float = 0.25
+    """Share of the sequences rearranged around a gap, so that a model that fills gaps still can; others ignore it."""
+    measurements: int | None = None
+    """How often held-out loss is measured and a checkpoint written; decides loop.eval_every and loop.checkpoint_every
+    when the run begins. None: those stand."""
+
+    def __post_init__(self) -> None:
+        super(Finetuning, self).__post_init__()  # slots make a new class of this one, which super() would not know
+        if self.measurements is not None and self.measurements < 1:
+            raise UserError(f"recipe: measurements is {self.measurements}; give at least 1, or None")
+        if not 0 <= self.infilling_share <= 1:
+            raise UserError(f"recipe: infilling_share is {self.infilling_share}; give a share within 0..1")
+
+
+def paper() -> Finetuning:
+    """One epoch, the rate annealed to zero (paper, section 3.2).
+
+    The paper names neither rate nor batch: the rate begins where pretraining ended, the batch is that of pretraining.
+    """
+    return Finetuning(
+        name="continuation",
+        cost="a seventy-fifth of the pretraining on as much data: about 3 hours on 8 H100",
+        length=8192,
+        batch=128,
+        seed=1,
+        epochs=1,
+        passages="first",
+        measurements=10,
+        loop=LoopSettings(steps=1000, peak_lr=3e-5, warmup_steps=0, final_fraction=0.0),
+    )
+
+
+def folder() -> Finetuning:
+    """A few dozen files: everything in them, several times, until the held-out loss rises."""
+    return Finetuning(
+        name="continuation-folder",
+        cost="some minutes on 2 processor cores with the bundled model and 30 files",
+        length=8192,
+        batch=4,
+        seed=1,
+        epochs=8,
+        passages="all",
+        measurements=16,
+        loop=LoopSettings(
+            steps=1000,
+            peak_lr=3e-4,
+            warmup_steps=10,
+            final_fraction=0.0,
+            patience=3,
+            eval_batches=32,
+            keep_checkpoints=1,
+        ),
+    )
+
+
+RECIPES: Final[dict[str, Callable[[], Finetuning]]] = {
+    "continuation": paper,
+    "continuation-folder": folder,
+}
+
+
+def recipe_for(corpus: Path, *, lora: bool) -> Finetuning:
+    """The recipe that suits a note store or a folder of MIDI files, and adapters or the whole model."""
+    recipe = paper() if is_store(corpus) else folder()
+    if lora:
+        return dataclasses.replace(
+            recipe, loop=dataclasses.replace(recipe.loop, peak_lr=LORA_RATE * recipe.loop.peak_lr)
+        )
+    return recipe
+
+
+def is_store(corpus: Path) -> bool:
+    """Whether there is a note store rather than MIDI files."""
+    return (corpus / MANIFEST).is_file()
