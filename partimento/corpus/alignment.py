@@ -15,7 +15,7 @@ A file is covered by as many of its `CELL_MS` cells as a hit of the line (or of 
 one covered better counts, so that a fragment belongs to the whole it was cut from.
 
 - The same performance: at least `LINE_HITS` different passages on the line, being `LINE_SHARE` of those in runs, and
-  `LINE_COVERED` covered.
+  `LINE_COVERED` covered; and as many hits on the line as `LINE_DENSITY` of the passages of the file that has fewer.
 - The same piece: at least `PIECE_HITS` different passages in runs, and `PIECE_COVERED` covered.
 
 benchmarks/corpus/duplicates.md shows what these thresholds find and what they confuse. It refuses to know where hits
@@ -38,6 +38,7 @@ LINE_MS: Final = 60.0
 LINE_HITS: Final = 5
 LINE_SHARE: Final = 0.85
 LINE_COVERED: Final = 0.3
+LINE_DENSITY: Final = 0.06
 RUN_HITS: Final = 4
 RUN_GAP_MS: Final = 15_000
 RUBATO: Final = 2.0
@@ -120,13 +121,13 @@ def candidates(file, transposition):
 
 
 @njit(cache=True)
-def matches(passage, file, transposition, query_ms, file_ms, query_cells, cells_of, one_performance):
+def matches(passage, file, transposition, query_ms, file_ms, query_cells, query_size, cells_of, sizes, one_performance):
     """The `MATCH` of every file related to the query, those with the most hits first.
 
     Hits, one in each place of the columns, in order of query_ms: passage uint32 [n] (the hash), file, transposition
     int64 [n] (the file's semitones above the query), query_ms, file_ms int64 [n], when the passage begins in either.
-    query_cells: the query's `cells`; cells_of int64: those of each file. With `one_performance` the first file that is
-    the same performance ends the search and is the last match.
+    query_cells, query_size: the query's `cells` and kept passages; cells_of, sizes int64: those of each file. With
+    `one_performance` the first file that is the same performance ends the search and is the last match.
     """
     order, begins, ends = candidates(file, transposition)
     found = np.zeros(len(begins), MATCH)
@@ -134,9 +135,11 @@ def matches(passage, file, transposition, query_ms, file_ms, query_cells, cells_
     for c in range(len(begins)):
         mine = order[begins[c] : ends[c]]
         out = found[n]
-        out["file"] = file[mine[0]]
+        other = file[mine[0]]
+        out["file"] = other
         out["transposition"] = transposition[mine[0]]
-        _judge(passage[mine], query_ms[mine], file_ms[mine], query_cells, cells_of[file[mine[0]]], out)
+        size = min(query_size, sizes[other])
+        _judge(passage[mine], query_ms[mine], file_ms[mine], query_cells, cells_of[other], size, out)
         n += out["relation"] != UNRELATED
         if one_performance and out["relation"] == SAME_PERFORMANCE:
             break
@@ -144,8 +147,8 @@ def matches(passage, file, transposition, query_ms, file_ms, query_cells, cells_
 
 
 @njit(cache=True)
-def _judge(passage, query_ms, file_ms, query_cells, file_cells, out):
-    """Write into the record `out` how the hits of one (file, transposition) lie."""
+def _judge(passage, query_ms, file_ms, query_cells, file_cells, size, out):
+    """Write into the record `out` how the hits of one (file, transposition) lie; `size`: passages of the smaller."""
     scale, shift, on_line = _line(query_ms, file_ms)
     in_run = _runs(query_ms, file_ms)
     out["scale"] = scale
@@ -161,6 +164,7 @@ def _judge(passage, query_ms, file_ms, query_cells, file_cells, out):
         out["line_hits"] >= LINE_HITS
         and out["line_hits"] >= LINE_SHARE * out["run_hits"]
         and out["line_covered"] >= LINE_COVERED
+        and on_line.sum() >= LINE_DENSITY * size
     ):
         out["relation"] = SAME_PERFORMANCE
     elif out["run_hits"] >= PIECE_HITS and out["run_covered"] >= PIECE_COVERED:

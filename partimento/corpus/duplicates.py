@@ -57,14 +57,14 @@ def relations(fingerprints: Iterable[Fingerprint], note_counts: npt.ArrayLike) -
     n_files = len(counts)
     performance, piece = np.arange(n_files, dtype=np.int32), np.arange(n_files, dtype=np.int32)
     chains = _chains(len(hashes))
-    cells = np.zeros(n_files, np.int64)
+    cells, sizes = np.zeros(n_files, np.int64), np.diff(first)
     order = np.argsort(-counts, kind="stable")
     rank = np.argsort(order).astype(np.int32)
     for me in order:
         begin, end = first[me], first[me + 1]
         cells[me] = alignment.cells(onset[begin:end])
         places, *hits = _hits(begin, end, hashes, onset, pitch, *chains)
-        found = alignment.matches(*hits, cells[me], cells, True)
+        found = alignment.matches(*hits, cells[me], sizes[me], cells, sizes, True)
         if len(found) and found[-1]["relation"] == alignment.SAME_PERFORMANCE:
             performance[me] = found[-1]["file"]
         else:

@@ -116,7 +116,7 @@ class PassageIndex:
             raise UserError(f"{self.path}: a passage index made by other rules ({rule}); build it again")
         self.names: list[str] = files["name"].to_pylist()
         self.sha256: list[str] = files["sha256"].to_pylist()
-        self._cells = files["cells"].to_numpy().astype(np.int64)
+        self._cells, self._sizes = (files[name].to_numpy().astype(np.int64) for name in ("cells", "passages"))
         self._shift = 32 - bits
         self._starts = self._map("starts", np.dtype("<u8"), (1 << bits) + 1)
         self._hash, self._file, self._onset, self._pitch = (
@@ -132,7 +132,8 @@ class PassageIndex:
         At most `alignment.MOST_CANDIDATES` files are looked at, those that share most passages.
         """
         _, *hits = self._hits(fingerprint)
-        found = alignment.matches(*hits, alignment.cells(fingerprint.onset_ms), self._cells, False)
+        cells = alignment.cells(fingerprint.onset_ms)
+        found = alignment.matches(*hits, cells, len(fingerprint), self._cells, self._sizes, False)
         return sorted(map(self._match, found), key=lambda match: (not match.same_performance, -match.hits))
 
     def copies(self, fingerprint: Fingerprint) -> list[Copy]:

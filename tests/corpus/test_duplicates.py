@@ -33,7 +33,9 @@ def judged(query: Fingerprint, file: Fingerprint) -> np.void:
         query.onset_ms[i].astype(np.int64),
         file.onset_ms[j].astype(np.int64),
         alignment.cells(query.onset_ms),
+        len(query),
         np.array([alignment.cells(file.onset_ms)]),
+        np.array([len(file)]),
         False,
     )
     return found[0] if len(found) else np.zeros(1, alignment.MATCH)[0]
@@ -146,7 +148,7 @@ def test_the_line_is_found_among_hits_that_mean_nothing(seed, scale, shift, nois
     offset = -min(0, file.min())
     zeros = np.zeros(120, np.int64)
     [verdict] = alignment.matches(
-        np.arange(120, dtype=np.uint32), zeros, zeros, query, file_ms, 41, zeros[:1] + 60, False
+        np.arange(120, dtype=np.uint32), zeros, zeros, query, file_ms, 41, 120, zeros[:1] + 60, zeros[:1] + 120, False
     )
     assert abs(verdict["scale"] - scale) < 0.001
     middle = query.mean()

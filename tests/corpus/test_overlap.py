@@ -170,6 +170,7 @@ def test_the_documentation_names_the_rule_of_the_code():
         f"within {alignment.LINE_MS:.0f} ms",
         f"at least {alignment.LINE_SHARE:.0%}".replace("%", " %"),
         f"in at least {alignment.LINE_COVERED:.0%}".replace("%", " %"),
+        f"{alignment.LINE_DENSITY:.0%} of the passages of the file that has fewer".replace("%", " %"),
         f"{alignment.CELL_MS // 1000}-second cells",
         f"At least {alignment.PIECE_HITS} different passages run along",
         f"at least {alignment.PIECE_COVERED:.0%}".replace("%", " %"),

@@ -41,7 +41,9 @@ def test_a_query_finds_what_comparing_with_every_file_finds(tmp_path):
                 query.onset_ms[i].astype(np.int64),
                 other.onset_ms[j].astype(np.int64),
                 alignment.cells(query.onset_ms),
+                len(query),
                 np.array([alignment.cells(other.onset_ms)]),
+                np.array([len(other)]),
                 False,
             )
             if len(found):
