@@ -20,11 +20,13 @@ def forked(work: Callable[[], None], *, processes: int = 1) -> list[int]:
         if child == 0:
             if processes > 1:
                 os.environ.update(told, RANK=str(rank), LOCAL_RANK=str(rank))
+            status = 1
             try:
                 work()
-            except BaseException:  # noqa: BLE001 - a forked process must never run on in its parent's code
-                traceback.print_exc()
-                os._exit(1)
-            os._exit(0)
+                status = 0
+            finally:  # a forked process must never run on in its parent's code
+                if status:
+                    traceback.print_exc()
+                os._exit(status)
         children.append(child)
     return [os.waitpid(child, 0)[1] for child in children]

@@ -44,9 +44,9 @@ def test_values_and_gradients_are_those_of_the_whole(at_once):
 
 def test_gradients_agree_with_finite_differences():
     hidden_ND, weight_VD, target_N = case()
+    few = hidden_ND[:5].detach().requires_grad_(), weight_VD[:9].detach().requires_grad_()
     assert torch.autograd.gradcheck(
-        lambda hidden, weight: total_cross_entropy(hidden, weight, target_N, ignored=IGNORED, at_once=300),
-        (hidden_ND, weight_VD),
+        lambda hidden, weight: total_cross_entropy(hidden, weight, target_N[:5] % 9, ignored=IGNORED, at_once=18), few
     )
 
 
