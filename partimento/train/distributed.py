@@ -1,7 +1,7 @@
 """One process or many: who am I, what do all of us have in sum.
 
-Knows: what torchrun leaves in the environment, sums and exchanges between processes. Refuses to know: models. With a
-single process everything here does nothing, so that no caller asks how many there are.
+Knows: what torchrun leaves in the environment, sums and exchanges between processes, and the gradients of an exchange.
+Refuses to know: models. With a single process everything here does nothing, so that no caller asks how many there are.
 
     with joined() as world:                                          # torchrun --nproc-per-node 2 ...
         total = world.sum(torch.tensor(3.0, device=world.device))    # 6
@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -66,10 +66,36 @@ class World:
         dist.all_gather_object(values, value)
         return values  # type: ignore[return-value]  # every place has been filled
 
+    def stack(self, rows: Tensor) -> Tensor:
+        """Everybody's rows [n, ...] below each other [size * n, ...], in order of rank, at every process.
+
+        Differentiable, and then every process must go backward through it: a row's gradient is the sum of what all
+        processes have for it. All must have as many rows.
+        """
+        if self.size == 1:
+            return rows
+        stacked: Tensor = _Stack.apply(rows, self)  # type: ignore[no-untyped-call]
+        return stacked
+
     def barrier(self) -> None:
         """Waits until everybody is here."""
         if self.size > 1:
             dist.barrier()
+
+
+class _Stack(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, world: World) -> Tensor:
+        ctx.world = world
+        parts = [torch.empty_like(rows) for _ in range(world.size)]
+        dist.all_gather(parts, rows.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        summed = ctx.world.sum(grad.clone(memory_format=torch.contiguous_format))
+        return summed.chunk(ctx.world.size)[ctx.world.rank], None
 
 
 ALONE = World(device=torch.device("cpu"))
