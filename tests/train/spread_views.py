@@ -1,0 +1,36 @@
+"""Gradients of one contrastive batch on two processes, written to FOLDER/<way>-<rank>.
+
+python spread_views.py FOLDER
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from forked import forked
+from views import V, gradients, make_embedder, tensors, views
+
+from partimento.train.distributed import joined
+from partimento.train.objectives.contrastive import Contrastive
+
+folder = Path(sys.argv[1])
+
+
+def begin() -> None:
+    with joined() as world:
+        batch = tensors(views())
+        share = slice(world.rank * 3, world.rank * 3 + 3)
+        mine = {name: rows[share] for name, rows in batch.items()}
+        for way, rows in (("at-once", None), ("pieces", 2)):
+            objective, model = Contrastive(V, rows_at_once=rows, world=world), make_embedder()
+            targets = world.sum(torch.tensor(objective.targets(mine)))
+            loss = objective.total_loss(model, mine) / targets
+            loss.backward()
+            world.sum_gradients(model.parameters())
+            measured = world.sum(objective.measure(model, mine))
+            torch.save((world.sum(loss.detach()), gradients(model), measured), folder / f"{way}-{world.rank}")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    assert forked(begin, processes=2) == [0, 0]
