@@ -310,7 +310,7 @@ def main() -> None:
     stored = sum(len(kept.to_bytes()) for kept in prints) / notes_total
     wrong = Counter(pair for tally in tallies.values() for pair in tally.wrong)
     wrongly = "\n".join(
-        f"- {rows[a]['path']}: {rows[b]['path']} ({count} times)" for (a, b), count in wrong.most_common()
+        f"- {rows[a]['path']}: {rows[b]['path']} ({count} x)" for (a, b), count in wrong.most_common()
     )
     text = f"""# Duplicates
 
