@@ -309,9 +309,7 @@ def main() -> None:
     large = at_scale(performances, arguments.copies)
     stored = sum(len(kept.to_bytes()) for kept in prints) / notes_total
     wrong = Counter(pair for tally in tallies.values() for pair in tally.wrong)
-    wrongly = "\n".join(
-        f"- {rows[a]['path']}: {rows[b]['path']} ({count} x)" for (a, b), count in wrong.most_common()
-    )
+    wrongly = "\n".join(f"- {rows[a]['path']}: {rows[b]['path']} ({count} x)" for (a, b), count in wrong.most_common())
     text = f"""# Duplicates
 
 {len(rows):,} files, {notes_total:,} notes, all of them indexed; {len(originals)} of them changed and looked up.
