@@ -26,6 +26,7 @@ from partimento.errors import UserError
 from partimento.model.checkpoint import load, save
 from partimento.model.initialisation import musical_initialisation, random_initialisation
 from partimento.model.transformer import Transformer
+from partimento.tokens.infill import Infilling
 from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Vocabulary
 from partimento.train.checkpoints import Checkpoints, read_header
@@ -60,6 +61,7 @@ def run(
     """
     with joined() as world:
         store, vocabulary = NoteStore(store_path), recipe.make_vocabulary()
+        arranging = Infilling(vocabulary, share=recipe.infilling_share) if recipe.infilling_share else None
         loader, validation = (
             PackedLoader(
                 store,
@@ -69,6 +71,9 @@ def run(
                 batch=recipe.batch,
                 seed=recipe.seed,
                 augment=split == "train",
+                pedal=recipe.pedal,
+                # Validation stays as it was played, so that runs with and without infilling can be compared.
+                transform=arranging if split == "train" else None,
                 rank=world.rank,
                 world=world.size,
             )
@@ -124,7 +129,8 @@ def pretrain(
         with torch.device("meta"):
             exported = Transformer(model.config)
         exported.load_state_dict(weights, assign=True)
-        save(path, exported, vocabulary, dtype=torch.bfloat16, **metadata)
+        abilities = {"infilling": recipe.infilling_share > 0, "pedal_tokens": recipe.pedal}
+        save(path, exported, vocabulary, dtype=torch.bfloat16, **abilities, **metadata)
 
     return carry_out(
         recipe,
@@ -168,7 +174,7 @@ def _start(recipe: Recipe, out_dir: Path, resume: str) -> Path | None:
     given = Checkpoints(Path(resume) / CHECKPOINTS, keep=1, world=ALONE).newest() or Path(resume)
     header = read_header(given)
     other = Recipe.from_json(json.dumps(header["about"]["recipe"]))
-    for name in ("vocabulary", "size", "length", "batch", "seed"):
+    for name in ("vocabulary", "size", "length", "batch", "seed", "pedal", "infilling_share"):
         theirs, ours = getattr(other, name), getattr(recipe, name)
         if theirs != ours:
             raise UserError(f"{given} was trained with {name} {theirs!r}, this recipe says {ours!r}; make them agree")

@@ -218,3 +218,21 @@ def test_wrong_settings_are_one_line_before_the_first_step(store, tmp_path, caps
 def test_a_folder_that_is_no_store_is_one_line(tmp_path, capsys):
     assert main(["pretrain", str(tmp_path), "-o", str(tmp_path / "run"), "--recipe", "debug"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_infilling_and_the_pedal_reach_the_model_but_not_the_validation(store, tmp_path):
+    short = dataclasses.replace(RECIPE, length=128, loop=dataclasses.replace(RECIPE.loop, steps=6))
+    plain = run(short, store, tmp_path / "plain")
+    filling = run(dataclasses.replace(short, infilling_share=1.0, pedal=True), store, tmp_path / "filling")
+    said = [{k: load(path).metadata[k] for k in ("infilling", "pedal_tokens")} for path in (plain, filling)]
+    assert said == [{"infilling": False, "pedal_tokens": False}, {"infilling": True, "pedal_tokens": True}]
+    arranged = run(dataclasses.replace(short, infilling_share=1.0), store, tmp_path / "arranged")
+    first = [records(path.parent) for path in (plain, arranged)]
+    assert first[0][0]["validation"] == first[1][0]["validation"]
+    assert first[0][1]["loss"] != first[1][1]["loss"]
+
+
+def test_infilling_needs_a_vocabulary_with_its_token(store, tmp_path, capsys):
+    flags = ["--recipe", "debug", "--vocabulary", "aria", "--infilling-share", "0.5"]
+    assert main(["pretrain", str(store), "-o", str(tmp_path / "run"), *flags]) == 2
+    assert "<X>" in capsys.readouterr().err
