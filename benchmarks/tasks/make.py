@@ -1,0 +1,122 @@
+"""Draw the splits of the classification tasks and write their manifests of content hashes.
+
+    python benchmarks/tasks/make.py MIDI_FOLDER LABELS.csv -o partimento/evaluate/manifests
+
+LABELS.csv has path (relative to MIDI_FOLDER), dataset, split (train or validation), title, composer, form, period,
+genre and emotion. Files that are the same piece by sound (passages in any key and tempo), by composer and title, or by
+their bytes are one component, over however many steps, and a component has one split. In each class
+
+- test is filled to a fifth and validation to a tenth with whole components, those first that hold files of LABELS.csv's
+  validation split, because the models at hand were not pretrained on these; then in the order of their contents;
+- of a component at most ten recordings of a class are taken, so that one étude does not outweigh a composer, and of a
+  class at most so many as `MOST` says;
+- a component of Pianist8 or VG-MIDI that also holds files of the collections models are trained on is never test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import re
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from partimento.corpus.duplicates import relations
+from partimento.corpus.overlap import fingerprints_of
+from partimento.corpus.splits import components
+from partimento.evaluate.tasks import COLUMNS, HASH_LENGTH, TASKS
+from partimento.files import replacing
+
+TEST, VALIDATION, PER_PIECE = 0.2, 0.1, 10
+MOST = {"genre": 1000, "period": 300, "form": 200, "composer": 200}
+BENCHMARKS = ("pianist8", "vgmidi")
+COLUMN_OF = {"pianist8": "folder", "vgmidi": "emotion"}
+
+
+def read(data: Path, labels: Path) -> list[dict]:
+    """One row for each labelled file of its own content: labels, hash, component, whether it was held out."""
+    with labels.open(newline="", encoding="utf-8") as file:
+        known = {row["path"]: row for row in csv.DictReader(file)}
+    rows, prints, seen = [], [], set()
+    for name, sha256, print_ in fingerprints_of(str(data), lambda path, error: print(f"refused: {path}: {error}")):
+        if name in known and sha256 not in seen:
+            seen.add(sha256)
+            rows.append(known[name] | {"sha256": sha256[:HASH_LENGTH], "folder": Path(name).parent.name})
+            prints.append(print_)
+    by_sound = relations(prints, [len(print_) for print_ in prints]).piece_group
+    numbers: dict[tuple[str, str], int] = {}
+    by_title = [_title(row, numbers) for row in rows]
+    component = components([by_sound, np.array(by_title)])
+    first = {c: min(rows[i]["sha256"] for i in np.flatnonzero(component == c)) for c in np.unique(component)}
+    held, trained = defaultdict(bool), defaultdict(bool)
+    for row, c in zip(rows, component, strict=True):
+        held[c] |= row["split"] == "validation"
+        trained[c] |= row["dataset"] not in BENCHMARKS
+    for row, c in zip(rows, component, strict=True):
+        row |= {"component": int(c), "order": (not held[c], first[c]), "trained": trained[c]}
+    return rows
+
+
+def _title(row: dict, numbers: dict[tuple[str, str], int]) -> int:
+    # VG-MIDI's files are phrases: "..._0.mid" and "..._1.mid" of one piece.
+    title = re.sub(r"_\d+\.mid$", "", row["path"]) if row["dataset"] == "vgmidi" else row["title"]
+    return numbers.setdefault((row["composer"], title.casefold()), len(numbers)) if title else -1
+
+
+def draw(name: str, rows: list[dict]) -> list[dict]:
+    """The rows of a task with their splits."""
+    column = COLUMN_OF.get(name, name)
+    rows = [row | {"label": row[column]} for row in rows if row[column] in TASKS[name]]
+    rows = [row for row in rows if (row["dataset"] if name in BENCHMARKS else name) == name]
+    by_component: dict[int, list[dict]] = defaultdict(list)
+    taken: Counter[str] = Counter()
+    for row in sorted(rows, key=lambda row: (row["order"], row["sha256"])):
+        together = Counter(other["label"] for other in by_component[row["component"]])
+        full = name not in BENCHMARKS and (together[row["label"]] >= PER_PIECE or taken[row["label"]] >= MOST[name])
+        if not full:
+            by_component[row["component"]].append(row)
+            taken[row["label"]] += 1
+    by_component = {c: members for c, members in by_component.items() if members}
+    drawn, filled = [], {"test": Counter(), "validation": Counter()}
+    for members in sorted(by_component.values(), key=lambda members: members[0]["order"]):
+        counts = Counter(row["label"] for row in members)
+        label = counts.most_common(1)[0][0]
+        split = "train"
+        for wanted, share in (("test", TEST), ("validation", VALIDATION)):
+            room = share * taken[label] - filled[wanted][label]
+            barred = wanted == "test" and name in BENCHMARKS and members[0]["trained"]
+            # A component that overshoots by more than it fills would unbalance the class.
+            if split == "train" and not barred and room >= counts[label] / 2:
+                split = wanted
+                filled[wanted].update(counts)
+        drawn += [row | {"split": split} for row in members]
+    pieces = {c: i for i, c in enumerate(sorted({row["component"] for row in drawn}))}
+    ordered = sorted(drawn, key=lambda row: row["sha256"])
+    return [row | {"source": row["dataset"], "piece": pieces[row["component"]]} for row in ordered]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("labels", type=Path)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    rows = read(arguments.data, arguments.labels)
+    for name in TASKS:
+        drawn = draw(name, rows)
+        with replacing(arguments.out / f"{name}.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(drawn)
+        unseen = sum(not row["order"][0] for row in drawn if row["split"] == "test")
+        counts = Counter((row["label"], row["split"]) for row in drawn)
+        tested = sum(n for (_, split), n in counts.items() if split == "test")
+        print(f"{name}: {len(drawn)} files, {tested} test, of which {unseen} in components held out from pretraining")
+        for label in TASKS[name]:
+            print(f"  {label:14}", *(f"{split} {counts[label, split]:4}" for split in ("train", "validation", "test")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""What turns files into vectors for a probe, whoever made it, and where vectors are kept.
+
+Knows: the one thing an encoder must do (`Encode`: paths -> float32 [n, channels]), the baselines that need no
+contrastive training, encoders of others by `module:function`, and a cache by content. Refuses to know tasks and labels.
+
+    >>> encode = cached(plugin("my_clamp3:encode"), Path("cache/clamp3"))   # doctest: +SKIP
+    >>> encode(paths).shape                                                 # doctest: +SKIP
+    (120, 768)
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from partimento.errors import UserError
+from partimento.evaluate import handcrafted
+from partimento.evaluate.tasks import content_hash
+from partimento.files import replacing
+from partimento.midi.performance import Performance
+
+Vectors = npt.NDArray[np.float32]
+Encode = Callable[[Sequence[Path]], Vectors]
+"""Files -> one vector for each."""
+
+_BLOCK: Final = 64
+
+
+def hand_crafted(paths: Sequence[Path]) -> Vectors:
+    """Statistics of the notes (`handcrafted.py`)."""
+    return handcrafted.statistics(Performance.from_midi(path) for path in paths)
+
+
+def plugin(name: str) -> Encode:
+    """An encoder that somebody else wrote: "module:function", importable from the current folder too.
+
+    The function takes a list of paths and returns an array of a row for each. Raises `UserError` if it cannot be had;
+    what it raises itself when called (a model folder that is missing, say) comes through.
+    """
+    module, _, function = name.partition(":")
+    if not function:
+        raise UserError(f"encoder {name!r}: give module:function, such as my_clamp3:encode")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"encoder {name!r} cannot be had: {error}") from error
+    finally:
+        sys.path.pop(0)
+    return lambda paths: _checked(name, np.asarray(found(list(paths)), np.float32), len(paths))
+
+
+def cached(encode: Encode, folder: Path, report: Callable[[int], None] = lambda _: None) -> Encode:
+    """The same encoder, which remembers in `folder` what it made of each content, block by block.
+
+    Killed at any moment, it goes on after its last whole block. `report` hears how many files were done.
+    """
+
+    def remembering(paths: Sequence[Path]) -> Vectors:
+        keys = [content_hash(path) for path in paths]
+        known = _read(folder)
+        report(sum(key in known for key in keys))
+        wanted = {key: path for key, path in zip(keys, paths, strict=True) if key not in known}
+        todo = list(wanted.items())
+        for first in range(0, len(todo), _BLOCK):
+            block = dict(todo[first : first + _BLOCK])
+            vectors = encode(list(block.values()))
+            _write(folder, list(block), vectors)
+            known |= dict(zip(block, vectors, strict=True))
+            report(len(block))
+        return np.stack([known[key] for key in keys])
+
+    return remembering
+
+
+def _checked(name: str, vectors: Vectors, files: int) -> Vectors:
+    if vectors.ndim != 2 or len(vectors) != files or not np.isfinite(vectors).all():
+        raise UserError(
+            f"encoder {name!r} gave an array of shape {vectors.shape} for {files} files; "
+            "it must give one row of finite numbers for each"
+        )
+    return vectors
+
+
+def _read(folder: Path) -> dict[str, Vectors]:
+    known: dict[str, Vectors] = {}
+    for part in sorted(folder.glob("*.parquet")):
+        table = pq.read_table(part)
+        vectors = np.stack(table["vector"].to_numpy(zero_copy_only=False))
+        known |= dict(zip(table["sha256"].to_pylist(), vectors, strict=True))
+    return known
+
+
+def _write(folder: Path, keys: list[str], vectors: Vectors) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = {"sha256": pa.array(keys), "vector": pa.array(list(vectors), pa.list_(pa.float32()))}
+    with replacing(folder / f"{keys[0]}.parquet") as part:
+        pq.write_table(pa.table(columns), part)
