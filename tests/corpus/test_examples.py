@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playable import noise, store_of
 
-from partimento.corpus.examples import LabelledLoader, ViewPairLoader, WholeFileLoader, balanced, one_slice, two_slices
+from partimento.corpus.examples import (
+    IDS_PER_NOTE,
+    LabelledLoader,
+    StretchLoader,
+    ViewPairLoader,
+    WholeFileLoader,
+    balanced,
+    one_slice,
+    two_slices,
+)
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from partimento.tokens.notes import Notes
@@ -295,3 +304,27 @@ def test_what_the_labels_cannot_give_is_refused(store):
 def test_a_store_of_short_files_has_no_views(tmp_path):
     with pytest.raises(UserError, match="has 50 notes or more"):
         make(ViewPairLoader, store_of(tmp_path, [noise(0, 49)]))
+
+
+@pytest.mark.parametrize("length", [64, 512])
+def test_stretches_leave_nothing_out(store, length):
+    loader = make(StretchLoader, store, batch=1, length=length, augment=False)
+    tokenizer = Tokenizer(V)
+    found = Counter()
+    for row in islice(loader, loader.examples_per_epoch):
+        found.update(pitches(sequence(row[0])))
+    wanted = Counter()
+    for file in range(len(store)):
+        wanted.update(pitches(tokenizer.encode_notes(store.notes(file)).tolist()))
+    assert found == wanted
+    room = (length + 1 - 4) / IDS_PER_NOTE
+    assert loader.examples_per_epoch == sum(-(-count // int(room)) for count in COUNTS)
+
+
+def test_whole_files_can_be_transformed_row_by_row(store):
+    def mirrored(row, rng):
+        return row[::-1] + rng.integers(1, 3).astype(np.int32)
+
+    plain = next(make(WholeFileLoader, store, augment=False))
+    changed = next(make(WholeFileLoader, store, augment=False, transform=mirrored))
+    assert set((changed - plain[:, ::-1]).flatten().tolist()) <= {1, 2}

@@ -1,0 +1,212 @@
+"""A folder of music and a model to a better model: what is held out, when it stops, what survives a kill."""
+
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from small import newest, records
+from small_finetuning import recipe, tune
+from torch.nn import functional as F
+
+from partimento.cli import main
+from partimento.corpus.build import build
+from partimento.corpus.plans import plan_folder
+from partimento.corpus.store import NoteStore
+from partimento.errors import UserError
+from partimento.generate.engine import Engine
+from partimento.midi.performance import Performance
+from partimento.model.checkpoint import load, save
+from partimento.model.config import ModelConfig
+from partimento.model.heads import ConditionedTransformer
+from partimento.model.initialisation import random_initialisation
+from partimento.model.lora import load_adapters, merged
+from partimento.model.transformer import Transformer
+from partimento.tokens.tokenizer import Tokenizer
+from partimento.tokens.vocabulary import Vocabulary
+from partimento.train.finetune import adapters_path, finetune, outcome
+from partimento.train.log import LOG_FILE
+from partimento.train.objectives.continuation import memorised
+
+V = Vocabulary.piano()
+CONFIG = ModelConfig(vocab_size=len(V), d_model=32, n_heads=2, n_layers=2, d_ff=128, context=96)
+
+
+def playing(seed: int, n: int = 60, pitches: tuple[int, int] = (40, 90)) -> Performance:
+    rng = np.random.default_rng(seed)
+    return Performance.from_notes(
+        pitch=rng.integers(*pitches, n),
+        velocity=rng.integers(20, 110, n),
+        onset=np.sort(rng.integers(0, 12_000, n)) / 1000,
+        duration=rng.integers(50, 900, n) / 1000,
+    )
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory) -> Path:
+    """Nine files of 60 notes without any sense, so that nothing but learning by heart can help."""
+    folder = tmp_path_factory.mktemp("music")
+    for seed in range(9):
+        playing(seed).write_midi(folder / f"{seed}.mid")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("base") / "base.safetensors"
+    model = Transformer(CONFIG)
+    random_initialisation(model, seed=1)
+    save(path, model, V, dtype=torch.bfloat16, infilling=True, sampling={"min_p": 0.02}, step=1)
+    return path
+
+
+@pytest.fixture(scope="module")
+def store(music, base, tmp_path_factory) -> Path:
+    """The store of a first run in the folder, with adapters, that other tests look at too."""
+    run = tmp_path_factory.mktemp("first") / "run"
+    tune(music, run, base, lora_rank=4)
+    return run / "store"
+
+
+def test_loss_before_training_is_the_models_own_on_every_held_out_stretch(store, base):
+    """Compared with a plain cross entropy over all of the held-out notes, one stretch after the other."""
+    notes, model, tokenizer = NoteStore(store), load(base).model, Tokenizer(V)
+    most = int((96 + 1 - 4) / 3.2)
+    total, count = 0.0, 0
+    for file in notes.split("validation"):
+        stretches = -(-notes.counts[file] // most)
+        ends = [notes.counts[file] * i // stretches for i in range(stretches + 1)]
+        for first, last in pairwise(ends):
+            ids = torch.from_numpy(tokenizer.encode_notes(notes.notes(int(file), first, last)).astype(np.int64))
+            ids = torch.cat([torch.tensor([V.prefix("instrument", "piano"), V.start]), ids, torch.tensor([V.end])])
+            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+                logits = model(ids[None, :-1])[0].float()
+            total += F.cross_entropy(logits, ids[1:], reduction="sum").item()
+            count += len(ids) - 1
+    before = outcome(store.parent).before
+    assert before["tokens"] == count
+    assert before["nats_per_token"] == pytest.approx(total / count, rel=2e-3)
+
+
+def test_the_model_of_a_run_with_adapters_is_the_base_and_its_adapters(store, base):
+    run = store.parent
+    for name in ("model.safetensors", "best.safetensors"):
+        whole = load(base).model.state_dict() | load_adapters(adapters_path(run / name))
+        for tensor_name, tensor in load_file(run / name).items():
+            assert torch.equal(merged(whole)[tensor_name].bfloat16(), tensor), tensor_name
+
+
+def test_a_fine_tuned_model_is_used_like_any_other_and_keeps_what_its_base_could(store):
+    found = outcome(store.parent)
+    assert found.best_step > 0
+    assert load(store.parent).path == store.parent / "best.safetensors"
+    assert load(store.parent).metadata["step"] == found.best_step
+    engine = Engine.load(str(store.parent))
+    assert (engine.abilities.infilling, engine.abilities.sampling.min_p) == (True, 0.02)
+    assert load(store.parent).metadata["init"]["model"].endswith("base.safetensors")
+
+
+@pytest.fixture(scope="module")
+def unlike(tmp_path_factory) -> Path:
+    """A store whose train split knows five low pitches only, and whose validation split five high ones."""
+    folder = tmp_path_factory.mktemp("unlike")
+    labels = {f"{seed}.mid": {"split": "train" if seed else "validation"} for seed in range(4)}
+    for seed, name in enumerate(labels):
+        playing(seed, pitches=(30, 35) if seed else (90, 95)).write_midi(folder / name)
+    plan, _ = plan_folder(folder, labels)
+    build(plan, folder / "store")
+    return folder / "store"
+
+
+def test_training_stops_when_held_out_loss_rises_and_says_what_is_learned_by_heart(unlike, base, tmp_path):
+    said = []
+    settings = recipe(steps=200, peak_lr=2e-2, eval_every=3, checkpoint_every=3, patience=2)
+    found = finetune(settings, unlike, tmp_path, base=base, say=said.append)
+    losses = [line["validation"]["nats_per_token"] for line in records(tmp_path) if "validation" in line]
+    assert found.last_step == found.best_step + 2 * 3 < 200
+    assert losses.index(min(losses)) == len(losses) - 3
+    assert min(losses) == found.best["nats_per_token"] < found.before["nats_per_token"]
+    assert memorised(found.last, found.before) > 0.1
+    (warning,) = [line for line in said if line.startswith("warning: learning by heart since step ")]
+    assert "nats a token easier than what is held out (limit 0.1)" in warning
+    assert load(tmp_path).metadata["step"] == found.best_step
+    # A run that has stopped is over.
+    log = (tmp_path / LOG_FILE).read_bytes()
+    assert finetune(settings, unlike, tmp_path, base=base) == found
+    assert (tmp_path / LOG_FILE).read_bytes() == log
+
+
+def test_a_killed_fine_tuning_resumes_to_the_same_bits(store, base, tmp_path):
+    root = Path(__file__).parents[2]
+    runs = {"whole": 0, "adapters": 4}
+    described = [f"{name}:{rank}:5" for name, rank in runs.items()]
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("killed_finetuning.py")), tmp_path, store, base, *described],
+        env=os.environ | {"PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    for name, rank in runs.items():
+        killed, uninterrupted = tmp_path / name, tmp_path / f"{name}-uninterrupted"
+        assert records(killed)[-1]["step"] == 4  # its line of step 5 was never written
+        tune(store, killed, base, lora_rank=rank or None)
+        tune(store, uninterrupted, base, lora_rank=rank or None)
+        assert records(killed) == records(uninterrupted)
+        for file in ("model.safetensors", "best.safetensors"):
+            assert (killed / file).read_bytes() == (uninterrupted / file).read_bytes()
+        saved, expected = (load_file(next(newest(run).glob("*.safetensors"))) for run in (killed, uninterrupted))
+        assert saved.keys() == expected.keys()
+        assert all(torch.equal(saved[key], expected[key]) for key in saved)
+
+
+def test_one_command_from_a_folder_to_a_model(music, base, tmp_path, capsys):
+    flags = "--epochs 2 --measurements 2 --loop.peak-lr 1e-2 --lora-rank 2"
+    out = tmp_path / "run"
+    assert main(["finetune", "continuation", str(music), "-o", str(out), "--from", str(base), *flags.split()]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    notes = NoteStore(out / "store")
+    for line, split in zip(lines, ("train", "validation"), strict=False):
+        files = notes.split(split)
+        assert f"{len(files)} files of {len(files)} pieces, {60 * len(files)} notes, 0.0" in line
+    found = outcome(out)
+    assert f"{found.before['nats_per_token']:.3f} nats a token before, {found.best['nats_per_token']:.3f}" in lines[2]
+    assert lines[-1] == f"model in {out / 'best.safetensors'}"
+    assert main(["continue", str(music / "0.mid"), "--model", str(out), "--notes", "5", "-o", str(tmp_path)]) == 0
+
+
+def test_what_cannot_be_fine_tuned_is_one_line(music, base, store, tmp_path, capsys):
+    conditioned = tmp_path / "conditioned.safetensors"
+    model = ConditionedTransformer(CONFIG, size=8)
+    random_initialisation(model, seed=1)
+    save(conditioned, model, V)
+    few = tmp_path / "few"
+    few.mkdir()
+    playing(1).write_midi(few / "1.mid")
+    out = tmp_path / "run"
+    for arguments, complaint in (
+        ([few, "--from", base], "1 readable MIDI files, too few to hold some out; give at least 5 pieces"),
+        ([tmp_path / "nowhere", "--from", base], "nowhere"),
+        ([music, "--from", conditioned], "is of the kind 'embedding-conditioned language model'"),
+        ([store, "--from", base, "--lora-rank", 64], "rank 64 does not fit this model; give 1 to 32"),
+        ([store, "--from", base, "--infilling-share", 2], "infilling_share is 2.0"),
+        ([store, "--from", "nobody's"], 'no model "nobody\'s"'),
+    ):
+        assert main(["finetune", "continuation", *map(str, arguments), "-o", str(out)]) == 2
+        error = capsys.readouterr().err
+        assert complaint in error
+        assert error.count("\n") == 1
+        assert not out.exists()
+
+
+def test_a_run_goes_on_with_its_own_recipe_only(store, base):
+    with pytest.raises(UserError, match="holds a run of another recipe"):
+        tune(store, store.parent, base, lora_rank=4, seed=2)
+    with pytest.raises(UserError, match="already holds a run"):
+        finetune(recipe(lora_rank=4), store, store.parent, base=base, resume="off")
