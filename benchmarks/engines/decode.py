@@ -57,7 +57,7 @@ class Worker:
             logits = self.backend.read([[int(logits.argmax()) % self._vocab_size]], cache)
         first_note_s = time.perf_counter() - began
         cache.rollback(len(prompt))
-        rows = cache.expand(batch) if batch > 1 else cache
+        rows = cache.take([0] * batch) if batch > 1 else cache
         began = time.perf_counter()
         for step in range(new):
             self.backend.read([[prompt[step % len(prompt)]]] * batch, rows)

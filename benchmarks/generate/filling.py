@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path)
     arguments = parser.parse_args()
     paths = sorted(p for p in arguments.folder.rglob("*") if p.suffix.lower() in (".mid", ".midi"))
-    engine, chance = Engine.load(arguments.model), random.Random(0)
+    engine, chance = Engine.load(arguments.model, engine="torch"), random.Random(0)
     nats, notes, kept, files = np.zeros((2, PARTS)), np.zeros(PARTS), True, 0
     for path in chance.sample(paths, len(paths)):
         performance = Performance.from_midi(path)
@@ -80,7 +80,7 @@ Filled, every note lies in its gap, every token decodes and the rest stays: {"ye
 
 def scored(engine: Engine, performance: Performance, begin: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Nats of the gap's own events [PARTS] without and with what follows, and its notes [PARTS]."""
-    v, context = engine.vocabulary, engine.model.config.context
+    v, context = engine.vocabulary, engine.context
     gap = Gap.open(performance, begin, begin + SECONDS)
     start = begin_gap(v, gap, context=context, pedal=False)
     inside = performance.select((performance.onset >= gap.start_ns) & (performance.onset < gap.end_ns))
@@ -99,11 +99,11 @@ def scored(engine: Engine, performance: Performance, begin: float) -> tuple[np.n
     return totals[0], totals[1], np.bincount(part[kinds == Kind.NOTE], minlength=PARTS)
 
 
-@torch.inference_mode()
 def _nats(engine: Engine, ids: list[int], last: int) -> np.ndarray:
     """Nats of each of the last ids."""
     ids_T = torch.tensor(ids)
-    logits_TV = engine.model(ids_T[None, :-1])[0, -last:].float()
+    cache = engine.backend.cache(batch=1, capacity=len(ids))
+    logits_TV = torch.from_numpy(engine.backend.read([ids[:-1]], cache, last=last)[0])
     return F.cross_entropy(logits_TV, ids_T[-last:], reduction="none").numpy()
 
 

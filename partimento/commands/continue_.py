@@ -14,7 +14,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -25,10 +25,6 @@ from partimento.midi.performance import Performance
 
 if TYPE_CHECKING:
     from partimento.generate.settings import Continuation, GeneratedNote, Settings
-
-# One token of a small model is too little work to share: on a busy machine threads that wait for each other made
-# decoding 16 times slower.
-_ONE_THREAD_BELOW = 50_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +60,11 @@ class Options:
     seed: int = 0
     """Another seed, another continuation; the same seed, the same."""
     model: str = "bundled"
-    """Name of a bundled model, or the path of a .safetensors file."""
+    """Name of a bundled model, a .safetensors file, a folder, or a model of the hub such as loubb/aria-medium-gen."""
+    engine: Literal["auto", "torch", "onnx", "onnx-int8", "onnx-int4"] = "auto"
+    """What runs the model (auto: torch on a GPU, else ONNX Runtime with 8-bit weights, which are made once)."""
+    window: int | None = None
+    """Let the model see only so many of the latest tokens: long pieces keep their pace, and forget sooner."""
     continuation_only: bool = False
     """Write the new notes alone, beginning at once."""
     plot: bool = False
@@ -88,9 +88,7 @@ def main(argv: list[str]) -> None:
     if taken and not options.force:
         raise UserError(f"{taken[0]} exists already; give --force to overwrite, or another folder with -o")
 
-    # Only now: loading torch takes longer than all of the refusals above.
-    import torch
-
+    # Only now: loading an engine takes longer than all of the refusals above.
     from partimento.generate.engine import Engine
     from partimento.generate.sampling import Sampling
     from partimento.generate.settings import Settings
@@ -105,9 +103,7 @@ def main(argv: list[str]) -> None:
         variations=options.variations,
         sampling=Sampling(**changes),
     )
-    engine = Engine.load(options.model)
-    if engine.model.config.parameters < _ONE_THREAD_BELOW:
-        torch.set_num_threads(1)
+    engine = Engine.load(options.model, engine=options.engine, window=options.window, say=print)
     sampling = dataclasses.replace(engine.abilities.sampling, **changes)
     settings = dataclasses.replace(settings, sampling=sampling)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -183,6 +179,7 @@ def _record(options: Options, settings: Settings, continuation: Continuation, gi
         **given,
         "prompt_sha256": continuation.performance.source.sha256,
         "model": options.model,
+        "engine": options.engine,
         "seed": settings.seed,
         "settings": dataclasses.asdict(settings),
         "notes": len(continuation.generated),

@@ -40,8 +40,8 @@ class Cache(Protocol):
     def rollback(self, length: int) -> None:
         """Forgets all positions from `length` on."""
 
-    def expand(self, batch: int) -> Self:
-        """A new cache in which each row of this one stands equally often; this one stays as it is."""
+    def take(self, rows: Sequence[int], *, capacity: int | None = None) -> Self:
+        """A new cache whose rows are copies of these rows of this one, which stays as it is; by default as roomy."""
 
 
 C = TypeVar("C", bound=Cache)

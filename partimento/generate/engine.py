@@ -17,22 +17,22 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from partimento.errors import UserError
 from partimento.generate.abilities import Abilities
+from partimento.generate.backend import Backend, Cache
+from partimento.generate.engines import open_model
 from partimento.generate.gap import Gap
 from partimento.generate.sampling import Sampling
 from partimento.generate.settings import Continuation, GeneratedNote, Settings, Timings
-from partimento.generate.start import Start, begin, begin_gap
+from partimento.generate.start import LEAST_CONTEXT, Start, begin, begin_gap
 from partimento.generate.variation import Variation
 from partimento.generate.writer import as_performance
 from partimento.midi.performance import Performance
-from partimento.model import checkpoint
-from partimento.model.transformer import KVCache, Transformer
 from partimento.tokens.vocabulary import Vocabulary
 
 _FIRST_ROOM = 1024  # tokens beyond the prompt that a cache has room for, before it is doubled
@@ -45,25 +45,45 @@ class _Group:
     """Variations in step: one cache, one row for each; None where a variation is over or has left."""
 
     rows: list[Variation | None]
-    cache: KVCache
+    cache: Cache
     logits_BV: NDArray[np.float32]
 
 
 class Engine:
     """A model with its vocabulary and what it was trained to do, ready to continue."""
 
-    def __init__(self, model: Transformer, vocabulary: Vocabulary, abilities: Abilities | None = None) -> None:
-        self.model = model.eval()
+    def __init__(
+        self,
+        backend: Backend[Any],
+        vocabulary: Vocabulary,
+        abilities: Abilities | None = None,
+        *,
+        window: int | None = None,
+    ) -> None:
+        """`window` bounds what the model sees to fewer latest tokens than its context: speed for long-windedness."""
+        if window is not None and not LEAST_CONTEXT <= window <= backend.config.context:
+            raise UserError(f"a window must lie in {LEAST_CONTEXT}..{backend.config.context} tokens, not {window}")
+        self.backend = backend
         self.vocabulary = vocabulary
         self.abilities = Abilities() if abilities is None else abilities
+        self.context = backend.config.context if window is None else window
 
     @classmethod
     def load(
-        cls, name_or_path: str | Path = "bundled", *, dtype: torch.dtype = torch.float32, device: str = "cpu"
+        cls,
+        name_or_path: str | Path = "bundled",
+        *,
+        engine: str = "auto",
+        window: int | None = None,
+        say: Callable[[str], None] | None = None,
     ) -> Engine:
-        """The engine of a bundled model or of a file; raises `UserError` if there is none."""
-        stored = checkpoint.load(name_or_path, dtype=dtype, device=device)
-        return cls(stored.model, stored.vocabulary, Abilities.from_metadata(stored.metadata))
+        """The engine of a bundled model, a file, a folder or a model of the hub (docs/models.md).
+
+        `engine` forces what runs it (`partimento.generate.engines.ENGINES`); `say` is told what does. Raises
+        `UserError` if there is no such model, or no language model in it.
+        """
+        opened = open_model(name_or_path, engine, say=say)
+        return cls(opened.backend, opened.vocabulary, Abilities.from_metadata(opened.metadata), window=window)
 
     def stream(
         self, prompt: Performance, *, settings: Settings, from_seconds: float | None = None
@@ -107,7 +127,7 @@ class Engine:
         if not self.abilities.infilling:
             raise UserError("this model cannot fill gaps: it was not trained with infilling; take one that was")
         gap = Gap.open(performance, start_seconds, end_seconds)
-        start = begin_gap(self.vocabulary, gap, context=self.model.config.context, pedal=self.abilities.pedal_tokens)
+        start = begin_gap(self.vocabulary, gap, context=self.context, pedal=self.abilities.pedal_tokens)
         settings = Settings(seconds=end_seconds - start_seconds, seed=seed, variations=variations, sampling=sampling)
         return _Run(self, gap.kept, start, settings).complete(on_note)
 
@@ -115,28 +135,19 @@ class Engine:
         start = begin(
             self.vocabulary,
             prompt,
-            context=self.model.config.context,
+            context=self.context,
             pedal=self.abilities.pedal_tokens,
             from_seconds=from_seconds,
         )
         return _Run(self, prompt, start, settings)
 
-    @torch.inference_mode()
-    def _read(self, ids_BT: Sequence[Sequence[int]], cache: KVCache) -> NDArray[np.float32]:
+    def _read(self, ids_BT: Sequence[Sequence[int]], cache: Cache) -> NDArray[np.float32]:
         """Logits [B, V] after the last of the ids, which follow those in the cache."""
-        device = self.model.lm_head.weight.device
-        hidden_BTD = self.model.hidden(torch.tensor(ids_BT, device=device), cache)
-        return self.model.lm_head(hidden_BTD[:, -1]).float().cpu().numpy()
+        return self.backend.read(ids_BT, cache)[:, -1]
 
-    @torch.inference_mode()
-    def _cache(self, batch: int, capacity: int) -> KVCache:
-        weight = self.model.lm_head.weight
-        capacity = min(capacity, self.model.config.context)
-        return KVCache(self.model.config, batch=batch, capacity=capacity, dtype=weight.dtype, device=weight.device)
-
-    @torch.inference_mode()
-    def _expand(self, cache: KVCache, batch: int) -> KVCache:
-        return cache.expand(batch)
+    def _cache(self, tokens: int) -> Cache:
+        """An empty cache of one row, with room beyond so many tokens."""
+        return self.backend.cache(batch=1, capacity=min(tokens + _FIRST_ROOM, self.context))
 
 
 class _Run:
@@ -182,10 +193,10 @@ class _Run:
 
     def _shared_prefill(self) -> _Group:
         ids, batch = self.variations[0].ids, len(self.variations)
-        cache = self.engine._cache(1, len(ids) + _FIRST_ROOM)
+        cache = self.engine._cache(len(ids))
         logits_BV = self.engine._read([ids], cache)
         if batch > 1:
-            cache = self.engine._expand(cache, batch)
+            cache = cache.take([0] * batch)
         return _Group([*self.variations], cache, np.repeat(logits_BV, batch, axis=0))
 
     def _go_on(self, group: _Group) -> list[_Group]:
@@ -198,26 +209,28 @@ class _Run:
                 group.rows[i] = None
             elif row.stale:
                 row.stale = False
+                groups.append(self._reread(i, group))
                 group.rows[i] = None
-                groups.append(self._reread(row, group))
         active = [row for row in group.rows if row is not None]
         if not active:
             return groups
         if group.cache.length == group.cache.capacity:
-            wider = self.engine._cache(len(active), 2 * group.cache.capacity)
-            return [_Group([*active], wider, self.engine._read([row.ids for row in active], wider)), *groups]
+            kept = [i for i, row in enumerate(group.rows) if row is not None]
+            room = min(2 * group.cache.capacity, self.engine.context)
+            group.rows, group.cache = [*active], group.cache.take(kept, capacity=room)
         pad = self.engine.vocabulary.pad
         group.logits_BV = self.engine._read([[pad if row is None else row.ids[-1]] for row in group.rows], group.cache)
         return [group, *groups]
 
-    def _reread(self, row: Variation, group: _Group) -> _Group:
-        """A group for one row whose ids were replaced: its cache rolled back if it was alone, else read anew."""
-        alone = len(group.rows) == 1
-        if alone and 0 < row.ids_kept <= group.cache.length:
-            cache = group.cache
+    def _reread(self, number: int, group: _Group) -> _Group:
+        """A group for one row whose ids were replaced: its cache rolled back if its ids begin so, else read anew."""
+        row = group.rows[number]
+        assert row is not None
+        if 0 < row.ids_kept <= group.cache.length:
+            cache = group.cache if len(group.rows) == 1 else group.cache.take([number])
             cache.rollback(len(row.ids) - 1)
             return _Group([row], cache, self.engine._read([row.ids[-1:]], cache))
-        cache = self.engine._cache(1, len(row.ids) + _FIRST_ROOM)
+        cache = self.engine._cache(len(row.ids))
         return _Group([row], cache, self.engine._read([row.ids], cache))
 
     def _result(self, variation: Variation) -> Continuation:

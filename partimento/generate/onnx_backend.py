@@ -80,16 +80,17 @@ class OnnxCache:
             raise ValueError(f"cannot roll back to {length}: the cache holds {self._length} positions")
         self._length = length
 
-    def expand(self, batch: int) -> OnnxCache:
-        """A new cache in which each row of this one stands equally often, copies side by side; this one stays."""
-        copies, rest = divmod(batch, self.batch)
-        if rest or not copies:
-            raise ValueError(f"a cache of {self.batch} rows cannot be expanded to {batch}; give a multiple")
-        wide = OnnxCache(self._session, self._config, batch=batch, capacity=self.capacity)
-        for row in range(batch):
-            wide._held_L2BHCK[:, :, row, :, : self._length] = self._held_L2BHCK[:, :, row // copies, :, : self._length]
-        wide._length = self._length
-        return wide
+    def take(self, rows: Sequence[int], *, capacity: int | None = None) -> OnnxCache:
+        """A new cache whose rows are copies of these rows of this one, which stays as it is; by default as roomy."""
+        capacity = self.capacity if capacity is None else capacity
+        if capacity < self._length:
+            raise ValueError(f"a cache of {capacity} positions cannot take in the {self._length} of this one")
+        taken = OnnxCache(self._session, self._config, batch=len(rows), capacity=capacity)
+        held = slice(0, self._length)
+        for to, row in enumerate(rows):
+            taken._held_L2BHCK[:, :, to, :, held] = self._held_L2BHCK[:, :, row, :, held]
+        taken._length = self._length
+        return taken
 
     def advance(self, new: int) -> None:
         """Says that `new` more positions were written."""

@@ -18,7 +18,7 @@ of that length.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -80,22 +80,22 @@ class KVCache:
             raise ValueError(f"cannot roll back to {length}: the cache holds {self._length} positions")
         self._length = length
 
-    def expand(self, batch: int) -> KVCache:
-        """A new cache in which each row of this one stands equally often, copies side by side; this one stays."""
-        copies, rest = divmod(batch, self.batch)
-        if rest or not copies:
-            raise ValueError(f"a cache of {self.batch} rows cannot be expanded to {batch}; give a multiple")
+    def take(self, rows: Sequence[int], *, capacity: int | None = None) -> KVCache:
+        """A new cache whose rows are copies of these rows of this one, which stays as it is; by default as roomy."""
+        capacity = self.capacity if capacity is None else capacity
+        if capacity < self._length:
+            raise ValueError(f"a cache of {capacity} positions cannot take in the {self._length} of this one")
         keys_LBHCK = self._keys_LBHCK
-        wide = KVCache(
-            self.config, batch=batch, capacity=self.capacity, dtype=keys_LBHCK.dtype, device=keys_LBHCK.device
+        taken = KVCache(
+            self.config, batch=len(rows), capacity=capacity, dtype=keys_LBHCK.dtype, device=keys_LBHCK.device
         )
-        for ours_LBHCK, theirs_LBHCK in ((keys_LBHCK, wide._keys_LBHCK), (self._values_LBHCK, wide._values_LBHCK)):
-            for row in range(self.batch):
-                held_L1HSK = ours_LBHCK[:, row : row + 1, :, : self._length]
-                theirs_LBHCK[:, row * copies : (row + 1) * copies, :, : self._length] = held_L1HSK
-        wide._length = self._length
-        wide._unseen_B = None if self._unseen_B is None else self._unseen_B.repeat_interleave(copies)
-        return wide
+        held = slice(0, self._length)
+        for ours_LBHCK, theirs_LBHCK in ((keys_LBHCK, taken._keys_LBHCK), (self._values_LBHCK, taken._values_LBHCK)):
+            for to, row in enumerate(rows):
+                theirs_LBHCK[:, to, :, held] = ours_LBHCK[:, row, :, held]
+        taken._length = self._length
+        taken._unseen_B = None if self._unseen_B is None else self._unseen_B[list(rows)]
+        return taken
 
     def _check_room(self, batch: int, new: int) -> None:
         if batch != self.batch:

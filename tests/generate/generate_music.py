@@ -3,6 +3,7 @@
 import torch
 
 from partimento.generate.abilities import Abilities
+from partimento.generate.backend import TorchBackend
 from partimento.generate.engine import Engine
 from partimento.midi.performance import Performance
 from partimento.model.config import ModelConfig
@@ -19,7 +20,8 @@ def random_engine(
 ) -> Engine:
     torch.manual_seed(seed)
     v = VOCABULARIES[vocabulary]
-    return Engine(Transformer(ModelConfig.named("debug", vocab_size=len(v), context=context)), v, abilities)
+    model = Transformer(ModelConfig.named("debug", vocab_size=len(v), context=context))
+    return Engine(TorchBackend(model), v, abilities)
 
 
 def prompt(notes: int = 12, *, start: float = 0.5) -> Performance:
@@ -37,5 +39,5 @@ def pedalling_engine(*, context: int = 1024, abilities: Abilities) -> Engine:
     v = VOCABULARIES["piano"]
     bias = torch.zeros(len(v))
     bias[[v.pedal_on, v.pedal_off, v.segment]] = 6.0  # a new segment, or they would pile up at the end of the first
-    engine.model.lm_head.register_forward_hook(lambda _module, _input, output: output + bias)
+    engine.backend.model.lm_head.register_forward_hook(lambda _module, _input, output: output + bias)
     return engine

@@ -20,7 +20,7 @@ def test_a_file_that_says_nothing_gets_the_published_sampling_and_no_abilities()
 def test_what_a_file_names_is_used_unless_the_caller_says_otherwise(tmp_path: Path) -> None:
     random = random_engine()
     path = tmp_path / "model.safetensors"
-    save(path, random.model, random.vocabulary, sampling={"min_p": 0.01}, infilling=True, pedal_tokens=True)
+    save(path, random.backend.model, random.vocabulary, sampling={"min_p": 0.01}, infilling=True, pedal_tokens=True)
     engine = Engine.load(path)
     assert engine.abilities == Abilities(infilling=True, pedal_tokens=True, sampling=Sampling(min_p=0.01))
     (own,) = engine.continue_(prompt(), settings=Settings(notes=12))

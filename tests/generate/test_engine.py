@@ -8,6 +8,7 @@ from partimento.generate.engine import Engine
 from partimento.generate.sampling import Sampling
 from partimento.generate.settings import Continuation, Settings
 from partimento.midi.performance import Performance
+from partimento.model.checkpoint import save
 from partimento.tokens.grammar import Grammar
 from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Kind, Vocabulary
@@ -121,11 +122,41 @@ def test_cached_choices_are_those_of_an_uncached_pass() -> None:
     sayable = np.isin(v.kind_of, (Kind.SEGMENT, Kind.NOTE, Kind.ONSET, Kind.DURATION))
     sayable &= (v.kind_of != Kind.NOTE) | (v.velocity_of > 0)
     with torch.inference_mode():
-        logits_TV = engine.model(torch.tensor([continuation.ids]))[0].numpy()
+        logits_TV = engine.backend.model(torch.tensor([continuation.ids]))[0].numpy()
     for at in range(continuation.prompt_ids, len(continuation.ids)):
         ranges = grammar.allowed(grammar.run(continuation.ids[:at]))
         allowed = [i for low, high in ranges for i in range(low, high) if sayable[i]]
         assert continuation.ids[at] == allowed[int(logits_TV[at - 1, allowed].argmax())]
+
+
+@pytest.mark.parametrize("variations", [1, 3])
+def test_engines_agree_on_the_music(tmp_path, variations: int) -> None:
+    by_torch = random_engine(context=256)
+    path = tmp_path / "model.safetensors"
+    save(path, by_torch.backend.model, by_torch.vocabulary)
+    by_onnx = Engine.load(path, engine="onnx")
+    settings = Settings(notes=100, seed=3, variations=variations)
+    for theirs, ours in zip(
+        by_torch.continue_(prompt(), settings=settings), by_onnx.continue_(prompt(), settings=settings), strict=True
+    ):
+        assert ours.ids == theirs.ids
+    rough = Engine.load(path, engine="onnx-int8")
+    for continuation in rough.continue_(prompt(), settings=settings):
+        check(continuation, prompt(), by_torch.vocabulary)
+
+
+def test_a_window_bounds_what_the_model_sees(tmp_path) -> None:
+    path = tmp_path / "model.safetensors"
+    save(path, random_engine().backend.model, Vocabulary.piano())
+    engine = Engine.load(path, window=64)
+    seen: list[int] = []
+    read = engine.backend.read
+    engine.backend.read = lambda ids, cache, **more: (read(ids, cache, **more), seen.append(cache.length))[0]  # type: ignore[method-assign]
+    (continuation,) = engine.continue_(prompt(), settings=Settings(notes=60, sampling=WILD))
+    check(continuation, prompt(), Vocabulary.piano())
+    assert 32 < max(seen) <= 64
+    with pytest.raises(UserError, match=r"32\.\.1024 tokens, not 2000"):
+        Engine.load(path, window=2000)
 
 
 def test_a_cache_that_grows_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +184,7 @@ def test_a_model_that_wants_to_end_does_so_only_after_the_announcement() -> None
     engine, v = random_engine(), Vocabulary.piano()
     bias = torch.zeros(len(v))
     bias[v.end] = 1e3
-    engine.model.lm_head.register_forward_hook(lambda _module, _input, output: output + bias)
+    engine.backend.model.lm_head.register_forward_hook(lambda _module, _input, output: output + bias)
     (plain,) = engine.continue_(prompt(), settings=Settings(notes=100, sampling=WILD))
     assert len(plain.generated) == 100
     (ended,) = engine.continue_(prompt(), settings=Settings(notes=100, end=True, sampling=WILD))

@@ -36,16 +36,7 @@ def lively(kind: type[Transformer]) -> Transformer:
     model = kind(CONFIG).eval()
     for name, parameter in model.named_parameters():
         torch.nn.init.normal_(parameter, 1.0 if "norm" in name and "weight" in name else 0.0, 0.2, generator)
-    with torch.no_grad():  # an embedding that has known bfloat16, as published ones have
-        model.model.tok_embeddings.weight.copy_(model.model.tok_embeddings.weight.bfloat16())
     return model
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PARTIMENTO_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +110,7 @@ def test_rolled_back_and_copied_caches_forget_and_part(request, name):
     steps = [backend.read(rows(IDS_BT[:1, t : t + 1]), used) for t in range(20, 60)]
     np.testing.assert_allclose(np.concatenate(steps, axis=1), after_20(IDS_BT[0]), **tolerance)
     used.rollback(20)
-    wide = used.expand(3)
+    wide = used.take([0, 0, 0], capacity=61)
     mixed_BT = torch.cat((IDS_BT[:1, :20].expand(3, -1), IDS_BT[:, 20:]), dim=1)
     parted = np.concatenate([backend.read(rows(mixed_BT[:, t : t + 1]), wide) for t in range(20, 60)], axis=1)
     for row in range(3):
@@ -135,9 +126,10 @@ def test_misuse_of_a_cache_is_refused_and_leaves_it_unchanged(exact):
         exact.read(rows(IDS_BT[:1, :4]), cache)
     with pytest.raises(ValueError, match="roll back to 1"):
         cache.rollback(1)
-    with pytest.raises(ValueError, match="3 rows cannot be expanded to 4"):
-        cache.expand(4)
     assert cache.length == 0
+    exact.read(rows(IDS_BT[:, :5]), cache)
+    with pytest.raises(ValueError, match="4 positions cannot take in the 5"):
+        cache.take([0], capacity=4)
     assert exact.cache(batch=1, capacity=10_000).capacity == CONFIG.context
     with pytest.raises(ValueError, match="batch is 0"):
         exact.cache(batch=0, capacity=10)

@@ -79,7 +79,7 @@ def test_hidden_stays_hidden_in_copies(conditioned, ids_BT, vector_BE):
     pair = KVCache(CONFIG, batch=2, capacity=61)
     unseen_B = torch.tensor([False, True])
     conditioned.after(vector_BE[:1].expand(2, -1), ids_BT[:1, :30].expand(2, -1), pair, unseen_B=unseen_B)
-    four = pair.expand(4)
+    four = pair.take([0, 0, 1, 1])
     rest_BT = torch.cat((ids_BT[:2, 30:], ids_BT[:2, 30:]))
     begun_BT = ids_BT[:1, :30].expand(4, -1)
     whole_BSV = conditioned.after(

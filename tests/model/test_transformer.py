@@ -99,14 +99,23 @@ def test_decoding_after_rollback(model, ids_BT):
 
 
 @torch.inference_mode()
-def test_expanded_rows_go_their_own_ways(model, ids_BT):
+def test_copied_rows_go_their_own_ways(model, ids_BT):
     prompt = KVCache(model.config, batch=1, capacity=90)
     model(ids_BT[:1, :20], prompt)
-    rows = prompt.expand(3)
+    rows = prompt.take([0, 0, 0])
     shared_BT = torch.cat((ids_BT[:1, :20].expand(3, -1), ids_BT[:, 20:]), dim=1)
     torch.testing.assert_close(model(ids_BT[:, 20:], rows), model(shared_BT)[:, 20:], **TOLERANCE)
     assert (prompt.length, rows.length, rows.batch, rows.capacity) == (20, 60, 3, 90)
     torch.testing.assert_close(model(ids_BT[:1, 20:], prompt), model(shared_BT)[:1, 20:], **TOLERANCE)
+
+
+@torch.inference_mode()
+def test_a_cache_can_grow_and_lose_rows(model, ids_BT):
+    cache = KVCache(model.config, batch=3, capacity=30)
+    model(ids_BT[:, :30], cache)
+    other = cache.take([2, 0], capacity=60)
+    assert (other.length, other.batch, other.capacity) == (30, 2, 60)
+    torch.testing.assert_close(model(ids_BT[[2, 0], 30:], other), model(ids_BT[[2, 0]])[:, 30:], **TOLERANCE)
 
 
 @torch.inference_mode()
@@ -140,14 +149,16 @@ def test_positions_beyond_the_context_are_refused(model):
 @torch.inference_mode()
 def test_misuse_of_a_cache_is_refused_and_leaves_it_unchanged(model, ids_BT):
     cache = KVCache(model.config, batch=3, capacity=10)
+    filled = KVCache(model.config, batch=3, capacity=10)
+    model(ids_BT[:, :5], filled)
     with pytest.raises(ValueError, match="holds 0 of 10"):
         model(ids_BT[:, :11], cache)
     with pytest.raises(ValueError, match="1 rows but the cache has 3"):
         model(ids_BT[:1, :4], cache)
     with pytest.raises(ValueError, match="roll back to 1"):
         cache.rollback(1)
-    with pytest.raises(ValueError, match="3 rows cannot be expanded to 4"):
-        cache.expand(4)
+    with pytest.raises(ValueError, match="4 positions cannot take in the 5"):
+        filled.take([0], capacity=4)
     assert cache.length == 0
     for capacity in (0, 97):
         with pytest.raises(ValueError, match="capacity"):

@@ -36,7 +36,7 @@ FORMATS: dict[str, Width] = {"onnx": 32, "onnx-int8": 8, "onnx-int4": 4}
 GRAPH_FILE = "model.onnx"
 FACTS_FILE = "partimento.json"
 VOCABULARY_FILE = "vocabulary.json"
-_GENERATION = 3  # counts up when the same checkpoint shall give another folder
+_GENERATION = 4  # counts up when the same checkpoint shall give another folder
 _CHUNK = 1 << 24
 
 

@@ -118,11 +118,10 @@ class _Builder:
         self._lengths()
         self._out.add("rotary.cos", _array(decoder.rotary.cos_PR))
         self._out.add("rotary.sin", _array(decoder.rotary.sin_PR))
-        # Half precision holds an embedding trained in bfloat16 exactly, and only a row of it is read for an id.
-        table = self._out.add("embeddings", _array(decoder.tok_embeddings.weight).astype(np.float16))
-        x = self._node(
-            "Cast", [self._node("Gather", [table, "ids"], "embedded.half")], "embedded", to=TensorProto.FLOAT
-        )
+        # Half precision holds an embedding trained in bfloat16 exactly, and is nothing beside the rounding of weights.
+        table = _array(decoder.tok_embeddings.weight)
+        stored = self._out.add("embeddings", table if self._scales is None else table.astype(np.float16))
+        x = self._node("Cast", [self._node("Gather", [stored, "ids"], "row")], "embedded", to=TensorProto.FLOAT)
         for block in decoder.encode_layers:
             assert isinstance(block, Block)
             x = self._block(block, x)
