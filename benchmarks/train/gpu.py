@@ -174,6 +174,10 @@ def main() -> int:
     if arguments.one:
         print(json.dumps(measure(CHOICES[arguments.one], **shape)))
         return 0
+    if arguments.size == "medium" and not torch.cuda.is_available():
+        print(f"No GPU here. On one, {arguments.steps} steps of {arguments.batch} x {arguments.length} ids each of:")
+        print("\n".join(f"  {name}: {choice}" for name, choice in CHOICES.items()))
+        return 1
     flags = [word for name, value in shape.items() for word in (f"--{name}", str(value))]
     lines = []
     for name in arguments.only:
