@@ -41,6 +41,10 @@ VERBS: tuple[Verb, ...] = (
     Verb(name="finetune", help="train a model further, on your music too", target="partimento.commands.finetune:main"),
     Verb(name="recipe", help="what a training recipe says and costs", target="partimento.commands.recipe:main"),
     Verb(name="plot", help="loss curves of training runs", target="partimento.commands.plot:main"),
+    Verb(name="embed", help="MIDI files -> a table of vectors", target="partimento.commands.embed:main"),
+    Verb(name="classify", help="what a classifier takes files for", target="partimento.commands.classify:main"),
+    Verb(name="probe", help="what a linear classifier reads from vectors", target="partimento.commands.probe:main"),
+    Verb(name="evaluate", help="tasks and tables of measurements", target="partimento.commands.evaluate:main"),
     Verb(name="info", help="what a model is", target="partimento.commands.info:main"),
     Verb(name="export", help="a model for other engines", target="partimento.commands.export:main"),
 )

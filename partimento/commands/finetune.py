@@ -8,6 +8,16 @@ KINDS: tuple[Verb, ...] = (
         help="better continuations, in the manner of your music",
         target="partimento.commands.finetune_continuation:main",
     ),
+    Verb(
+        name="contrastive",
+        help="vectors that are alike for music that is",
+        target="partimento.commands.finetune_contrastive:main",
+    ),
+    Verb(
+        name="classifier",
+        help="probabilities of labels",
+        target="partimento.commands.finetune_classifier:main",
+    ),
 )
 
 

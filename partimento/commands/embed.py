@@ -1,0 +1,62 @@
+"""`partimento embed SOURCE -o embeddings.parquet`: a vector for every MIDI file."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from partimento.commands.flags import parse
+from partimento.commands.progress import counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Turn every MIDI file into a vector, the mean over its slices of 300 notes, and write them as one Parquet table.
+
+    Interrupt it at any time: the same command goes on where it was, and later embeds only what is new.
+    """
+
+    source: Annotated[str, tyro.conf.Positional]
+    """Folder, .zip or .tar archive (read in place), or URL of an object store (s3://bucket/folder)."""
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("embeddings.parquet")
+    """The table: path, sha256, notes, slices, embedding; for a file that cannot be embedded the reason."""
+    model: str = "loubb/aria-medium-embedding"
+    """An embedding model: a file, a run's folder, or owner/name on the hub."""
+    pooled: bool = False
+    """Take the mean of the hidden states instead, which any language model has: a comparison."""
+    batch_size: int = 16
+    """Slices that go through the model together."""
+    device: str | None = None
+    """Where to compute (cpu, cuda, cuda:1); default: the GPU if there is one."""
+
+
+def main(argv: list[str]) -> int:
+    """Run the verb; returns the exit status."""
+    options = parse(Options, argv, verb="embed")
+    import torch
+
+    from partimento.corpus.sources import open_source
+    from partimento.corpus.store import digest
+    from partimento.embed.encoder import Encoder
+    from partimento.embed.table import embed
+    from partimento.model.hub import locate
+
+    source = open_source(options.source)
+    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    path = locate(options.model)
+    encoder = Encoder.load(path, pooled=options.pooled, device=device)
+    made_by = f"{'pooled hidden states' if options.pooled else 'embeddings'} of the model with sha256 {digest(path)}"
+    entries = list(source.entries())
+    with counted("embedding", total=len(entries)) as advance:
+        summary = embed(
+            source, entries, encoder, options.out, model=made_by, batch_size=options.batch_size, progress=advance
+        )
+    for reason, files in summary.refused.most_common():
+        print(f"passed over, {reason}: {files:,} files (column detail says why)", file=sys.stderr)
+    print(f"embedded: {summary.embedded:,} files, {encoder.size} numbers each; looked at now: {summary.new:,} files")
+    print(f"table in {options.out}")
+    return 0

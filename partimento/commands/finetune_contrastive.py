@@ -1,0 +1,64 @@
+"""`partimento finetune contrastive STORE --from MODEL -o RUN`: a model that turns performances into vectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from partimento.commands.flags import parse
+from partimento.train import contrast
+from partimento.train.contrast import Contrasting
+from partimento.train.log import TrackerName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Train a language model further to give music of one file like vectors, and music of other pieces unlike ones.
+
+    A run that was interrupted goes on where it was. Files that play the same piece are told apart by the store: make it
+    from a selection (partimento survey, select, store --selection contrastive).
+    """
+
+    store: Annotated[Path, tyro.conf.Positional]
+    """Note store made by 'partimento store'."""
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    """Folder of the run: recipe, log, checkpoints, models."""
+    base: Annotated[str, tyro.conf.arg(name="from")] = "bundled"
+    """The language model to begin with: a bundled one, a file, a run's folder, or owner/name on the hub."""
+    recipe: str = "contrastive"
+    """contrastive: the paper's; contrastive-small: for small models and a few thousand files."""
+    resume: str = "auto"
+    """auto: go on if the folder holds a run; off: refuse such a folder."""
+    track: tuple[TrackerName, ...] = ()
+    """Where to log beside log.jsonl."""
+    settings: Annotated[Contrasting, tyro.conf.arg(name="")]
+    """The recipe's own fields."""
+
+
+def main(argv: list[str]) -> int:
+    """Run the verb; returns the exit status."""
+    options = _options(argv)
+    model = contrast.contrast(
+        options.settings,
+        options.store,
+        options.out,
+        base=options.base,
+        resume=options.resume,
+        track=options.track,
+        say=lambda line: print(line, flush=True),
+    )
+    print(f"model in {model}")
+    return 0
+
+
+def _options(argv: list[str]) -> Options:
+    """The options, with what is not given as the recipe has it."""
+
+    def read(recipe: Contrasting) -> Options:
+        default = Options(store=tyro.MISSING, out=tyro.MISSING, settings=recipe)
+        return parse(Options, argv, verb="finetune contrastive", default=default)
+
+    return read(contrast.named(read(contrast.paper_recipe()).recipe))

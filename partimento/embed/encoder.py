@@ -1,0 +1,159 @@
+"""Performances -> vectors: of each slice of 300 notes, and of the whole as their mean.
+
+Knows: how a performance is cut, how sequences of unlike length share a batch, which hidden state is read. Refuses to
+know: how a model came to make such vectors, and what is done with them.
+
+    encoder = Encoder.load("loubb/aria-medium-embedding")
+    vectors = encoder.encode(["a.mid", "b.mid", performance])        # float32 [3, 512]
+    slices = encoder.encode_slices(["a.mid", "b.mid"])               # two arrays, float32 [slices of the file, 512]
+
+This is what the published embedding model does: consecutive slices of 300 notes (the last one has what is left), each
+on its own clock, without <D>, cut to 2,048 ids with <E> last; the vector read at <E>; the plain mean of the slices. A
+vector is not normalised. Only what the vocabulary can say is embedded: with the piano's vocabulary, piano.
+
+Sequences are batched by length and padded behind <E>. Attention is causal, so nothing before sees the padding: which
+sequences share a batch changes a vector by rounding only.
+
+Shape legend: B rows of a batch, T ids, D channels, E channels of a vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from partimento.errors import UserError
+from partimento.midi.performance import Performance
+from partimento.model.checkpoint import AnyModel, load_any
+from partimento.model.heads import Embedder
+from partimento.tokens.notes import Notes
+from partimento.tokens.tokenizer import Ids, Tokenizer
+from partimento.tokens.vocabulary import Vocabulary
+
+SLICE_NOTES: Final = 300
+"""Notes of a slice."""
+LONGEST: Final = 2048
+"""Ids of a sequence, at most; a model of a shorter context has that."""
+BATCH_SIZE: Final = 16
+"""Sequences that go through the model together, unless told otherwise."""
+
+Vectors: TypeAlias = NDArray[np.float32]
+Item: TypeAlias = Performance | str | PathLike[str]
+
+
+class NothingToEmbed(UserError):
+    """A performance without notes that the model's vocabulary can say."""
+
+
+class Encoder:
+    """A model that turns performances into vectors of `size` numbers; `load` makes one from a name."""
+
+    def __init__(self, model: AnyModel, vocabulary: Vocabulary, *, pooled: bool = False) -> None:
+        self._model, self._pooled = model.eval(), pooled
+        self._tokenizer = Tokenizer(vocabulary)
+        self._longest = min(LONGEST, model.config.context)
+        self.size: Final = model.config.d_model if pooled else len(model.state_dict()["emb_head.weight"])
+
+    @classmethod
+    def load(cls, name: str | Path, *, pooled: bool = False, device: torch.device | str = "cpu") -> Encoder:
+        """The encoder of a model's name, file, folder, or "owner/name" on the hub.
+
+        `pooled`: the mean of the hidden states over all ids of a slice instead of what the head reads at <E>; that
+        needs no embedding head, so any language model will do (one of the paper's comparisons). Raises `UserError` if
+        there is no such model, or if it has no embedding head and `pooled` is not asked for.
+        """
+        checkpoint = load_any(name, device=device)
+        if not pooled and not isinstance(checkpoint.model, Embedder):
+            raise UserError(
+                f"{name} is of the kind {checkpoint.kind!r} and has no embedding head; fine-tune it "
+                "(partimento finetune contrastive), or take the mean of its hidden states (pooled)"
+            )
+        return cls(checkpoint.model, checkpoint.vocabulary, pooled=pooled)
+
+    def encode(
+        self,
+        items: Sequence[Item],
+        batch_size: int = BATCH_SIZE,
+        *,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> Vectors:
+        """float32 [n, size], a row for each performance or MIDI file, in their order.
+
+        `progress` is told of slices as they are done. Raises `UserError`, naming the file, for one that cannot be read
+        or has no notes that the model's vocabulary can say.
+        """
+        slices = self.encode_slices(items, batch_size, progress=progress)
+        return np.stack([rows.mean(axis=0) for rows in slices]) if slices else np.empty((0, self.size), np.float32)
+
+    def encode_slices(
+        self,
+        items: Sequence[Item],
+        batch_size: int = BATCH_SIZE,
+        *,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> list[Vectors]:
+        """For each performance or MIDI file float32 [slices, size]; otherwise as `encode`."""
+        sequences = [self.sequences(item) for item in items]
+        vectors = self.encode_sequences(
+            [ids for of_item in sequences for ids in of_item], batch_size, progress=progress
+        )
+        return np.split(vectors, np.cumsum([len(of_item) for of_item in sequences])[:-1]) if sequences else []
+
+    def sequences(self, item: Item) -> list[Ids]:
+        """The ids of each slice, as the model reads them. Raises `UserError` as `encode` does."""
+        performance = item if isinstance(item, Performance) else Performance.from_midi(item)
+        # Over the whole performance, so that the end of a slice does not lift the pedal.
+        notes = Notes.from_performance(performance, instruments=self._tokenizer.vocabulary.instruments)
+        if not len(notes):
+            name = performance.source.name or "a performance"
+            raise NothingToEmbed(f"{name}: no notes that the model's vocabulary can say")
+        vocabulary = self._tokenizer.vocabulary
+        head = np.array([*self._tokenizer.prefixes(performance), vocabulary.start], np.int32)
+        end = np.array([vocabulary.end], np.int32)
+        room = self._longest - len(head) - len(end)
+        bodies = (
+            self._tokenizer.encode_notes(notes.slice(first, first + SLICE_NOTES))
+            for first in range(0, len(notes), SLICE_NOTES)
+        )
+        return [np.concatenate([head, body[:room], end]) for body in bodies]
+
+    @torch.inference_mode()
+    def encode_sequences(
+        self,
+        sequences: Sequence[Ids],
+        batch_size: int = BATCH_SIZE,
+        *,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> Vectors:
+        """float32 [n, size], a row for each sequence of ids (ending with <E>), in their order."""
+        if batch_size < 1:
+            raise UserError(f"batch_size is {batch_size}; give at least 1")
+        lengths = np.array([len(ids) for ids in sequences], np.int64)
+        order = np.argsort(-lengths, kind="stable")  # the longest first: what does not fit the memory shows at once
+        vectors = np.empty((len(sequences), self.size), np.float32)
+        for first in range(0, len(order), batch_size):
+            rows = order[first : first + batch_size]
+            vectors[rows] = self._forward([sequences[row] for row in rows]).float().cpu().numpy()
+            progress(len(rows))
+        return vectors
+
+    def _forward(self, sequences: list[Ids]) -> Tensor:
+        """Vectors [B, E] of one batch."""
+        padded = np.full((len(sequences), max(map(len, sequences))), self._tokenizer.vocabulary.pad, np.int64)
+        for row, ids in zip(padded, sequences, strict=True):
+            row[: len(ids)] = ids
+        device = next(self._model.parameters()).device
+        ids_BT = torch.from_numpy(padded).to(device)
+        length_B = torch.tensor([len(ids) for ids in sequences], device=device)
+        if not self._pooled:
+            return self._model(ids_BT, length_B - 1)
+        hidden_BTD = self._model.model(ids_BT)
+        real_BT1 = (torch.arange(ids_BT.shape[1], device=device) < length_B[:, None])[..., None]
+        return (hidden_BTD * real_BT1).sum(dim=1) / length_B[:, None]

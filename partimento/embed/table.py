@@ -1,0 +1,163 @@
+"""A source of MIDI files and an encoder -> one Parquet table of vectors, a row for every file.
+
+Knows: the table's columns, how a source is embedded block by block so that a kill at any moment loses one block at
+most, and what need not be done again. Refuses to know: how a vector comes about (`encoder.py`), what it is used for.
+
+    source, encoder = open_source("midi/"), Encoder.load("runs/mine")
+    summary = embed(source, source.entries(), encoder, "embeddings.parquet", model="runs/mine")
+
+While it is made, blocks lie beside the table in `<table>.parts/`, each written whole. Called again, `embed` takes over
+what is there, in blocks or in a finished table, for files of the same path, size and time of modification. A file that
+cannot be embedded has a row too, with a reason and no vector.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from partimento.corpus.sources import Entry, Source, SourceError
+from partimento.embed.encoder import BATCH_SIZE, Encoder, NothingToEmbed
+from partimento.errors import UserError
+from partimento.files import replacing
+from partimento.midi.performance import Performance
+from partimento.midi.reader import MidiError, Reason
+from partimento.tokens.tokenizer import Ids
+
+NO_NOTES: Final = "no-notes"
+"""The reason of a file without notes that the vocabulary can say; the others are the reader's."""
+FILES_AT_ONCE: Final = 64
+"""Files of a block: enough for their slices to find company of their length."""
+
+_ABOUT: Final = b"partimento.embeddings"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a table holds, and how much of it was done now."""
+
+    embedded: int
+    new: int
+    refused: Counter[str]
+
+
+def schema(size: int) -> pa.Schema:
+    """The table's columns: `reason` is empty and `embedding` not null where a file could be embedded."""
+    return pa.schema(
+        [
+            pa.field("path", pa.string(), nullable=False),
+            pa.field("size", pa.int64(), nullable=False),
+            pa.field("modified_ns", pa.int64(), nullable=False),
+            pa.field("sha256", pa.string(), nullable=False),
+            pa.field("notes", pa.int32()),
+            pa.field("slices", pa.int32()),
+            pa.field("reason", pa.string(), nullable=False),
+            pa.field("detail", pa.string(), nullable=False),
+            pa.field("embedding", pa.list_(pa.float32(), size)),
+        ]
+    )
+
+
+def embed(
+    source: Source,
+    entries: Iterable[Entry],
+    encoder: Encoder,
+    out: str | Path,
+    *,
+    model: str,
+    batch_size: int = BATCH_SIZE,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Summary:
+    """Embed the files `entries` of `source` into the table `out`, sorted by path; rows of other files leave it.
+
+    `model` says which model and settings made the vectors: it is kept in the table, and a table of another one is
+    refused. `progress` is told how many files are done, first of those that were before. The whole table is held in
+    memory (2 GB for a million files).
+    """
+    out = Path(out)
+    parts = out.with_name(f"{out.name}.parts")
+    entries = sorted(entries, key=lambda entry: entry.reading_order)
+    if not entries:
+        raise UserError(f"{source.location}: no MIDI files to embed")
+    columns = schema(encoder.size).with_metadata({_ABOUT: model.encode()})
+    done = _done([out, *sorted(parts.glob("*.parquet"))], columns, entries)
+    known = set(done["path"].to_pylist())
+    todo = [entry for entry in entries if entry.path not in known]
+    progress(len(known))
+    parts.mkdir(parents=True, exist_ok=True)
+    numbers = count(len(list(parts.iterdir())))
+    tables = [done]
+    for first in range(0, len(todo), FILES_AT_ONCE):
+        block = todo[first : first + FILES_AT_ONCE]
+        table = pa.Table.from_pylist(_rows(source, encoder, block, batch_size), columns)
+        with replacing(parts / f"{next(numbers):06}.parquet") as part:
+            pq.write_table(table, part)
+        tables.append(table)
+        progress(len(block))
+    whole = pa.concat_tables(tables).sort_by("path")
+    with replacing(out) as part:
+        pq.write_table(whole, part, compression="zstd")
+    shutil.rmtree(parts)
+    reasons = Counter(whole["reason"].to_pylist())
+    return Summary(embedded=reasons.pop("", 0), new=len(todo), refused=reasons)
+
+
+def _done(paths: list[Path], columns: pa.Schema, entries: Sequence[Entry]) -> pa.Table:
+    """The rows of a finished table and of blocks that are still true of the source."""
+    missing = {(entry.path, entry.size, entry.modified_ns) for entry in entries}
+    tables = [columns.empty_table()]
+    for path in paths:
+        if not path.exists():
+            continue
+        try:
+            table = pq.read_table(path)
+        except (OSError, pa.ArrowException) as error:
+            raise UserError(
+                f"{path}: not a table of embeddings ({str(error).splitlines()[0]}); move it away"
+            ) from error
+        if not table.schema.equals(columns, check_metadata=True):
+            raise UserError(f"{path}: holds what another model or other settings made; give another name")
+        keys = list(zip(*(table[name].to_pylist() for name in ("path", "size", "modified_ns")), strict=True))
+        tables.append(table.filter(pa.array([key in missing for key in keys], pa.bool_())))
+        missing.difference_update(keys)
+    return pa.concat_tables(tables)
+
+
+def _rows(source: Source, encoder: Encoder, block: Sequence[Entry], batch_size: int) -> list[dict[str, Any]]:
+    """A row for each file of a block, in its order."""
+    unread: dict[str, SourceError] = {}
+    contents = dict(source.read_many([entry.path for entry in block], lambda path, error: unread.update({path: error})))
+    rows, sequences = [], list[list[Ids]]()
+    for entry in block:
+        row = {"path": entry.path, "size": entry.size, "modified_ns": entry.modified_ns, "sha256": ""}
+        of_file: list[Ids] = []
+        reason, detail = "", ""
+        if entry.path not in contents:
+            reason, detail = Reason.CANNOT_OPEN.value, str(unread.get(entry.path, f"{entry.path}: is gone"))
+        else:
+            row["sha256"] = hashlib.sha256(contents[entry.path]).hexdigest()
+            try:
+                performance = Performance.from_midi(contents[entry.path])
+                row["notes"] = len(performance)
+                of_file = encoder.sequences(performance)
+            except MidiError as error:
+                reason, detail = error.reason.value, str(error)
+            except NothingToEmbed as error:
+                reason, detail = NO_NOTES, str(error)
+        rows.append(row | {"slices": len(of_file), "reason": reason, "detail": detail})
+        sequences.append(of_file)
+    vectors = encoder.encode_sequences([ids for of_file in sequences for ids in of_file], batch_size)
+    ends = np.cumsum([len(of_file) for of_file in sequences])
+    for row, of_file, end in zip(rows, sequences, ends, strict=True):
+        row["embedding"] = vectors[end - len(of_file) : end].mean(axis=0) if of_file else None
+    return rows

@@ -1,0 +1,225 @@
+"""Contrastive fine-tuning: a language model and a note store to a folder with an embedding model (paper, section 3.3).
+
+Knows: the paper's recipe and a small one, how a language model gets an embedding head, how many negatives a batch
+really has, what is measured how often. Refuses to know: the loss (`objectives/contrastive.py`), how to take a step
+(`loop.py`), what a run's folder holds (`folder.py`).
+
+    model = contrast(small_recipe(), "store", "runs/embedding", base="bundled", say=print)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from partimento.corpus.examples import ViewPairLoader
+from partimento.corpus.store import MANIFEST, NoteStore, digest
+from partimento.errors import UserError
+from partimento.model.checkpoint import Checkpoint, load, save
+from partimento.model.heads import Embedder
+from partimento.model.initialisation import musical_initialisation
+from partimento.model.transformer import Transformer
+from partimento.train.distributed import World, joined
+from partimento.train.folder import about, begun, carry_out, own_checkpoint
+from partimento.train.log import TrackerName
+from partimento.train.objectives.contrastive import Contrastive, expected_negatives
+from partimento.train.settings import LoopSettings, Machine, RunRecipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contrasting(RunRecipe):
+    """A contrastive fine-tuning. `batch` counts pairs of views; `length` is used where the model's context allows it.
+
+    `machine.rows_at_once` views go through the model together, whatever the batch.
+    """
+
+    temperature: float = 0.1
+    """What cosines are divided by: lower looks harder at the nearest negatives."""
+    size: int = 512
+    """Numbers of an embedding."""
+    pretrained: bool = True
+    """Begin with the base model's weights; else with random ones of its shape (a comparison of the paper)."""
+    candidates: int = 1024
+    """Pairs of the validation split that are measured, each among all of them, after every epoch."""
+
+    def __post_init__(self) -> None:
+        super(Contrasting, self).__post_init__()  # slots make a new class of this one, which super() would not know
+        if not self.temperature > 0:
+            raise UserError(f"recipe: temperature is {self.temperature}; give a positive number")
+        if self.batch < 2:
+            raise UserError(f"recipe: batch is {self.batch}; a pair needs another one to differ from, give at least 2")
+        if self.size < 1 or self.candidates < 2:
+            raise UserError(f"recipe: size is {self.size} (at least 1), candidates {self.candidates} (at least 2)")
+
+
+def paper_recipe() -> Contrasting:
+    """Rate, schedule, temperature and epochs of the paper (section 4.1), which does not name the batch."""
+    return Contrasting(
+        name="contrastive",
+        cost="not measured; a pair is about 2,300 ids, 25 times for each file",
+        length=2048,
+        batch=512,
+        seed=1,
+        epochs=25,
+        loop=LoopSettings(steps=10_000, peak_lr=1e-5, warmup_steps=1000),
+        machine=Machine(rows_at_once=32),
+    )
+
+
+def small_recipe() -> Contrasting:
+    """For models of a few million parameters, which learn at higher rates, and corpora of a few thousand files."""
+    return Contrasting(
+        name="contrastive-small",
+        cost="hours on 2 processor cores for 3,000 files and the bundled model; minutes on a GPU",
+        length=1024,
+        batch=64,
+        seed=1,
+        epochs=25,
+        candidates=256,
+        loop=LoopSettings(steps=1000, peak_lr=3e-4, warmup_steps=50),
+        machine=Machine(rows_at_once=8),
+    )
+
+
+RECIPES: Final[dict[str, Callable[[], Contrasting]]] = {
+    "contrastive": paper_recipe,
+    "contrastive-small": small_recipe,
+}
+
+
+def named(name: str) -> Contrasting:
+    """The recipe of that name; a `UserError` that lists the names if there is none."""
+    if name not in RECIPES:
+        raise UserError(f"no contrastive recipe is called {name!r}; choose one of {', '.join(RECIPES)}")
+    return RECIPES[name]()
+
+
+def contrast(
+    recipe: Contrasting,
+    store_path: str | Path,
+    folder: str | Path,
+    *,
+    base: str | Path = "bundled",
+    resume: str = "auto",
+    track: Sequence[TrackerName] = (),
+    say: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """Makes an embedding model of the language model `base` and returns its path; progress goes to standard error.
+
+    Under torchrun all processes train one model, and every view has the negatives of all of them. `resume` "auto" goes
+    on with the run in `folder` if there is one, "off" refuses such a folder. `say` is told, in a line, what is compared
+    with what.
+    """
+    folder = Path(folder)
+    with joined() as world:
+        start = own_checkpoint(folder, resume=resume)
+        store, checkpoint = NoteStore(store_path), _language_model(base)
+        recipe, training, validation = _loaders(recipe, store, checkpoint, world)
+        if start is not None:
+            recipe = begun(recipe, start)
+        if world.main:
+            say(_negatives(store, recipe))
+        model = _embedder(recipe, checkpoint).to(world.device)
+        objective = Contrastive(
+            checkpoint.vocabulary,
+            temperature=recipe.temperature,
+            rows_at_once=recipe.machine.rows_at_once,
+            world=world,
+        )
+
+        def save_model(path: Path, weights: dict[str, Tensor], metadata: dict[str, Any]) -> None:
+            with torch.device("meta"):
+                exported = Embedder(checkpoint.config, size=recipe.size)
+            exported.load_state_dict(weights, assign=True)
+            save(path, exported, checkpoint.vocabulary, dtype=torch.bfloat16, **metadata)
+
+        # The loop must leave a batch whole: every loss in it depends on all of its rows.
+        whole = dataclasses.replace(recipe, machine=dataclasses.replace(recipe.machine, rows_at_once=None))
+        return carry_out(
+            whole,
+            model,
+            objective,
+            loader=training,
+            validation=validation,
+            folder=folder,
+            world=world,
+            start=start,
+            about=about(
+                recipe,
+                data={"store": store.path.name, "files": len(store), "manifest_sha256": digest(store.path / MANIFEST)},
+                init={"model": str(base), "sha256": digest(checkpoint.path)},
+            ),
+            save=save_model,
+            track=track,
+        )
+
+
+def _language_model(base: str | Path) -> Checkpoint[Transformer]:
+    checkpoint = load(base)
+    if type(checkpoint.model) is not Transformer:
+        raise UserError(f"{base} is of the kind {checkpoint.kind!r}; an embedding head goes onto a 'language model'")
+    return checkpoint
+
+
+def _embedder(recipe: Contrasting, base: Checkpoint[Transformer]) -> Embedder:
+    """The model before the first step: the base's decoder, or a random one of its shape, under a new head."""
+    if not recipe.pretrained:
+        musical_initialisation(base.model, base.vocabulary, seed=recipe.seed)
+    model = Embedder(base.config, size=recipe.size)
+    model.model = base.model.model
+    generator = torch.Generator().manual_seed(recipe.seed)
+    nn.init.normal_(model.emb_head.weight, std=base.config.d_model**-0.5, generator=generator)
+    return model
+
+
+def _loaders(
+    recipe: Contrasting, store: NoteStore, base: Checkpoint[Transformer], world: World
+) -> tuple[Contrasting, ViewPairLoader, ViewPairLoader]:
+    """Pairs for training and for measuring, and the recipe with its steps counted."""
+    recipe = dataclasses.replace(recipe, length=min(recipe.length, base.config.context))
+
+    def loader(split: str, batch: int) -> ViewPairLoader:
+        return ViewPairLoader(
+            store,
+            base.vocabulary,
+            split,
+            length=recipe.length,
+            batch=batch,
+            seed=recipe.seed,
+            augment=split == "train",
+            rank=world.rank,
+            world=world.size,
+        )
+
+    training = loader("train", recipe.batch)
+    files = training.examples_per_epoch
+    if recipe.batch > files:
+        raise UserError(f"a batch of {recipe.batch} pairs needs as many files; {store.path} has {files}: lower --batch")
+    measured = min(recipe.candidates, loader("validation", world.size).examples_per_epoch) // world.size * world.size
+    if measured < 2:
+        raise UserError(f"{store.path}: its validation split has too few files for {world.size} processes to compare")
+    loop = dataclasses.replace(recipe.loop, eval_batches=1)
+    recipe = dataclasses.replace(recipe, loop=loop)
+    if recipe.epochs is not None:
+        recipe = recipe.with_steps(max(2, math.ceil(recipe.epochs * files / recipe.batch)))
+        every = math.ceil(files / recipe.batch)
+        loop = dataclasses.replace(recipe.loop, eval_every=every, checkpoint_every=every)
+        recipe = dataclasses.replace(recipe, loop=loop)
+    return recipe, training, loader("validation", measured)
+
+
+def _negatives(store: NoteStore, recipe: Contrasting) -> str:
+    files = store.split("train")
+    pieces = store.pieces[files]
+    effective = expected_negatives(pieces, recipe.batch)
+    return (
+        f"negatives: {effective:.1f} of {2 * recipe.batch - 2} a view on average ({len(files):,} files of "
+        f"{len(set(pieces.tolist())):,} pieces; files of one piece are never each other's negatives)"
+    )
