@@ -30,10 +30,6 @@ class _Reader(nn.Module):
         self.config = config
         self.model = Decoder(config)
 
-    def _hidden_at(self, ids_BT: Tensor, at_B: Tensor) -> Tensor:
-        hidden_BTD = self.model(ids_BT)
-        return hidden_BTD[torch.arange(len(hidden_BTD), device=hidden_BTD.device), at_B]
-
 
 class Embedder(_Reader):
     """Ids to one vector for each row (paper, section 3.3)."""
@@ -44,7 +40,7 @@ class Embedder(_Reader):
 
     def forward(self, ids_BT: Tensor, at_B: Tensor) -> Tensor:
         """Vectors [B, E] read at position `at_B` (that of <E>) of each row; rows may be padded behind it."""
-        return self.emb_head(self._hidden_at(ids_BT, at_B))
+        return self.emb_head(self.model.at(ids_BT, at_B))
 
 
 class Classifier(_Reader):
@@ -56,7 +52,7 @@ class Classifier(_Reader):
 
     def forward(self, ids_BT: Tensor, at_B: Tensor) -> Tensor:
         """Logits [B, N] read at position `at_B` (that of <E>) of each row; rows may be padded behind it."""
-        return self.class_head(self._hidden_at(ids_BT, at_B))
+        return self.class_head(self.model.at(ids_BT, at_B))
 
 
 class ConditionedTransformer(Transformer):

@@ -169,15 +169,30 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(d_model, eps=config.norm_eps)
         self.norm2 = nn.LayerNorm(d_model, eps=config.norm_eps)
 
-    def forward(self, x_BTD: Tensor, rotary: Rotary, mask: Tensor | None, cache: KVCache | None) -> Tensor:
-        """Residual stream [B, T, D] in and out; writes the new keys and values to the cache if there is one."""
-        x_BTD = x_BTD + self._drop(self._attend(self.norm1(x_BTD), rotary, mask, cache))
+    def forward(
+        self,
+        x_BTD: Tensor,
+        rotary: Rotary,
+        mask: Tensor | None,
+        cache: KVCache | None,
+        at_B: Tensor | None = None,
+    ) -> Tensor:
+        """Residual stream [B, T, D] in and out; writes the new keys and values to the cache if there is one.
+
+        With `at_B` only what comes out at that position of each row is computed, [B, 1, D]; then without a mask.
+        """
+        mixed_BTD = self._attend(self.norm1(x_BTD), rotary, mask, cache, at_B)
+        if at_B is not None:
+            x_BTD = x_BTD[torch.arange(len(at_B), device=at_B.device), at_B][:, None]
+        x_BTD = x_BTD + self._drop(mixed_BTD)
         return x_BTD + self._drop(self._feed_forward(self.norm2(x_BTD)))
 
     def _drop(self, x_BTD: Tensor) -> Tensor:
         return F.dropout(x_BTD, self.dropout) if self.training and self.dropout else x_BTD
 
-    def _attend(self, x_BTD: Tensor, rotary: Rotary, mask: Tensor | None, cache: KVCache | None) -> Tensor:
+    def _attend(
+        self, x_BTD: Tensor, rotary: Rotary, mask: Tensor | None, cache: KVCache | None, at_B: Tensor | None
+    ) -> Tensor:
         past = 0 if cache is None else cache.length
         split_BTHK = (self.n_heads, x_BTD.shape[2] // self.n_heads)
         query_BHTK, key_BHSK, value_BHSK = (
@@ -186,6 +201,9 @@ class Block(nn.Module):
         query_BHTK, key_BHSK = rotary(query_BHTK, past), rotary(key_BHSK, past)
         if cache is not None:
             key_BHSK, value_BHSK = cache._write(self.layer, key_BHSK, value_BHSK)
+        if at_B is not None:
+            query_BHTK = query_BHTK[torch.arange(len(at_B), device=at_B.device), :, at_B][:, :, None]
+            mask = (torch.arange(x_BTD.shape[1], device=at_B.device) <= at_B[:, None])[:, None, None]
         mixed_BHTK = F.scaled_dot_product_attention(
             query_BHTK, key_BHSK, value_BHSK, attn_mask=mask, is_causal=mask is None and past == 0
         )
@@ -230,8 +248,22 @@ class Decoder(nn.Module):
         """Hidden states [B, T, D] after the last norm, of ids that follow those in the cache if there is one."""
         return self.read(self.tok_embeddings(ids_BT), cache, None if cache is None else cache._unseen_B)
 
-    def read(self, x_BTD: Tensor, cache: KVCache | None = None, unseen_B: Tensor | None = None) -> Tensor:
-        """`forward` for vectors in place of ids. Position 0 of rows in `unseen_B` (bool) is hidden from the others."""
+    def at(self, ids_BT: Tensor, at_B: Tensor) -> Tensor:
+        """Hidden states [B, D] at one position of each row: those of `forward`, without the last block's others."""
+        return self.read(self.tok_embeddings(ids_BT), at_B=at_B)[:, 0]
+
+    def read(
+        self,
+        x_BTD: Tensor,
+        cache: KVCache | None = None,
+        unseen_B: Tensor | None = None,
+        *,
+        at_B: Tensor | None = None,
+    ) -> Tensor:
+        """`forward` for vectors in place of ids. Position 0 of rows in `unseen_B` (bool) is hidden from the others.
+
+        With `at_B`, which goes with neither, [B, 1, D] at that position of each row.
+        """
         batch, new, _ = x_BTD.shape
         past = 0 if cache is None else cache.length
         if past + new > self.config.context:
@@ -243,8 +275,10 @@ class Decoder(nn.Module):
             cache._check_room(batch, new)
             cache._unseen_B = unseen_B
         mask = _causal_mask(new, past, x_BTD.device, unseen_B)
-        for block in self.encode_layers:
+        *blocks, last = self.encode_layers
+        for block in blocks:
             x_BTD = block(x_BTD, self.rotary, mask, cache)
+        x_BTD = last(x_BTD, self.rotary, mask, cache, at_B)
         if cache is not None:
             cache._advance(new)
         return self.out_layer_norm(x_BTD)
