@@ -16,7 +16,6 @@ import json
 import os
 import platform
 import random
-import resource
 import statistics
 import subprocess
 import sys
@@ -28,7 +27,8 @@ from typing import Any
 
 import numpy as np
 
-ENGINES = ("torch-float32", "torch-bfloat16", "onnx", "onnx-int8", "onnx-int4")
+REFERENCE = "torch-float32"
+ENGINES = (REFERENCE, "torch-bfloat16", "onnx", "onnx-int8", "onnx-int4")
 KL_PROMPTS, KL_TOKENS = 6, 192
 
 
@@ -79,11 +79,11 @@ class Worker:
             self.backend.read([[50]], cache)
         return {"ms": 1000 * (time.perf_counter() - began) / new}
 
-    def distributions(self, prompts: list[list[int]], file: str) -> dict[str, Any]:
-        """Log-probabilities of every position, the first half read at once and the second one by one."""
+    def distributions(self, prompts: list[list[int]], file: str, decoded: bool) -> dict[str, Any]:
+        """Log-probabilities of every position; if `decoded`, half of them read at once and half one by one."""
         parts = []
         for ids in prompts:
-            half = len(ids) // 2
+            half = len(ids) // 2 if decoded else len(ids)
             cache = self.backend.cache(batch=1, capacity=len(ids))
             logits = [self.backend.read([ids[:half]], cache, last=half)]
             logits += [self.backend.read([[id_]], cache) for id_ in ids[half:]]
@@ -110,7 +110,9 @@ def _open(engine: str, model: str, threads: int) -> Any:
 
 
 def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Most memory this process ever held; what `getrusage` says begins with the parent's."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def work(engine: str, model: str, threads: int) -> None:
@@ -226,14 +228,14 @@ def measure(arguments: argparse.Namespace, model: str) -> list[dict[str, Any]]:
         if arguments.llama_bench:
             for name, value in llama(arguments).items():
                 note("llama.cpp", name, value)
-    with tempfile.TemporaryDirectory() as temporary:
-        reference = None
-        for engine in sorted(remotes, key=ENGINES.index):
-            file = f"{temporary}/{engine}.npy"
-            remotes[engine].ask("distributions", prompts=kl_prompts, file=file)
-            logs_NV = np.load(file).astype(np.float64)
-            reference = logs_NV if reference is None else reference
-            facts[engine]["kl"] = float((np.exp(reference) * (reference - logs_NV)).sum(axis=1).mean())
+    if REFERENCE in remotes:
+        with tempfile.TemporaryDirectory() as temporary:
+            file = f"{temporary}/logs.npy"
+            remotes[REFERENCE].ask("distributions", prompts=kl_prompts, file=file, decoded=False)
+            exact_NV = np.load(file).astype(np.float64)
+            for engine, remote in remotes.items():
+                remote.ask("distributions", prompts=kl_prompts, file=file, decoded=engine != REFERENCE)
+                facts[engine]["kl"] = float((np.exp(exact_NV) * (exact_NV - np.load(file))).sum(axis=1).mean())
     for remote in remotes.values():
         remote.close()
     medians = {engine: {name: statistics.median(values) for name, values in s.items()} for engine, s in samples.items()}
@@ -271,8 +273,8 @@ def report(arguments: argparse.Namespace, rows: list[dict[str, Any]]) -> str:
 `python benchmarks/engines/decode.py`, {datetime.date.today()}; {_processor()}, {os.cpu_count()} cores,
 {arguments.threads} threads, load average before {arguments.load:.1f}. A prompt of {arguments.prompt_tokens} tokens of a
 real performance, {arguments.new} new ones; medians of {arguments.rounds} rounds in which the engines take turns. First
-note: prefill and three tokens. KL from the first of {", ".join(ENGINES)} that is here, over
-{KL_PROMPTS} real prompts of {KL_TOKENS} tokens.
+note: prefill and three tokens. KL: divergence from {REFERENCE}, if that is here, over {KL_PROMPTS} real prompts of
+{KL_TOKENS} tokens.
 
 {table}
 """
