@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,14 @@ def _options(argv: list[str]) -> Options:
         return parse(Options, argv, verb="finetune continuation", default=default)
 
     first = read(recipe_for(Path(), lora=False))
-    return read(recipe_for(first.corpus, lora=first.settings.lora_rank is not None))
+    suited = recipe_for(first.corpus, lora=first.settings.lora_rank is not None)
+    options = read(suited)
+    settings = options.settings
+    if settings.loop.steps != suited.loop.steps and settings.epochs == suited.epochs:
+        settings = dataclasses.replace(settings, epochs=None)  # who says steps does not mean the recipe's epochs
+    if settings.loop.eval_every != suited.loop.eval_every and settings.measurements == suited.measurements:
+        settings = dataclasses.replace(settings, measurements=None)
+    return dataclasses.replace(options, settings=settings)
 
 
 def _report(found: Outcome) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -30,9 +30,10 @@ from partimento.model import lora
 from partimento.model.checkpoint import Checkpoint, load, save
 from partimento.model.transformer import Transformer
 from partimento.tokens.infill import Infilling
+from partimento.train.checkpoints import read_header
 from partimento.train.distributed import World, joined
 from partimento.train.finetune_recipes import Finetuning, is_store
-from partimento.train.folder import about, begun, carry_out, own_checkpoint
+from partimento.train.folder import Save, about, begun, carry_out, own_checkpoint
 from partimento.train.log import TrackerName, read_log
 from partimento.train.objectives.continuation import BothSides, Continuation, memorised
 
@@ -83,13 +84,17 @@ def finetune(
         checkpoint = _language_model(base)
         store = NoteStore(corpus) if is_store(corpus) else _own_store(corpus, folder, world, tell)
         recipe, loader, validation = _loaders(recipe, store, checkpoint, world)
+        sources = {
+            "data": {"store": store.path.name, "files": len(store), "sha256": digest(store.path / MANIFEST)},
+            "init": {"model": str(base), "sha256": digest(checkpoint.path)},
+        }
         if start is not None:
             recipe = begun(recipe, start)
+            _check_sources(folder, read_header(start)["about"], sources)
         objective = Continuation(checkpoint.vocabulary)
         model = checkpoint.model.to(world.device)
         if recipe.lora_rank is not None:
             lora.adapt(model, rank=recipe.lora_rank, seed=recipe.seed)
-        # Before the first measurement there is nothing to compare with; the log has it from then on.
         warned: list[int] = []
 
         def watch(step: int, measured: dict[str, float]) -> None:
@@ -107,11 +112,7 @@ def finetune(
             folder=folder,
             world=world,
             start=start,
-            about=about(
-                recipe,
-                data={"store": store.path.name, "files": len(store), "manifest_sha256": digest(store.path / MANIFEST)},
-                init={"model": str(base), "sha256": digest(checkpoint.path)},
-            ),
+            about=about(recipe, **sources),
             save=_saver(checkpoint, recipe),
             track=track,
             on_measured=watch,
@@ -132,6 +133,12 @@ def _language_model(base: str | Path) -> Checkpoint[Transformer]:
     if type(checkpoint.model) is not Transformer:
         raise UserError(f"{base} is of the kind {checkpoint.kind!r}; continuation is learned by a 'language model'")
     return checkpoint
+
+
+def _check_sources(folder: Path, begun_with: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    for key, what in (("data", "store"), ("init", "model")):
+        if begun_with[key]["sha256"] != now[key]["sha256"]:
+            raise UserError(f"{folder} holds a run of another {what} ({begun_with[key][what]}); give another folder")
 
 
 def _own_store(corpus: Path, folder: Path, world: World, say: Say) -> NoteStore:
@@ -155,8 +162,8 @@ def _own_store(corpus: Path, folder: Path, world: World, say: Say) -> NoteStore:
 
 def _loaders(
     recipe: Finetuning, store: NoteStore, base: Checkpoint[Transformer], world: World
-) -> tuple[Finetuning, Any, BothSides]:
-    """Training batches, both sides for measuring, and the recipe with its steps counted."""
+) -> tuple[Finetuning, WholeFileLoader, BothSides]:
+    """The recipe with its steps counted, training batches, and both sides for measuring."""
     pedal = bool(base.metadata.get("pedal_tokens", False))
     fills = bool(base.metadata.get("infilling", False)) and recipe.infilling_share > 0
     recipe = dataclasses.replace(
@@ -186,10 +193,10 @@ def _loaders(
     rows, batches = _measuring(held_out, recipe, world)
     if recipe.epochs is not None:
         recipe = recipe.with_steps(max(2, math.ceil(recipe.epochs * training.examples_per_epoch / recipe.batch)))
-    every = recipe.loop.eval_every, recipe.loop.checkpoint_every
+    loop = dataclasses.replace(recipe.loop, eval_batches=batches)
     if recipe.measurements is not None:
-        every = (math.ceil(recipe.loop.steps / recipe.measurements),) * 2
-    loop = dataclasses.replace(recipe.loop, eval_batches=batches, eval_every=every[0], checkpoint_every=every[1])
+        every = math.ceil(loop.steps / recipe.measurements)
+        loop = dataclasses.replace(loop, eval_every=every, checkpoint_every=every)
     both = BothSides(held_out=loader("validation", batch=rows), seen=loader("train", batch=rows))
     return dataclasses.replace(recipe, loop=loop), training, both
 
@@ -203,7 +210,7 @@ def _measuring(examples: int, recipe: Finetuning, world: World) -> tuple[int, in
     return largest, math.ceil(examples / largest)
 
 
-def _saver(base: Checkpoint[Transformer], recipe: Finetuning) -> Any:
+def _saver(base: Checkpoint[Transformer], recipe: Finetuning) -> Save:
     kept = {name: base.metadata[name] for name in _KEPT if name in base.metadata}
     if "infilling" in kept:
         kept["infilling"] = recipe.infilling_share > 0

@@ -96,7 +96,7 @@ def recipe_for(corpus: Path, *, lora: bool) -> Finetuning:
     recipe = paper() if is_store(corpus) else folder()
     if lora:
         return dataclasses.replace(
-            recipe, loop=dataclasses.replace(recipe.loop, peak_lr=LORA_RATE * recipe.loop.peak_lr)
+            recipe, loop=dataclasses.replace(recipe.loop, peak_lr=round(LORA_RATE * recipe.loop.peak_lr, 9))
         )
     return recipe
 

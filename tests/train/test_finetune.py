@@ -30,6 +30,7 @@ from partimento.model.transformer import Transformer
 from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Vocabulary
 from partimento.train.finetune import adapters_path, finetune, outcome
+from partimento.train.finetune_recipes import Finetuning
 from partimento.train.log import LOG_FILE
 from partimento.train.objectives.continuation import memorised
 
@@ -205,8 +206,24 @@ def test_what_cannot_be_fine_tuned_is_one_line(music, base, store, tmp_path, cap
         assert not out.exists()
 
 
-def test_a_run_goes_on_with_its_own_recipe_only(store, base):
+def test_a_run_goes_on_with_what_it_was_begun_with(store, base, tmp_path):
     with pytest.raises(UserError, match="holds a run of another recipe"):
         tune(store, store.parent, base, lora_rank=4, seed=2)
     with pytest.raises(UserError, match="already holds a run"):
         finetune(recipe(lora_rank=4), store, store.parent, base=base, resume="off")
+    other = tmp_path / "other.safetensors"
+    model = Transformer(CONFIG)
+    random_initialisation(model, seed=2)
+    save(other, model, V, infilling=True)
+    with pytest.raises(UserError, match=r"holds a run of another model \(.*base.safetensors\)"):
+        tune(store, store.parent, other, lora_rank=4)
+
+
+def test_steps_and_intervals_from_the_command_line_replace_what_is_counted(store, base, tmp_path):
+    flags = "--loop.steps 4 --loop.warmup-steps 1 --loop.eval-every 3 --loop.checkpoint-every 4"
+    assert main(["finetune", "continuation", str(store), "-o", str(tmp_path), "--from", str(base), *flags.split()]) == 0
+    begun = Finetuning.from_json((tmp_path / "recipe.json").read_text())
+    assert (begun.name, begun.epochs, begun.measurements) == ("continuation", None, None)
+    assert [line["step"] for line in records(tmp_path) if "validation" in line] == [0, 3, 4]
+    rates = [line["lr"] for line in records(tmp_path) if "lr" in line]
+    assert rates == pytest.approx([3e-5, 2e-5, 1e-5, 0])
