@@ -112,7 +112,7 @@ def measure(performance: Performance, onset_ticks: npt.NDArray[np.int64]) -> Mea
         instruments=tuple(name for name, count in zip(INSTRUMENTS, found, strict=True) if count),
         piano_notes=int(found[_PIANO]),
         grid_share=float(_grid_share(onset_ticks, performance.source.ticks_per_beat)),
-        **values,  # type: ignore[arg-type]  # the integers among them are converted above
+        **values,
     )
 
 

@@ -137,6 +137,7 @@ def test_a_file_without_notes_is_all_zeros():
     assert measured(p) == Measurements(**{name: () if name == "instruments" else 0 for name in COLUMNS})
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 20_000), min_size=1, max_size=40), st.sampled_from([0, 13, 24, 96, 100, 480, 500, 960]))
 def test_the_grid_share_by_its_definition(ticks, ticks_per_beat):
     """Two onsets stand on one grid if their distance is within a tick of a multiple of a twelfth of a beat."""
