@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 import partimento
 from partimento.cli import VERBS
-from partimento.commands.finetune import KINDS
+from partimento.commands import evaluate, finetune
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -88,7 +88,8 @@ def test_the_architecture_lists_the_package_as_it_is():
             listed.add("/".join([*folders, name]))
     present = {str(path.relative_to(ROOT)) for path in (ROOT / "partimento").rglob("*.py")}
     introductions = {path for path in present if path.endswith("__init__.py") and path != "partimento/__init__.py"}
-    verbs = {verb.target.partition(":")[0].replace(".", "/") + ".py" for verb in (*VERBS, *KINDS)}  # --help lists these
+    shown = (*VERBS, *finetune.KINDS, *evaluate.KINDS)  # --help lists these
+    verbs = {verb.target.partition(":")[0].replace(".", "/") + ".py" for verb in shown}
     assert listed == present - introductions - verbs
 
 

@@ -20,23 +20,41 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
+from torch import nn
 
+from partimento.embed.encoder import Encoder
 from partimento.errors import UserError
 from partimento.evaluate import handcrafted
 from partimento.evaluate.tasks import content_hash
 from partimento.files import replacing
 from partimento.midi.performance import Performance
+from partimento.model.checkpoint import load_any
+from partimento.model.heads import Embedder
+from partimento.model.initialisation import STD, random_initialisation
+from partimento.model.transformer import Transformer
 
 Vectors = npt.NDArray[np.float32]
 Encode = Callable[[Sequence[Path]], Vectors]
 """Files -> one vector for each."""
 
+UNTRAINED_SIZE: Final = 512
 _BLOCK: Final = 64
 
 
 def hand_crafted(paths: Sequence[Path]) -> Vectors:
     """Statistics of the notes (`handcrafted.py`)."""
     return handcrafted.statistics(Performance.from_midi(path) for path in paths)
+
+
+def untrained(base: str, *, device: torch.device | str = "cpu") -> Encoder:
+    """An encoder of the shape and vocabulary of the model `base` whose weights nobody has trained."""
+    checkpoint = load_any(base)
+    fresh, model = Transformer(checkpoint.config), Embedder(checkpoint.config, size=UNTRAINED_SIZE)
+    random_initialisation(fresh, seed=0)
+    model.model = fresh.model
+    nn.init.normal_(model.emb_head.weight, std=STD, generator=torch.Generator().manual_seed(0))
+    return Encoder(model.to(device), checkpoint.vocabulary)
 
 
 def plugin(name: str) -> Encode:

@@ -46,7 +46,12 @@ def boosted(
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     model = HistGradientBoostingClassifier(
-        max_iter=_MOST_ROUNDS, early_stopping=True, n_iter_no_change=15, class_weight="balanced", random_state=0
+        max_iter=_MOST_ROUNDS,
+        early_stopping=True,
+        n_iter_no_change=15,
+        min_samples_leaf=5,
+        class_weight="balanced",
+        random_state=0,
     )
     model.fit(x, y, X_val=validation_x, y_val=validation_y)
     return np.asarray(model.predict(test_x), np.int64)

@@ -22,6 +22,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+import pyarrow as pa
+
+from partimento.corpus.plans import PLAN_COLUMNS
 from partimento.errors import UserError
 
 TASKS: Final[dict[str, tuple[str, ...]]] = {
@@ -126,6 +129,40 @@ def located(task: Task, files: Mapping[str, Path]) -> Task:
     """The task with the paths of those files that are among `files`, as `contents` gives them."""
     examples = tuple(replace(example, path=files.get(example.sha256)) for example in task.examples)
     return replace(task, examples=examples)
+
+
+def find_all(data: Path) -> list[Task]:
+    """Every task with its files: those of the package in a folder of MIDI, or those of a `metadata.json`."""
+    if data.suffix == ".json":
+        return read_layout(data)
+    files = contents(data)
+    return [located(task(name), files) for name in TASKS]
+
+
+def find(name: str, data: Path) -> Task:
+    """One task with its files; see `find_all`."""
+    if data.suffix != ".json":
+        return located(task(name), contents(data))
+    tasks = {task.name: task for task in read_layout(data)}
+    if name not in tasks:
+        raise UserError(f"{data}: has no category {name!r}; there are {', '.join(tasks)}")
+    return tasks[name]
+
+
+def plan(task: Task) -> pa.Table:
+    """The task's files as a plan for a note store, with their splits, pieces and labels (`corpus/plans.py`)."""
+    found = task.found
+    paths = [example.path.resolve() for example in found if example.path is not None]
+    columns = {
+        "source": [str(path.parent) for path in paths],
+        "path": [path.name for path in paths],
+        "sha256": [hashlib.sha256(path.read_bytes()).digest() for path in paths],
+        "split": [example.split for example in found],
+        "piece": [example.piece for example in found],
+        "performance": range(len(found)),
+        task.name: [example.label for example in found],
+    }
+    return pa.table(columns, pa.schema([*PLAN_COLUMNS, pa.field(task.name, pa.string())]))
 
 
 def read_layout(metadata: Path) -> list[Task]:

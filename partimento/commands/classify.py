@@ -1,0 +1,120 @@
+"""`partimento classify FILES --model RUN`: probabilities of labels, of each file or over time."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from partimento.commands.flags import parse
+from partimento.commands.progress import counted
+from partimento.errors import UserError
+
+if TYPE_CHECKING:
+    from partimento.embed.labeller import Labeller
+
+_FILES_AT_ONCE = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Tell what a classifier takes MIDI files for: the probability of each of its labels, file by file.
+
+    Status: 0; 1 if some file could not be read (it is named on standard error).
+    """
+
+    files: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """MIDI files, or folders of them."""
+    model: Annotated[str, tyro.conf.arg(aliases=["-m"])]
+    """Run of 'partimento finetune classifier' (then its best epoch), a model file, or owner/name on the hub."""
+    over_time: bool = False
+    """A row for each 300 notes, with its start and end in seconds, instead of one for each file."""
+    format: Literal["table", "json", "csv"] = "table"
+    """table: the likeliest labels, for people; json: one object a line; csv: a column a label."""
+
+    def __post_init__(self) -> None:
+        if not self.files:
+            raise UserError("no files to classify; name MIDI files or folders")
+
+
+def main(argv: list[str]) -> int:
+    """Run the verb; returns the exit status."""
+    options = parse(Options, argv, verb="classify")
+    files = [file for path in options.files for file in _midi_files(path)]
+    from partimento.embed.labeller import Labeller
+
+    labeller = Labeller.load(options.model)
+    refused: list[str] = []
+    show = {"table": _table, "json": _json, "csv": _csv}[options.format]
+    with counted("classifying", total=len(files)) as advance:
+
+        def rows() -> Iterator[dict[str, Any]]:
+            for first in range(0, len(files), _FILES_AT_ONCE):
+                block = files[first : first + _FILES_AT_ONCE]
+                yield from _rows(labeller, block, refused, over_time=options.over_time)
+                advance(len(block))
+
+        show(rows(), labeller.classes)
+    for why in refused:
+        print(f"refused: {why}", file=sys.stderr)
+    return 1 if refused else 0
+
+
+def _rows(labeller: Labeller, files: list[Path], refused: list[str], *, over_time: bool) -> Iterator[dict[str, Any]]:
+    """A row for each file or slice: where it is from, and `probabilities`. Files that cannot be read are left out."""
+    from partimento.midi.performance import Performance
+
+    readable = []
+    for file in files:
+        try:
+            performance = Performance.from_midi(file)
+            if over_time:
+                for stretch in labeller.over_time(performance):
+                    place = {"file": str(file), "start": round(stretch.start, 3), "end": round(stretch.end, 3)}
+                    yield place | {"probabilities": stretch.probabilities.tolist()}
+            else:
+                labeller.check(performance)
+                readable.append((file, performance))
+        except UserError as error:
+            refused.append(f"{file}: {error}")
+    for (file, _), row in zip(readable, labeller.probabilities([one for _, one in readable]), strict=True):
+        yield {"file": str(file), "probabilities": row.tolist()}
+
+
+def _table(rows: Iterator[dict[str, Any]], classes: tuple[str, ...]) -> None:
+    for row in rows:
+        likeliest = sorted(zip(row["probabilities"], classes, strict=True), reverse=True)[:3]
+        labels = "  ".join(f"{name} {100 * share:.1f} %" for share, name in likeliest)
+        when = f"  {row['start']:8.1f} – {row['end']:8.1f} s" if "start" in row else ""
+        print(f"{row['file']}{when}  {labels}")
+
+
+def _json(rows: Iterator[dict[str, Any]], classes: tuple[str, ...]) -> None:
+    for row in rows:
+        print(json.dumps(row | {"probabilities": dict(zip(classes, row["probabilities"], strict=True))}))
+
+
+def _csv(rows: Iterator[dict[str, Any]], classes: tuple[str, ...]) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    for number, row in enumerate(rows):
+        place = {name: value for name, value in row.items() if name != "probabilities"}
+        if number == 0:
+            writer.writerow([*place, *classes])
+        writer.writerow([*place.values(), *(f"{share:.6f}" for share in row["probabilities"])])
+
+
+def _midi_files(path: Path) -> list[Path]:
+    if path.is_dir():
+        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in (".mid", ".midi"))
+        if not found:
+            raise UserError(f"{path}: no MIDI files in it")
+        return found
+    if not path.is_file():
+        raise UserError(f"{path}: no such file or folder")
+    return [path]

@@ -1,0 +1,21 @@
+"""`partimento evaluate WHAT ...`: what can be measured, a line in `KINDS` for each."""
+
+from partimento.commands.verbs import Verb, call
+
+KINDS: tuple[Verb, ...] = (
+    Verb(
+        name="tasks",
+        help="the classification tasks, and which of their files are here",
+        target="partimento.commands.evaluate_tasks:main",
+    ),
+    Verb(
+        name="table2",
+        help="the paper's table of classifiers, with the models at hand",
+        target="partimento.commands.evaluate_table2:main",
+    ),
+)
+
+
+def main(argv: list[str]) -> int:
+    """Run the verb; returns the exit status."""
+    return call(argv, KINDS, program="partimento evaluate", about="Measure how good models are.")

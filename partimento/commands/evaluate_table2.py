@@ -1,0 +1,57 @@
+"""`partimento evaluate table2 --data DIR --models base=bundled ... -o DIR`: the paper's Table 2, as far as it goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from partimento.commands.flags import parse
+from partimento.errors import UserError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Fill the paper's Table 2: table2.md, table2.csv and table2.png, and every cell and vector on the way there.
+
+    Called again, it does what is missing or was made of another model or other files. A row that cannot be run says
+    why. Models: base (a pretrained language model), emb, emb-scratch, emb-e1, emb-t0.05, emb-t0.5 (embedding models),
+    ft (a folder of runs of 'partimento finetune classifier', <task> and <task>-<n>), and mert, m3, clamp3 (encoders
+    of others as module:function).
+    """
+
+    data: Path
+    """Folder of MIDI files, in which the tasks' are found by content; or a metadata.json of the published layout."""
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    """Folder of the table."""
+    models: tuple[str, ...] = ("base=bundled",)
+    """NAME=MODEL for each model at hand."""
+    tasks: tuple[str, ...] = ()
+    """Only these tasks."""
+    device: str = "cpu"
+    """Where models run: cpu, cuda, mps."""
+
+
+def main(argv: list[str]) -> int:
+    """Run the verb; returns the exit status."""
+    options = parse(Options, argv, verb="evaluate table2")
+    models = {}
+    for given in options.models:
+        name, equals, model = given.partition("=")
+        if not (equals and model):
+            raise UserError(f"--models {given}: give NAME=MODEL, such as emb=runs/contrastive")
+        models[name] = model
+    from partimento.evaluate import table2, table2_report
+    from partimento.evaluate.tasks import find_all
+
+    tasks = [task for task in find_all(options.data) if not options.tasks or task.name in options.tasks]
+    absent = set(options.tasks) - {task.name for task in tasks}
+    if absent:
+        raise UserError(f"--tasks: {options.data} has no task {min(absent)!r}")
+    options.out.mkdir(parents=True, exist_ok=True)
+    cells = table2.fill(tasks, models, options.out, device=options.device, say=lambda line: print(line, flush=True))
+    table2_report.write(cells, options.out)
+    print(f"table in {options.out / 'table2.md'}")
+    return 0

@@ -1,0 +1,94 @@
+"""`partimento probe --task composer --data DIR --encoder MODEL`: how much a linear classifier reads from vectors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from partimento.commands.flags import parse
+from partimento.commands.progress import counted
+from partimento.errors import UserError
+
+if TYPE_CHECKING:
+    from partimento.evaluate.encoders import Encode, Vectors
+
+STATISTICS = "statistics"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Probe frozen vectors: one linear layer, 3e-4 falling to 0, 10, 20 and 50 epochs, the best on validation."""
+
+    task: str
+    """One of the tasks of 'partimento evaluate tasks', or a category of a metadata.json."""
+    data: Path
+    """Folder of MIDI files, in which the task's are found by content; or a metadata.json of the published layout."""
+    encoder: Annotated[str, tyro.conf.arg(aliases=["-e"])]
+    """A model with an embedding head; any model with --pooled or --untrained; module:function of your own, which takes
+    a list of paths and returns an array; or 'statistics' of the notes (with boosted trees instead of a probe)."""
+    pooled: bool = False
+    """Take the mean of a model's hidden states instead of its embedding."""
+    untrained: bool = False
+    """Take random weights of the model's shape instead of its own."""
+    cache: Path | None = None
+    """Folder in which vectors are kept, so that they are made once; use one for each encoder."""
+    json: bool = False
+    """Print JSON."""
+
+    def __post_init__(self) -> None:
+        if self.pooled and self.untrained:
+            raise UserError("give --pooled or --untrained, not both")
+        if (self.pooled or self.untrained) and (self.encoder == STATISTICS or ":" in self.encoder):
+            raise UserError(f"--pooled and --untrained are for models, not for the encoder {self.encoder!r}")
+
+
+def main(argv: list[str]) -> int:
+    """Run the verb; returns the exit status."""
+    options = parse(Options, argv, verb="probe")
+    from partimento.evaluate import outcomes
+    from partimento.evaluate.encoders import cached
+    from partimento.evaluate.tasks import find
+
+    task = find(options.task, options.data)
+    encode = _encode(options)
+    with counted("encoding", total=len(task.found)) as advance:
+        if options.cache is not None:
+            encode = cached(encode, options.cache, advance)
+        by = outcomes.by_trees if options.encoder == STATISTICS else outcomes.by_probe
+        outcome = by(task, encode)
+    score = outcome.score()
+    if options.json:
+        about = {"task": task.name, "encoder": options.encoder, "missing": len(task.missing)}
+        print(json.dumps(about | outcome.about | asdict(score), indent=1))
+        return 0
+    low, high = score.accuracy_interval
+    f1_low, f1_high = score.macro_f1_interval
+    print(
+        f"{task.name}: {score.examples} test files; accuracy {100 * score.accuracy:.1f} % "
+        f"({100 * low:.1f} to {100 * high:.1f}), macro-F1 {100 * score.macro_f1:.1f} % "
+        f"({100 * f1_low:.1f} to {100 * f1_high:.1f})"
+    )
+    if task.missing:
+        print(f"{len(task.missing)} of {len(task.examples)} files are not in {options.data}")
+    return 0
+
+
+def _encode(options: Options) -> Encode:
+    from partimento.embed.encoder import Encoder
+    from partimento.evaluate.encoders import hand_crafted, plugin, untrained
+
+    if options.encoder == STATISTICS:
+        return hand_crafted
+    if ":" in options.encoder:
+        return plugin(options.encoder)
+    encoder = untrained(options.encoder) if options.untrained else Encoder.load(options.encoder, pooled=options.pooled)
+
+    def encode(paths: Sequence[Path]) -> Vectors:
+        return encoder.encode(list(paths))
+
+    return encode

@@ -1,0 +1,117 @@
+"""Performances -> probabilities of labels, by a fine-tuned classifier.
+
+Knows: that a performance is read in slices of 300 notes as an `Encoder` reads them, that each slice has its own
+opinion, and that a file's is the mean of them by notes. Refuses to know: how the classifier was trained.
+
+    labeller = Labeller.load("runs/composer/best.safetensors")
+    labeller.classes, labeller.probabilities(["a.mid", "b.mid"])      # float32 [2, classes]
+    labeller.over_time("long.mid")                                    # a Stretch for each 300 notes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from partimento.embed.encoder import BATCH_SIZE, SLICE_NOTES, Encoder, Item, Vectors
+from partimento.errors import UserError
+from partimento.midi.performance import Performance
+from partimento.model.checkpoint import load
+from partimento.model.heads import Classifier, Embedder
+from partimento.tokens.notes import Notes
+from partimento.tokens.vocabulary import Vocabulary
+from partimento.train.folder import BEST_FILE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """What one slice was taken for: seconds from the start of the file, and float32 [classes]."""
+
+    start: float
+    end: float
+    probabilities: Vectors
+
+
+class Labeller:
+    """A classifier with the names of its classes; `load` makes one from a model file."""
+
+    def __init__(self, model: Classifier, vocabulary: Vocabulary, classes: Sequence[str], task: str = "") -> None:
+        if len(classes) != len(model.class_head.weight):
+            raise UserError(f"a classifier of {len(model.class_head.weight)} classes was given {len(classes)} names")
+        self.classes, self.task = tuple(classes), task
+        self._instruments = vocabulary.instruments
+        self._encoder = Encoder(_as_embedder(model), vocabulary)
+
+    @classmethod
+    def load(cls, name: str | Path, *, device: torch.device | str = "cpu") -> Labeller:
+        """The classifier of a file, or of a run's folder (then its best epoch).
+
+        Raises `UserError` if it is no classifier. A published one names no classes; they are then called 0, 1, ...
+        """
+        best = Path(name) / BEST_FILE
+        checkpoint = load(best if best.is_file() else name, Classifier, device=device)
+        numbered = [str(number) for number in range(len(checkpoint.model.class_head.weight))]
+        known: dict[str, Any] = checkpoint.metadata
+        return cls(checkpoint.model, checkpoint.vocabulary, known.get("classes", numbered), known.get("task", ""))
+
+    def probabilities(
+        self,
+        items: Sequence[Item],
+        batch_size: int = BATCH_SIZE,
+        *,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> Vectors:
+        """float32 [n, classes], a row for each performance or MIDI file: the mean over its slices, by their notes.
+
+        `progress` is told of slices as they are done. Raises `UserError` for a file that has no notes or is no MIDI.
+        """
+        performances = [_performance(item) for item in items]
+        slices = self._encoder.encode_slices(performances, batch_size, progress=progress)
+        rows = []
+        for performance, logits in zip(performances, slices, strict=True):
+            counts = np.full(len(logits), SLICE_NOTES)
+            counts[-1] = len(self._notes(performance)) - SLICE_NOTES * (len(logits) - 1)
+            rows.append(np.average(_softmax(logits), axis=0, weights=counts))
+        return np.array(rows, np.float32).reshape(len(items), len(self.classes))
+
+    def check(self, performance: Performance) -> None:
+        """Raise `UserError` for a performance without notes that the model can read."""
+        self._encoder.sequences(performance)
+
+    def over_time(self, item: Item) -> list[Stretch]:
+        """What each slice of 300 notes is taken for; a slice lasts until the next one begins."""
+        performance = _performance(item)
+        (logits,) = self._encoder.encode_slices([performance])
+        starts = self._notes(performance).onset_ms[::SLICE_NOTES] / 1000
+        ends = [*starts[1:], performance.seconds]
+        return [
+            Stretch(start=float(start), end=float(end), probabilities=row)
+            for start, end, row in zip(starts, ends, _softmax(logits), strict=True)
+        ]
+
+    def _notes(self, performance: Performance) -> Notes:
+        """The notes that are read, on the file's own clock."""
+        return Notes.from_performance(performance, instruments=self._instruments, remove_silence=False)
+
+
+def _as_embedder(model: Classifier) -> Embedder:
+    """The same weights as an embedding model whose vectors are the logits."""
+    with torch.device("meta"):
+        embedder = Embedder(model.config, size=len(model.class_head.weight))
+    embedder.model = model.model
+    embedder.emb_head = model.class_head
+    return embedder
+
+
+def _performance(item: Item) -> Performance:
+    return item if isinstance(item, Performance) else Performance.from_midi(item)
+
+
+def _softmax(logits: Vectors) -> Vectors:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)

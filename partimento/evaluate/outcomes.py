@@ -1,0 +1,119 @@
+"""One method on one task: fitted on train, chosen on validation, judged once on test.
+
+Knows: the three ways to get from a task to test predictions (a linear probe on anybody's vectors, boosted trees on
+statistics, a fine-tuned classifier), and how an outcome is kept as JSON so that it can be judged again or compared.
+Refuses to know: which outcomes make a table.
+
+    outcome = by_probe(located(task("composer"), contents(folder)), encode)     # encode as in encoders.py
+    outcome.score().accuracy
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from partimento.embed.labeller import Labeller
+from partimento.errors import UserError
+from partimento.evaluate.encoders import Encode
+from partimento.evaluate.handcrafted import boosted
+from partimento.evaluate.metrics import Score, score
+from partimento.evaluate.probe import probe
+from partimento.evaluate.tasks import Example, Task
+from partimento.files import replacing
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """Test predictions of one method on one task, file by file; `about` says what made them."""
+
+    task: str
+    classes: tuple[str, ...]
+    files: tuple[str, ...]
+    pieces: tuple[int, ...]
+    truth: tuple[int, ...]
+    predicted: tuple[int, ...]
+    about: dict[str, Any]
+
+    def score(self) -> Score:
+        """Accuracy, macro-F1 and their intervals."""
+        return score(
+            np.array(self.truth), np.array(self.predicted), classes=len(self.classes), pieces=np.array(self.pieces)
+        )
+
+    def write(self, path: Path) -> None:
+        """Keep it as JSON, with its score for those who read it."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as part:
+            part.write_text(json.dumps(asdict(self) | {"score": asdict(self.score())}) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """What `write` kept, or None where there is nothing of the kind."""
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            del values["score"]
+            about = values.pop("about")
+            task = values.pop("task")
+            return cls(task=task, about=about, **{name: tuple(value) for name, value in values.items()})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+
+def by_probe(task: Task, encode: Encode, **about: Any) -> Outcome:
+    """A linear probe on the vectors of `encode`."""
+    train, validation, test = (task.split(name) for name in ("train", "validation", "test"))
+    vectors = encode([_path(example) for example in (*train, *validation, *test)])
+    x, validation_x, test_x = np.split(vectors, np.cumsum([len(train), len(validation)]))
+    y, validation_y = (_labels(task, examples) for examples in (train, validation))
+    fitted = probe(x, y, validation_x, validation_y, classes=len(task.classes))
+    return _outcome(task, test, fitted.predict(test_x), about | {"epochs": fitted.epochs})
+
+
+def by_trees(task: Task, statistics: Encode, **about: Any) -> Outcome:
+    """Boosted trees on the statistics of the notes."""
+    train, validation, test = (task.split(name) for name in ("train", "validation", "test"))
+    x, validation_x, test_x = (
+        statistics([_path(example) for example in examples]) for examples in (train, validation, test)
+    )
+    predicted = boosted(x, _labels(task, train), validation_x, _labels(task, validation), test_x)
+    return _outcome(task, test, predicted, about)
+
+
+def by_classifier(task: Task, labeller: Labeller, **about: Any) -> Outcome:
+    """A fine-tuned classifier, which must know the task's classes; trained on its train split by whoever made it."""
+    if set(labeller.classes) != set(task.classes):
+        told, asked = ", ".join(labeller.classes), ", ".join(task.classes)
+        raise UserError(f"the classifier tells {told}, but task {task.name} asks for {asked}")
+    test = task.split("test")
+    order = [labeller.classes.index(name) for name in task.classes]
+    probabilities = labeller.probabilities([_path(example) for example in test])[:, order]
+    return _outcome(task, test, probabilities.argmax(1).astype(np.int64), about)
+
+
+def _outcome(task: Task, test: tuple[Example, ...], predicted: Ints, about: dict[str, Any]) -> Outcome:
+    return Outcome(
+        task=task.name,
+        classes=task.classes,
+        files=tuple(example.sha256 for example in test),
+        pieces=tuple(example.piece for example in test),
+        truth=tuple(_labels(task, test).tolist()),
+        predicted=tuple(predicted.tolist()),
+        about=about,
+    )
+
+
+def _labels(task: Task, examples: tuple[Example, ...]) -> Ints:
+    return np.array([task.index(example) for example in examples], np.int64)
+
+
+def _path(example: Example) -> Path:
+    assert example.path is not None, "Task.split gives only what has been found"
+    return example.path

@@ -1,0 +1,184 @@
+"""The paper's Table 2 with the models at hand.
+
+Knows: the table's rows, what each needs, the paper's figures beside ours, and the claims that the table was made for,
+judged with intervals. Every cell is kept as soon as it is known, so that a run can be killed and goes on. Refuses to
+know: how a cell comes about (`outcomes.py`), how models were trained.
+
+    cells = fill([located(task(name), files) for name in TASKS], {"base": "bundled"}, Path("table2"))
+    write(cells, Path("table2"))
+
+Models by name: `base` a pretrained language model; `emb`, `emb-scratch`, `emb-e1`, `emb-t0.05`, `emb-t0.5` embedding
+models; `ft` a folder with runs of classifiers, `<task>` and `<task>-<n>`; `mert`, `m3`, `clamp3` encoders of others as
+module:function.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from partimento.embed.encoder import Encoder
+from partimento.embed.labeller import Labeller
+from partimento.errors import UserError
+from partimento.evaluate.encoders import Vectors, cached, hand_crafted, plugin, untrained
+from partimento.evaluate.outcomes import Outcome, by_classifier, by_probe, by_trees
+from partimento.evaluate.tasks import TASKS, Task, content_hash
+from partimento.model.hub import locate
+from partimento.train.folder import BEST_FILE
+
+FT: Final = "ft"
+OTHERS: Final = ("mert", "m3", "clamp3")
+"""Rows whose encoders are somebody else's."""
+
+Paper = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A row: its name, which of the given models it needs ("" for none), and the paper's accuracies and macro-F1 (%).
+
+    `paper` holds pairs in the order of `tasks.TASKS`; it may be empty, or end after the fourth task.
+    """
+
+    name: str
+    title: str
+    needs: str = ""
+    paper: Paper = ()
+
+    def published(self, task: str) -> tuple[float, float] | None:
+        """The paper's accuracy and macro-F1 in percent, if it has them."""
+        at = 2 * _ORDER.index(task) if task in _ORDER else len(self.paper)
+        return (self.paper[at], self.paper[at + 1]) if at < len(self.paper) else None
+
+
+_ORDER: Final = tuple(TASKS)
+
+ROWS: Final = (
+    Row(name="statistics", title="Statistics of the notes, boosted trees"),
+    Row(name="untrained", title="Untrained encoder", needs="base"),
+    Row(name="pooled", title="Pretrained, mean of hidden states", needs="base"),
+    Row(name="mert", title="MERT", needs="mert",
+        paper=(83.0, 83.0, 63.89, 63.9, 69.5, 68.94, 69.6, 69.3, 65.06, 65.18, 45.45, 40.37)),
+    Row(name="m3", title="M3", needs="m3",
+        paper=(85.1, 85.1, 69.88, 70.12, 71.2, 70.81, 71.9, 71.72, 81.93, 81.48, 54.55, 46.13)),
+    Row(name="clamp3", title="CLaMP 3", needs="clamp3",
+        paper=(89.1, 89.1, 77.79, 77.97, 80.6, 80.2, 84.5, 84.46, 80.72, 79.76, 45.45, 36.53)),
+    Row(name="emb", title="Contrastive after pretraining", needs="emb",
+        paper=(92.4, 92.4, 82.45, 82.57, 84.7, 84.69, 90.5, 90.49, 91.57, 92.38, 63.64, 63.96)),
+    Row(name="ft", title="Fine-tuned classifier", needs=FT,
+        paper=(93.2, 93.2, 87.53, 87.59, 86.5, 86.53, 96.3, 96.32, 91.56, 92.03, 68.18, 69.55)),
+    Row(name="emb-scratch", title="Contrastive from scratch (†)", needs="emb-scratch",
+        paper=(82.3, 82.3, 66.94, 66.96, 69.0, 68.5, 65.5, 65.41, 84.34, 84.56, 59.09, 54.29)),
+    Row(name="emb-e1", title="Contrastive, one epoch", needs="emb-e1",
+        paper=(92.9, 92.9, 80.53, 80.69, 83.8, 83.71, 87.6, 87.62, 92.77, 93.71, 59.09, 57.8)),
+    Row(name="emb-t0.05", title="Contrastive, temperature 0.05", needs="emb-t0.05",
+        paper=(92.4, 92.4, 81.34, 81.48, 84.0, 83.85, 89.9, 89.9, 95.18, 95.71, 59.09, 54.32)),
+    Row(name="emb-t0.5", title="Contrastive, temperature 0.5", needs="emb-t0.5",
+        paper=(92.3, 92.3, 73.43, 73.63, 80.7, 80.56, 70.2, 70.05, 91.57, 92.7, 54.55, 45.0)),
+    Row(name="ft-100", title="Fine-tuned, 100 labels", needs=FT,
+        paper=(89.5, 89.5, 68.26, 68.2, 70.2, 70.64, 65.3, 64.1)),
+    Row(name="ft-200", title="Fine-tuned, 200 labels", needs=FT,
+        paper=(91.1, 91.1, 75.25, 75.54, 75.1, 75.68, 78.1, 78.08)),
+    Row(name="ft-500", title="Fine-tuned, 500 labels", needs=FT,
+        paper=(90.8, 90.8, 79.31, 79.49, 80.9, 80.91, 85.2, 85.18)),
+    Row(name="ft-1000", title="Fine-tuned, 1000 labels", needs=FT,
+        paper=(91.4, 91.4, 80.63, 80.68, 82.9, 83.01, 90.1, 90.12)),
+)  # fmt: skip
+
+NAMES: Final = tuple(dict.fromkeys(row.needs for row in ROWS if row.needs))
+"""What models may be given as."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """A row's outcome on a task, or why there is none."""
+
+    row: Row
+    task: str
+    outcome: Outcome | None = None
+    reason: str = ""
+
+
+def fill(
+    tasks: Sequence[Task],
+    models: Mapping[str, str],
+    folder: Path,
+    *,
+    device: torch.device | str = "cpu",
+    say: Callable[[str], None] = lambda _: None,
+) -> list[Cell]:
+    """Every cell that the models allow; what `folder` already holds of the same models and data is not done again.
+
+    `say` hears of each cell in a line. Raises `UserError` for a model under a name that no row needs.
+    """
+    unknown = [name for name in models if name not in NAMES]
+    if unknown:
+        raise UserError(f"no row of the table needs a model called {unknown[0]!r}; the names are {', '.join(NAMES)}")
+    cells = []
+    for row in ROWS:
+        for task in tasks:
+            cell = _cell(row, task, models.get(row.needs, ""), folder, device)
+            said = cell.reason or f"accuracy {cell.outcome.score().accuracy:.3f}" if cell.outcome else cell.reason
+            say(f"{row.name}, {task.name}: {said}")
+            cells.append(cell)
+    return cells
+
+
+def _cell(row: Row, task: Task, model: str, folder: Path, device: torch.device | str) -> Cell:
+    """The kept outcome if it is of this model and these files, else a new one, else the reason."""
+    if row.needs and not model:
+        return Cell(row=row, task=task.name, reason=f"no model {row.needs} given")
+    try:
+        made_of, make = _way(row, task, model, folder / "vectors", device)
+        about = {"made_of": made_of, "files": _digest(example.sha256 + example.split for example in task.found)}
+        path = folder / "cells" / f"{row.name}.{task.name}.json"
+        outcome = Outcome.read(path)
+        if outcome is None or not about.items() <= outcome.about.items():
+            outcome = make(**about)
+            outcome.write(path)
+        return Cell(row=row, task=task.name, outcome=outcome)
+    except UserError as error:
+        return Cell(row=row, task=task.name, reason=str(error))
+
+
+def _way(
+    row: Row, task: Task, model: str, vectors: Path, device: torch.device | str
+) -> tuple[str, Callable[..., Outcome]]:
+    """What decides the outcome beside the files, as a word; and what makes it."""
+    if row.needs == FT:
+        _, _, labels = row.name.partition("-")
+        run = Path(model) / "-".join((task.name, labels) if labels else (task.name,))
+        best = run / BEST_FILE
+        if not best.is_file():
+            raise UserError(f"no run in {run}")
+        return content_hash(best), lambda **about: by_classifier(task, Labeller.load(best, device=device), **about)
+    if not row.needs:
+        return row.name, partial(by_trees, task, cached(hand_crafted, vectors / row.name))
+    if row.needs in OTHERS:
+        return model, partial(by_probe, task, cached(plugin(model), vectors / _digest([model])))
+    made_of = f"{row.name} {content_hash(locate(model))}"
+
+    @cache
+    def encoder() -> Encoder:
+        return _encoder(row, model, device)  # only if a vector is missing
+
+    def encode(paths: Sequence[Path]) -> Vectors:
+        return encoder().encode(list(paths))
+
+    return made_of, partial(by_probe, task, cached(encode, vectors / _digest([made_of])))
+
+
+def _encoder(row: Row, model: str, device: torch.device | str) -> Encoder:
+    if row.name == "untrained":
+        return untrained(model, device=device)
+    return Encoder.load(model, pooled=row.name == "pooled", device=device)
+
+
+def _digest(words: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]

@@ -1,0 +1,178 @@
+"""Table 2 for people: Markdown, CSV and a figure, and what became of the paper's claims.
+
+Knows: how cells are laid out and which differences are the claims. Refuses to know: how a cell came about
+(`table2.py`).
+
+    write(cells, Path("table2"))      # table2.md, table2.csv, table2.png
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from partimento.evaluate.metrics import Interval, accuracy_differences
+from partimento.evaluate.outcomes import Outcome
+from partimento.evaluate.table2 import Cell, Row
+from partimento.files import replacing
+
+CLAIMS: Final = (
+    ("contrastive after pretraining beats contrastive from scratch", "emb", "emb-scratch"),
+    ("one epoch after pretraining beats 25 from scratch", "emb-e1", "emb-scratch"),
+    ("fine-tuning beats probing", "ft", "emb"),
+    ("probing beats statistics of the notes", "emb", "statistics"),
+    ("fine-tuning beats statistics of the notes", "ft", "statistics"),
+)
+"""What is claimed, and the two rows that it compares."""
+
+_COLUMNS: Final = (
+    "row", "task", "examples", "accuracy", "accuracy_low", "accuracy_high", "macro_f1", "macro_f1_low",
+    "macro_f1_high", "paper_accuracy", "paper_macro_f1", "reason",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A claim and the mean difference of accuracy over the tasks that both rows have, with its 95 % interval."""
+
+    claim: str
+    tasks: tuple[str, ...]
+    difference: float = 0.0
+    interval: Interval = (0.0, 0.0)
+
+    @property
+    def word(self) -> str:
+        """What became of it: holds or fails where the interval excludes 0."""
+        if not self.tasks:
+            return "not tested: a row is missing"
+        low, high = self.interval
+        return "holds" if low > 0 else "fails" if high < 0 else "undecided"
+
+
+def verdicts(cells: Sequence[Cell]) -> list[Verdict]:
+    """Every claim judged on what there is; tasks weigh alike, and both rows are compared file by file."""
+    outcomes = {(cell.row.name, cell.task): cell.outcome for cell in cells if cell.outcome is not None}
+    found = []
+    for claim, better, worse in CLAIMS:
+        pairs = {
+            task: (outcome, other)
+            for (row, task), outcome in outcomes.items()
+            if row == better and (other := outcomes.get((worse, task))) is not None and other.files == outcome.files
+        }
+        if not pairs:
+            found.append(Verdict(claim=claim, tasks=()))
+            continue
+        differences = np.mean([_differences(*pair, seed=n) for n, pair in enumerate(pairs.values())], axis=0)
+        low, high = np.percentile(differences[1:], (2.5, 97.5))
+        interval = (float(low), float(high))
+        found.append(Verdict(claim=claim, tasks=tuple(pairs), difference=float(differences[0]), interval=interval))
+    return found
+
+
+def write(cells: Sequence[Cell], folder: Path) -> None:
+    """table2.md, table2.csv and table2.png in `folder`."""
+    for name, data in (("table2.md", markdown(cells)), ("table2.csv", as_csv(cells))):
+        with replacing(folder / name) as part:
+            part.write_text(data, encoding="utf-8")
+    with replacing(folder / "table2.png") as part:
+        _draw(cells, part)
+
+
+def markdown(cells: Sequence[Cell]) -> str:
+    """The table in percent, the paper's under each of ours, the claims, and the reasons of empty rows."""
+    rows, tasks = list(dict.fromkeys(cell.row for cell in cells)), list(dict.fromkeys(cell.task for cell in cells))
+    by_place = {(cell.row.name, cell.task): cell for cell in cells}
+    lines = [
+        "Accuracy and macro-F1 on the test files, %; in brackets the 95 % interval of the accuracy (pieces resampled);",
+        "in italics the paper's own figures, of larger models, data and other test files.",
+        "",
+        f"| | {' | '.join(tasks)} |",
+        f"|---|{'---|' * len(tasks)}",
+    ]
+    for row in rows:
+        if any(by_place[row.name, task].outcome for task in tasks):
+            lines.append(f"| {row.title} | {' | '.join(_ours(by_place[row.name, task]) for task in tasks)} |")
+            if row.paper:
+                lines.append(f"| | {' | '.join(_papers(row, task) for task in tasks)} |")
+    lines += ["", "| claim | tasks | difference of accuracy | |", "|---|---|---|---|"]
+    for verdict in verdicts(cells):
+        low, high = (f"{100 * edge:+.1f}" for edge in verdict.interval)
+        shown = f"{100 * verdict.difference:+.1f} ({low} to {high})" if verdict.tasks else ""
+        lines.append(f"| {verdict.claim} | {', '.join(verdict.tasks)} | {shown} | {verdict.word} |")
+    reasons = [f"- {row.title}: {why}" for row in rows if (why := _why(row, cells))]
+    return "\n".join([*lines, *(["", "Not run:", "", *reasons] if reasons else [])]) + "\n"
+
+
+def as_csv(cells: Sequence[Cell]) -> str:
+    """One line for each cell, accuracies and F1 as shares; the paper's in percent."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for cell in cells:
+        row: dict[str, Any] = {"row": cell.row.name, "task": cell.task, "reason": cell.reason}
+        if cell.outcome is not None:
+            score = cell.outcome.score()
+            row |= {"examples": score.examples, "accuracy": score.accuracy, "macro_f1": score.macro_f1}
+            row["accuracy_low"], row["accuracy_high"] = score.accuracy_interval
+            row["macro_f1_low"], row["macro_f1_high"] = score.macro_f1_interval
+        row["paper_accuracy"], row["paper_macro_f1"] = cell.row.published(cell.task) or ("", "")
+        writer.writerow({name: f"{value:.4f}" if isinstance(value, float) else value for name, value in row.items()})
+    return text.getvalue()
+
+
+def _differences(a: Outcome, b: Outcome, *, seed: int) -> np.ndarray:
+    return accuracy_differences(
+        np.array(a.truth), np.array(a.predicted), np.array(b.predicted), pieces=np.array(a.pieces), seed=seed
+    )
+
+
+def _ours(cell: Cell) -> str:
+    if cell.outcome is None:
+        return "–"
+    score = cell.outcome.score()
+    low, high = score.accuracy_interval
+    return f"{100 * score.accuracy:.1f} [{100 * low:.0f}–{100 * high:.0f}] / {100 * score.macro_f1:.1f}"
+
+
+def _papers(row: Row, task: str) -> str:
+    published = row.published(task)
+    return f"*{published[0]:.1f} / {published[1]:.1f}*" if published else "–"
+
+
+def _why(row: Row, cells: Sequence[Cell]) -> str:
+    """The reasons of a row's empty cells, those of one reason together."""
+    tasks_of: dict[str, list[str]] = {}
+    for cell in cells:
+        if cell.row == row and cell.reason:
+            tasks_of.setdefault(cell.reason, []).append(cell.task)
+    return "; ".join(f"{reason} ({', '.join(tasks)})" for reason, tasks in tasks_of.items())
+
+
+def _draw(cells: Sequence[Cell], path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    done = [cell for cell in cells if cell.outcome is not None]
+    rows, tasks = list(dict.fromkeys(cell.row for cell in done)), list(dict.fromkeys(cell.task for cell in done))
+    figure = Figure(figsize=(2.6 + 1.9 * max(1, len(tasks)), 1.2 + 0.3 * len(rows)), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, max(1, len(tasks)), sharey=True))
+    for axes, task in zip(panels, tasks, strict=False):
+        for cell in done:
+            if cell.task != task or cell.outcome is None:
+                continue
+            at, score = rows.index(cell.row), cell.outcome.score()
+            axes.plot(score.accuracy_interval, (at, at), color="tab:blue", linewidth=2, alpha=0.5)
+            axes.plot(score.accuracy, at, "o", color="tab:blue", markersize=5)
+            if published := cell.row.published(task):
+                axes.plot(published[0] / 100, at, "|", color="tab:gray", markersize=9)
+        axes.set(title=task, xlim=(0, 1), xlabel="accuracy")
+        axes.set_yticks(range(len(rows)), [row.title for row in rows])
+        axes.grid(axis="x", alpha=0.3)
+    panels[0].invert_yaxis()
+    figure.suptitle("● ours, with the 95 % interval    | the paper's", fontsize="small")
+    figure.savefig(path, format="png", dpi=140)

@@ -1,0 +1,120 @@
+"""A classifier from its training to its opinion: what it learns, when it is chosen, what it says of a file."""
+
+import csv
+import io
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from small_world import CLASSES, base_model, playing, task_of
+
+from partimento.cli import main
+from partimento.embed.labeller import Labeller
+from partimento.errors import UserError
+from partimento.model.checkpoint import load
+from partimento.model.heads import Classifier
+from partimento.tokens.tokenizer import Tokenizer
+from partimento.tokens.vocabulary import Vocabulary
+from partimento.train.classifier import RECIPES, ClassifierRecipe, beginning, paper
+from partimento.train.log import read_log
+from partimento.train.objectives.classifier import Classification
+
+V = Vocabulary.piano()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The run of a classifier of loud and soft, and the folder of its files."""
+    folder = tmp_path_factory.mktemp("classifier")
+    torch.set_num_threads(1)
+    base, metadata = base_model(folder / "base.safetensors"), task_of(folder / "midi")
+    argv = ["finetune", "classifier", "--task", "touch", "--data", str(metadata), "--from", str(base)]
+    settings = ["--recipe", "classifier-small", "--loop.peak-lr", "3e-3", "--epochs", "6", "--length", "384"]
+    assert main([*argv, "-o", str(folder / "run"), *settings]) == 0
+    return folder
+
+
+def test_the_papers_recipe_and_its_json():
+    recipe = paper()
+    assert (recipe.loop.peak_lr, recipe.loop.warmup_steps, recipe.loop.final_fraction) == (1e-5, 0, 0)
+    assert (recipe.epochs, recipe.dropout) == (10, 0.2)
+    for make in RECIPES.values():
+        assert ClassifierRecipe.from_json(make().to_json()) == make()
+
+
+def test_weights_labels_and_metrics_are_kept(trained):
+    checkpoint = load(trained / "run" / "best.safetensors", Classifier)
+    assert checkpoint.metadata["classes"] == list(CLASSES) and checkpoint.metadata["task"] == "touch"
+    metrics = json.loads((trained / "run" / "metrics.json").read_text())
+    assert metrics["test"]["accuracy"] > 0.8 and metrics["test"]["examples"] == 20
+
+
+def test_every_epoch_is_measured_and_the_best_is_kept(trained):
+    measured = {line["step"]: line["validation"] for line in read_log(trained / "run") if "validation" in line}
+    assert list(measured) == [0, 4, 8, 12, 16, 20, 24]
+    best = load(trained / "run" / "best.safetensors", Classifier).metadata
+    assert best["validation"]["error"] == min(found["error"] for step, found in measured.items() if step)
+
+
+def test_a_classifier_begins_with_the_weights_of_its_base(trained):
+    base = load(trained / "base.safetensors").model
+    model = beginning(base, 3, seed=1)
+    assert model.class_head.weight.shape == (3, 32)
+    assert all(torch.equal(tensor, base.model.state_dict()[name]) for name, tensor in model.model.state_dict().items())
+
+
+def test_the_loss_is_the_cross_entropy_at_the_end_whatever_the_padding(trained):
+    model = beginning(load(trained / "base.safetensors").model, 2, seed=1).eval()
+    rows = [Tokenizer(V).encode(playing(seed, "loud", notes)) for seed, notes in ((1, 20), (2, 35))]
+    ids = torch.full((2, 200), V.pad, dtype=torch.int32)
+    for row, sequence in zip(ids, rows, strict=True):
+        row[: len(sequence)] = torch.from_numpy(sequence)
+    batch = {"ids": ids, "label": torch.tensor([0, 1])}
+    objective = Classification(V)
+    expected = 0.0
+    for sequence, label in zip(rows, (0, 1), strict=True):
+        alone = torch.from_numpy(sequence)[None].long()
+        expected -= model(alone, torch.tensor([len(sequence) - 1])).detach().log_softmax(1)[0, label].item()
+    assert objective.total_loss(model, batch).item() == pytest.approx(expected, rel=1e-5)
+    report = objective.report(objective.measure(model, batch))
+    assert report["loss"] == pytest.approx(expected / 2, rel=1e-5) and report["error"] in {0.0, 0.5, 1.0}
+
+
+def test_a_files_opinion_is_that_of_its_slices_by_their_notes(trained):
+    labeller = Labeller.load(trained / "run")
+    long = playing(5, "soft", 700)
+    slices = labeller.over_time(long)
+    assert [round(one.start, 3) for one in slices] == np.round(long.onset_seconds[[0, 300, 600]], 3).tolist()
+    assert all(a.end == b.start for a, b in pairwise(slices))
+    assert slices[-1].end == long.seconds
+    expected = np.average([one.probabilities for one in slices], axis=0, weights=[300, 300, 100])
+    np.testing.assert_allclose(labeller.probabilities([long])[0], expected, rtol=1e-5)
+    both = labeller.probabilities([long, playing(6, "loud")])
+    assert np.allclose(both.sum(1), 1) and both[1].argmax() == CLASSES.index("loud")
+
+
+def test_a_language_model_is_no_classifier(trained):
+    with pytest.raises(UserError, match="'language model'; what is needed here is a 'classifier'"):
+        Labeller.load(trained / "base.safetensors")
+
+
+def test_classify_in_three_formats_and_what_it_cannot_read(trained, tmp_path, capsys):
+    playing(7, "loud").write_midi(tmp_path / "a.mid")
+    playing(8, "soft", 700).write_midi(tmp_path / "b.mid")
+    (tmp_path / "broken.mid").write_bytes(b"MThd")
+    argv = ["classify", str(tmp_path), "--model", str(trained / "run"), "--format"]
+    assert main([*argv, "json"]) == 1
+    out, err = capsys.readouterr()
+    found = {row["file"][-5:]: row["probabilities"] for row in map(json.loads, out.splitlines())}
+    assert max(found["a.mid"], key=found["a.mid"].get) == "loud"
+    assert max(found["b.mid"], key=found["b.mid"].get) == "soft"
+    assert "refused:" in err and "broken.mid" in err
+    (tmp_path / "broken.mid").unlink()
+    assert main([*argv, "csv", "--over-time"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["file"][-5:] for row in rows] == ["a.mid", "b.mid", "b.mid", "b.mid"]
+    assert float(rows[1]["end"]) == float(rows[2]["start"]) and set(CLASSES) < set(rows[0])
+    assert main([*argv, "table"]) == 0
+    assert "loud " in capsys.readouterr().out
