@@ -125,7 +125,8 @@ def _done(paths: list[Path], columns: pa.Schema, entries: Sequence[Entry]) -> pa
             raise UserError(
                 f"{path}: not a table of embeddings ({str(error).splitlines()[0]}); move it away"
             ) from error
-        if not table.schema.equals(columns, check_metadata=True):
+        made_by = (table.schema.metadata or {}).get(_ABOUT)
+        if not table.schema.equals(columns) or made_by != columns.metadata[_ABOUT]:
             raise UserError(f"{path}: holds what another model or other settings made; give another name")
         keys = list(zip(*(table[name].to_pylist() for name in ("path", "size", "modified_ns")), strict=True))
         tables.append(table.filter(pa.array([key in missing for key in keys], pa.bool_())))

@@ -1,0 +1,146 @@
+"""Every file has its row, whatever is wrong with it, and nothing is done twice, whenever it is killed."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from embedders import make_encoder, model_file
+from test_encoder import playing
+
+from partimento.cli import main
+from partimento.corpus.sources import open_source
+from partimento.embed import table
+from partimento.embed.encoder import Encoder
+from partimento.errors import UserError
+from partimento.midi.performance import Performance
+
+NOTES = (5, 310, 40, 120, 650, 20, 33)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("midi")
+    for number, notes in enumerate(NOTES):
+        playing(number, notes).write_midi(path / f"{number}.mid")
+    (path / "bad.mid").write_bytes(b"nothing")
+    drums = Performance.from_notes(pitch=40, velocity=60, onset=[0, 1], duration=0.1, channel=9)
+    drums.write_midi(path / "drums.mid")
+    (path / "gone.mid").symlink_to(path / "nowhere.mid")
+    return path
+
+
+def embed(folder: Path, out: Path, encoder: Encoder, model: str = "tiny") -> tuple[table.Summary, list[int]]:
+    source, told = open_source(folder), []
+    return table.embed(source, source.entries(), encoder, out, model=model, progress=told.append), told
+
+
+def rows(out: Path) -> dict[str, dict]:
+    return {row["path"]: row for row in pq.read_table(out).to_pylist()}
+
+
+@pytest.fixture(scope="module")
+def whole(folder) -> Path:
+    out = folder.parent / "whole.parquet"
+    embed(folder, out, make_encoder())
+    return out
+
+
+def test_each_file_has_the_vector_that_encode_gives_or_a_reason(folder, whole):
+    found = rows(whole)
+    assert list(found) == sorted(path.name for path in folder.iterdir())
+    for number, notes in enumerate(NOTES):
+        row = found[f"{number}.mid"]
+        assert (row["notes"], row["slices"], row["reason"]) == (notes, -(-notes // 300), "")
+        assert row["sha256"] == hashlib.sha256((folder / row["path"]).read_bytes()).hexdigest()
+        np.testing.assert_allclose(
+            row["embedding"], make_encoder().encode([folder / row["path"]])[0], atol=2e-5, rtol=1e-4
+        )
+    reasons = {name: found[name]["reason"] for name in ("bad.mid", "drums.mid", "gone.mid")}
+    assert reasons == {"bad.mid": "not-midi", "drums.mid": "no-notes", "gone.mid": "cannot-open"}
+    assert all(found[name]["embedding"] is None and found[name]["detail"] for name in reasons)
+
+
+def test_killed_it_goes_on_with_what_is_missing(folder, whole, tmp_path):
+    out, model = tmp_path / "table.parquet", model_file(tmp_path)
+    here = Path(__file__).parent
+    done = subprocess.run(
+        [sys.executable, str(here / "killed_embedding.py"), str(folder), str(out), str(model)],
+        env=os.environ | {"PYTHONPATH": str(here.parents[1])},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert not out.exists()
+    summary, told = embed(folder, out, Encoder.load(model))
+    assert told == [4, 6] and summary.new == 6
+    assert summary.embedded == len(NOTES) and summary.refused == Counter(
+        {"not-midi": 1, "no-notes": 1, "cannot-open": 1}
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["table.parquet", "tiny.safetensors"]
+    resumed, expected = rows(out), rows(whole)
+    assert resumed.keys() == expected.keys()
+    for name, row in resumed.items():
+        assert {k: v for k, v in row.items() if k != "embedding"} == {
+            k: v for k, v in expected[name].items() if k != "embedding"
+        }
+        assert (row["embedding"] is None) == (expected[name]["embedding"] is None)
+        if row["embedding"] is not None:
+            np.testing.assert_allclose(row["embedding"], expected[name]["embedding"], atol=2e-5, rtol=1e-4)
+
+
+def test_a_finished_table_follows_its_source(folder, tmp_path):
+    midi, out, encoder = tmp_path / "midi", tmp_path / "table.parquet", make_encoder()
+    midi.mkdir()
+    for number in range(3):
+        playing(number, 10 + number).write_midi(midi / f"{number}.mid")
+    embed(midi, out, encoder)
+    before = rows(out)
+    assert embed(midi, out, encoder)[1] == [3]
+    (midi / "0.mid").unlink()
+    playing(9, 77).write_midi(midi / "1.mid")
+    playing(8, 44).write_midi(midi / "3.mid")
+    summary, told = embed(midi, out, encoder)
+    assert (summary.new, told) == (2, [1, 2])
+    after = rows(out)
+    assert {name: row["notes"] for name, row in after.items()} == {"1.mid": 77, "2.mid": 12, "3.mid": 44}
+    assert after["2.mid"] == before["2.mid"]
+
+
+def test_a_table_of_another_model_is_not_mixed_up(folder, whole, tmp_path):
+    before = whole.read_bytes()
+    with pytest.raises(UserError, match="another model"):
+        embed(folder, whole, make_encoder(), model="other")
+    assert whole.read_bytes() == before
+    (tmp_path / "text.parquet").write_text("no table")
+    with pytest.raises(UserError, match="not a table of embeddings"):
+        embed(folder, tmp_path / "text.parquet", make_encoder())
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no MIDI files to embed"):
+        embed(tmp_path / "empty", tmp_path / "t.parquet", make_encoder())
+
+
+def test_the_command_embeds_an_archive_and_says_what_it_passed_over(folder, whole, tmp_path, capsys):
+    with zipfile.ZipFile(tmp_path / "music.zip", "w") as archive:
+        for name in ("0.mid", "1.mid", "bad.mid"):
+            archive.write(folder / name, name)
+    out = tmp_path / "out.parquet"
+    arguments = ["embed", str(tmp_path / "music.zip"), "-o", str(out), "--model", str(model_file(tmp_path))]
+    assert main(arguments) == 0
+    printed = capsys.readouterr()
+    assert "embedded: 2 files, 12 numbers each; looked at now: 3 files" in printed.out
+    assert "passed over, not-midi: 1 files" in printed.err
+    expected = rows(whole)
+    for name in ("0.mid", "1.mid"):
+        np.testing.assert_allclose(rows(out)[name]["embedding"], expected[name]["embedding"], atol=2e-5, rtol=1e-4)
+    assert main([*arguments, "--pooled"]) == 2
+    assert "another model or other settings" in capsys.readouterr().err
+    assert main(["embed", str(folder), "-o", str(tmp_path / "x.parquet"), "--model", "bundled"]) == 2
+    assert "has no embedding head" in capsys.readouterr().err
