@@ -120,7 +120,7 @@ def contrast(
     folder = Path(folder)
     with joined() as world:
         start = own_checkpoint(folder, resume=resume)
-        store, checkpoint = NoteStore(store_path), _language_model(base)
+        store, checkpoint = NoteStore(store_path), load(base)
         recipe, training, validation = _loaders(recipe, store, checkpoint, world)
         if start is not None:
             recipe = begun(recipe, start)
@@ -159,13 +159,6 @@ def contrast(
             save=save_model,
             track=track,
         )
-
-
-def _language_model(base: str | Path) -> Checkpoint[Transformer]:
-    checkpoint = load(base)
-    if type(checkpoint.model) is not Transformer:
-        raise UserError(f"{base} is of the kind {checkpoint.kind!r}; an embedding head goes onto a 'language model'")
-    return checkpoint
 
 
 def _embedder(recipe: Contrasting, base: Checkpoint[Transformer]) -> Embedder:
