@@ -110,6 +110,7 @@ def test_a_fine_tuned_model_is_used_like_any_other_and_keeps_what_its_base_could
     engine = Engine.load(str(store.parent))
     assert (engine.abilities.infilling, engine.abilities.sampling.min_p) == (True, 0.02)
     assert load(store.parent).metadata["init"]["model"].endswith("base.safetensors")
+    assert Finetuning.from_json((store.parent / "recipe.json").read_text()).infilling_share == 0.25
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +125,7 @@ def unlike(tmp_path_factory) -> Path:
     return folder / "store"
 
 
-def test_training_stops_when_held_out_loss_rises_and_says_what_is_learned_by_heart(unlike, base, tmp_path):
+def test_training_stops_when_held_out_loss_rises_and_says_what_is_learned_by_heart(unlike, base, tmp_path, capsys):
     said = []
     settings = recipe(steps=200, peak_lr=2e-2, eval_every=3, checkpoint_every=3, patience=2)
     found = finetune(settings, unlike, tmp_path, base=base, say=said.append)
@@ -136,6 +137,14 @@ def test_training_stops_when_held_out_loss_rises_and_says_what_is_learned_by_hea
     (warning,) = [line for line in said if line.startswith("warning: learning by heart since step ")]
     assert "nats a token easier than what is held out (limit 0.1)" in warning
     assert load(tmp_path).metadata["step"] == found.best_step
+    # From where it stopped, nothing is gained any more.
+    flags = "--passages all --loop.steps 9 --loop.warmup-steps 0 --loop.eval-every 3 --loop.patience 1"
+    again = ["finetune", "continuation", str(unlike), "--from", str(tmp_path / "model.safetensors"), *flags.split()]
+    again += ["--loop.peak-lr", "1e-2"]
+    assert main([*again, "-o", str(tmp_path / "again")]) == 0
+    assert f"nothing gained: held-out loss was {found.last['nats_per_token']:.2f}" in capsys.readouterr().out
+    assert (outcome(tmp_path / "again").best_step, outcome(tmp_path / "again").last_step) == (0, 3)
+    assert not (tmp_path / "again" / "best.safetensors").exists()
     # A run that has stopped is over.
     log = (tmp_path / LOG_FILE).read_bytes()
     assert finetune(settings, unlike, tmp_path, base=base) == found

@@ -267,6 +267,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path):
     [
         ({"steps": 0}, "steps is 0"),
         ({"keep_checkpoints": 0}, "keep_checkpoints is 0"),
+        ({"patience": 0}, "patience is 0"),
         ({"warmup_steps": 24}, "24 warm-up steps do not fit 24 steps"),
         ({"peak_lr": float("nan")}, "peak_lr nan"),
         ({"final_fraction": 1.5}, "final_fraction 1.5"),
