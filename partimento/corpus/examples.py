@@ -105,8 +105,7 @@ class WholeFileLoader(_ExampleLoader[Ids]):
             raise UserError(f"length is {length}; a sequence of a whole note and its frame needs at least 6")
         self._length, self._augment, self._vocabulary = length, augment, vocabulary
         self._transform = transform
-        examples = self._examples(store.split(split), store.counts)
-        super().__init__(examples, batch=batch, seed=seed, rank=rank, world=world)
+        super().__init__(self._examples(store, split), batch=batch, seed=seed, rank=rank, world=world)
 
     def _make(self, drawn: list[tuple[int, np.random.Generator]]) -> Ids:
         batch = np.full((len(drawn), self._length + 1), self._vocabulary.pad, np.int32)
@@ -119,10 +118,9 @@ class WholeFileLoader(_ExampleLoader[Ids]):
                 row[:] = self._transform(row, rng)
         return batch
 
-    def _examples(self, files: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The numbers that an epoch shuffles, of these files; `counts` of all files' notes."""
-        del counts
-        return files
+    def _examples(self, store: NoteStore, split: str) -> npt.NDArray[np.int64]:
+        """The numbers that an epoch shuffles."""
+        return store.split(split)
 
     def _notes_of(self, example: int) -> tuple[int, int, int]:
         """File, first note and last note + 1 of an example."""
@@ -147,7 +145,8 @@ class StretchLoader(WholeFileLoader):
     small to lose what stands behind the first sequence, and for models of a short context.
     """
 
-    def _examples(self, files: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def _examples(self, store: NoteStore, split: str) -> npt.NDArray[np.int64]:
+        files, counts = store.split(split), store.counts
         most = max(1, math.floor(self._room / IDS_PER_NOTE))
         stretches = -(-counts[files] // most)
         number = np.concatenate([np.arange(n) for n in stretches])
