@@ -9,12 +9,13 @@ moves, reads its ids anew in a cache of its own. Refuses to know how ids are cho
     for continuation in engine.continue_(prompt, settings=Settings(variations=4)):
         continuation.performance.write_midi(...)
     engine.fill(performance, 12.5, 20.0)[0].performance.write_midi(...)
+    session = engine.session(prompt)                     # a prompt that will change (session.py)
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from partimento.generate.backend import Backend, Cache
 from partimento.generate.engines import open_model
 from partimento.generate.gap import Gap
 from partimento.generate.sampling import Sampling
+from partimento.generate.session import Notes, Reading, Session
 from partimento.generate.settings import Continuation, GeneratedNote, Settings, Timings
 from partimento.generate.start import LEAST_CONTEXT, Start, begin, begin_gap
 from partimento.generate.variation import Variation
@@ -85,15 +87,14 @@ class Engine:
         opened = open_model(name_or_path, engine, say=say)
         return cls(opened.backend, opened.vocabulary, Abilities.from_metadata(opened.metadata), window=window)
 
-    def stream(
-        self, prompt: Performance, *, settings: Settings, from_seconds: float | None = None
-    ) -> Iterator[tuple[int, GeneratedNote]]:
+    def stream(self, prompt: Performance, *, settings: Settings, from_seconds: float | None = None) -> Notes:
         """Yields (variation, note) as notes are decided, those of each variation in the order of their onsets.
 
         A length in seconds counts from `from_seconds` on the prompt's clock, by default the prompt's last release. A
         note is held back only while the music repeats itself exactly, since such a repetition may be taken back.
+        Closing it ends the work and frees its memory.
         """
-        return self._continuing(prompt, settings, from_seconds).notes()
+        return self.continuing(prompt, settings, from_seconds).notes()
 
     def continue_(
         self,
@@ -104,7 +105,7 @@ class Engine:
         on_note: NoteHandler | None = None,
     ) -> list[Continuation]:
         """All variations, complete; `on_note` is called as `stream` would yield."""
-        return self._continuing(prompt, settings, from_seconds).complete(on_note)
+        return self.continuing(prompt, settings, from_seconds).complete(on_note)
 
     def fill(
         self,
@@ -131,30 +132,52 @@ class Engine:
         settings = Settings(seconds=end_seconds - start_seconds, seed=seed, variations=variations, sampling=sampling)
         return _Run(self, gap.kept, start, settings).complete(on_note)
 
-    def _continuing(self, prompt: Performance, settings: Settings, from_seconds: float | None) -> _Run:
-        start = begin(
+    def session(self, prompt: Performance, *, from_seconds: float | None = None) -> Session:
+        """A prompt that has been read and can be replaced; what both begin with is not read again."""
+        return Session(self, prompt, from_seconds=from_seconds)
+
+    # -- what sessions and runs are made of ---------------------------------------------------------------------------
+
+    def continuing(
+        self,
+        prompt: Performance,
+        settings: Settings,
+        from_seconds: float | None,
+        reading: Reading | None = None,
+    ) -> _Run:
+        """A continuation that has not begun. It begins with what `reading` has read, and leaves it what it reads."""
+        return _Run(self, prompt, self._start(prompt, from_seconds), settings, reading)
+
+    def ids_of(self, prompt: Performance, from_seconds: float | None) -> list[int]:
+        """What a continuation of the prompt begins by reading, whatever its settings."""
+        return Variation(self._start(prompt, from_seconds), Settings(), self.abilities.sampling, 0).ids
+
+    def read(self, ids_BT: Sequence[Sequence[int]], cache: Cache) -> NDArray[np.float32]:
+        """Logits [B, V] after the last of the ids, which follow those in the cache."""
+        return self.backend.read(ids_BT, cache)[:, -1]
+
+    def new_cache(self, tokens: int) -> Cache:
+        """An empty cache of one row, with room beyond so many tokens."""
+        return self.backend.cache(batch=1, capacity=min(tokens + _FIRST_ROOM, self.context))
+
+    def _start(self, prompt: Performance, from_seconds: float | None) -> Start:
+        return begin(
             self.vocabulary,
             prompt,
             context=self.context,
             pedal=self.abilities.pedal_tokens,
             from_seconds=from_seconds,
         )
-        return _Run(self, prompt, start, settings)
-
-    def _read(self, ids_BT: Sequence[Sequence[int]], cache: Cache) -> NDArray[np.float32]:
-        """Logits [B, V] after the last of the ids, which follow those in the cache."""
-        return self.backend.read(ids_BT, cache)[:, -1]
-
-    def _cache(self, tokens: int) -> Cache:
-        """An empty cache of one row, with room beyond so many tokens."""
-        return self.backend.cache(batch=1, capacity=min(tokens + _FIRST_ROOM, self.context))
 
 
 class _Run:
     """One call: its variations, its groups, its clock."""
 
-    def __init__(self, engine: Engine, given: Performance, start: Start, settings: Settings) -> None:
+    def __init__(
+        self, engine: Engine, given: Performance, start: Start, settings: Settings, reading: Reading | None = None
+    ) -> None:
         self.engine, self.given = engine, given
+        self._reading = reading
         sampling = settings.sampling or engine.abilities.sampling
         self.variations = [Variation(start, settings, sampling, number) for number in range(settings.variations)]
         self._prefill_s = self._decode_s = 0.0
@@ -168,36 +191,41 @@ class _Run:
                 on_note(variation, note)
         return [self._result(variation) for variation in self.variations]
 
-    def notes(self) -> Iterator[tuple[int, GeneratedNote]]:
+    def notes(self) -> Notes:
         """Each note with the number of its variation, as soon as it is decided for good."""
         began = time.perf_counter()
-        groups = [self._shared_prefill()]
+        groups = [group := self._shared_prefill()]
         self._prefill_s = time.perf_counter() - began
-        while groups:
-            group = groups.pop(0)
-            before = time.perf_counter()
-            active = [(i, row) for i, row in enumerate(group.rows) if row is not None]
-            for i, row in active:
-                row.advance(group.logits_BV[i])
-            self._tokens += len(active)
-            for _, row in active:
-                released = list(row.release())
-                if released and self._first_note_s[row.number] is None:
-                    self._first_note_s[row.number] = time.perf_counter() - began
-                for note in released:
-                    self._decode_s += time.perf_counter() - before
-                    yield row.number, note
-                    before = time.perf_counter()  # the listener's time is not ours
-            groups += self._go_on(group)
-            self._decode_s += time.perf_counter() - before
+        try:
+            while groups:
+                group = groups.pop(0)
+                before = time.perf_counter()
+                active = [(i, row) for i, row in enumerate(group.rows) if row is not None]
+                for i, row in active:
+                    row.advance(group.logits_BV[i])
+                self._tokens += len(active)
+                for _, row in active:
+                    released = list(row.release())
+                    if released and self._first_note_s[row.number] is None:
+                        self._first_note_s[row.number] = time.perf_counter() - began
+                    for note in released:
+                        self._decode_s += time.perf_counter() - before
+                        yield row.number, note
+                        before = time.perf_counter()  # the listener's time is not ours
+                groups += self._go_on(group)
+                self._decode_s += time.perf_counter() - before
+        finally:
+            if self._reading is not None and len(self.variations) == 1:
+                self._reading.keep(self.variations[0].ids_read(group.cache.length), group.cache)
 
     def _shared_prefill(self) -> _Group:
-        ids, batch = self.variations[0].ids, len(self.variations)
-        cache = self.engine._cache(len(ids))
-        logits_BV = self.engine._read([ids], cache)
+        reading = Reading(self.engine) if self._reading is None else self._reading
+        cache, logits_BV, _ = reading.read(self.variations[0].ids)
+        batch = len(self.variations)
         if batch > 1:
-            cache = cache.take([0] * batch)
-        return _Group([*self.variations], cache, np.repeat(logits_BV, batch, axis=0))
+            return _Group([*self.variations], cache.take([0] * batch), np.repeat(logits_BV, batch, axis=0))
+        reading.forget()  # a single variation goes on in the cache itself
+        return _Group([*self.variations], cache, logits_BV)
 
     def _go_on(self, group: _Group) -> list[_Group]:
         """The groups that take over from one whose rows have each decided an id, which the model has then read."""
@@ -219,7 +247,7 @@ class _Run:
             room = min(2 * group.cache.capacity, self.engine.context)
             group.rows, group.cache = [*active], group.cache.take(kept, capacity=room)
         pad = self.engine.vocabulary.pad
-        group.logits_BV = self.engine._read([[pad if row is None else row.ids[-1]] for row in group.rows], group.cache)
+        group.logits_BV = self.engine.read([[pad if row is None else row.ids[-1]] for row in group.rows], group.cache)
         return [group, *groups]
 
     def _reread(self, number: int, group: _Group) -> _Group:
@@ -229,9 +257,9 @@ class _Run:
         if 0 < row.ids_kept <= group.cache.length:
             cache = group.cache if len(group.rows) == 1 else group.cache.take([number])
             cache.rollback(len(row.ids) - 1)
-            return _Group([row], cache, self.engine._read([row.ids[-1:]], cache))
-        cache = self.engine._cache(len(row.ids))
-        return _Group([row], cache, self.engine._read([row.ids], cache))
+            return _Group([row], cache, self.engine.read([row.ids[-1:]], cache))
+        cache = self.engine.new_cache(len(row.ids))
+        return _Group([row], cache, self.engine.read([row.ids], cache))
 
     def _result(self, variation: Variation) -> Continuation:
         generated = as_performance(self.given, variation.new_notes(), variation.new_pedal())

@@ -77,6 +77,10 @@ class Variation:
         if not self.done and not self.stale and self._at_boundary and self._is_full:
             self._open_window(self.start.context // 2)
 
+    def ids_read(self, length: int) -> list[int]:
+        """Those of `ids` that a cache of so many positions holds."""
+        return self.ids[: min(length, self.ids_kept) if self.stale else length]
+
     def release(self) -> Iterator[GeneratedNote]:
         """The notes that are decided for good and were not released before, in order."""
         safe = len(self.events) if self.done else self._watch.safe
