@@ -16,6 +16,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from partimento.embed.encoder import Encoder
     from partimento.errors import UserError
     from partimento.generate.engine import Engine
     from partimento.generate.settings import Settings
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Encoder": "partimento.embed.encoder",
     "Engine": "partimento.generate.engine",
     "INSTRUMENTS": "partimento.midi.performance",
     "MidiError": "partimento.midi.reader",
@@ -45,6 +47,7 @@ _HOME = {
 
 __all__ = [
     "INSTRUMENTS",
+    "Encoder",
     "Engine",
     "MidiError",
     "ModelConfig",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -41,8 +43,11 @@ class Options:
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = _options(argv)
+    settings, named = options.settings, contrast.named(options.recipe)
+    if settings.loop.steps != named.loop.steps and settings.epochs == named.epochs:
+        settings = dataclasses.replace(settings, epochs=None)  # who says steps does not mean the recipe's epochs
     model = contrast.contrast(
-        options.settings,
+        settings,
         options.store,
         options.out,
         base=options.base,
@@ -50,7 +55,8 @@ def main(argv: list[str]) -> int:
         track=options.track,
         say=lambda line: print(line, flush=True),
     )
-    print(f"model in {model}")
+    if os.environ.get("RANK", "0") == "0":
+        print(f"model in {model}")
     return 0
 
 

@@ -37,7 +37,8 @@ from partimento.train.settings import LoopSettings, Machine, RunRecipe
 class Contrasting(RunRecipe):
     """A contrastive fine-tuning. `batch` counts pairs of views; `length` is used where the model's context allows it.
 
-    `machine.rows_at_once` views go through the model together, whatever the batch.
+    `machine.rows_at_once` views go through the model together, whatever the batch. A measurement is one batch
+    (`candidates`), after every epoch, or with `epochs` None as `loop` says.
     """
 
     temperature: float = 0.1
@@ -47,7 +48,7 @@ class Contrasting(RunRecipe):
     pretrained: bool = True
     """Begin with the base model's weights; else with random ones of its shape (a comparison of the paper)."""
     candidates: int = 1024
-    """Pairs of the validation split that are measured, each among all of them, after every epoch."""
+    """Pairs of the validation split that are measured, each among all of them."""
 
     def __post_init__(self) -> None:
         super(Contrasting, self).__post_init__()  # slots make a new class of this one, which super() would not know

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import torch
 from forked import forked
+from small import SETTINGS
 from views import V, gradients, make_embedder, tensors, views
 
 from partimento.train.distributed import joined
+from partimento.train.loop import Trainer
 from partimento.train.objectives.contrastive import Contrastive
+from partimento.train.settings import Machine
 
 folder = Path(sys.argv[1])
 
@@ -29,6 +32,10 @@ def begin() -> None:
             world.sum_gradients(model.parameters())
             measured = world.sum(objective.measure(model, mine))
             torch.save((world.sum(loss.detach()), gradients(model), measured), folder / f"{way}-{world.rank}")
+        objective = Contrastive(V, rows_at_once=2, world=world)
+        trainer = Trainer(make_embedder(), objective, SETTINGS, Machine(shard=True), world)
+        steps = [trainer.step({name: rows.numpy() for name, rows in mine.items()}, rate=1e-2) for _ in range(3)]
+        torch.save(torch.tensor(steps), folder / f"shard-{world.rank}")
 
 
 if __name__ == "__main__":

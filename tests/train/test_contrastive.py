@@ -10,9 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small import SETTINGS
 from views import PIECES, V, gradients, make_embedder, tensors, views
 
+from partimento.train.distributed import ALONE
+from partimento.train.loop import Trainer
 from partimento.train.objectives.contrastive import Contrastive, expected_negatives
+from partimento.train.settings import Machine
 
 
 def vectors(model, batch) -> list[list[float]]:
@@ -174,6 +178,13 @@ def test_two_processes_have_the_gradients_of_one(spread, way):
         assert their_loss.item() == pytest.approx(loss, rel=1e-6)
         torch.testing.assert_close(their_gradients, expected, atol=1e-6, rtol=0)
         torch.testing.assert_close(their_measured, measured, atol=1e-5, rtol=1e-5)
+
+
+def test_two_processes_that_share_the_weights_take_the_steps_of_one(spread):
+    trainer = Trainer(make_embedder(), Contrastive(V), SETTINGS, Machine(), ALONE)
+    expected = torch.tensor([trainer.step(views(), rate=1e-2) for _ in range(3)])
+    for rank in (0, 1):
+        torch.testing.assert_close(torch.load(spread / f"shard-{rank}"), expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("sizes", [(1,) * 6, (3, 1, 2), (2, 2, 1, 1), (6,)])
