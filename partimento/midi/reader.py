@@ -107,7 +107,7 @@ class Reading:
 def read_in_full(data: bytes, *, name: str = "") -> Reading:
     """What `read` reads, with the onsets in ticks and the texts; raises `MidiError`."""
     performance, onset_ticks, texts = _read(data, name)
-    spans = ((start, start + min(length, _MAX_TEXT_BYTES)) for _, start, length in texts.tolist())
+    spans = ((start, start + min(length, _MAX_TEXT_BYTES)) for start, length in texts.tolist())
     return Reading(
         performance=performance,
         onset_ticks=onset_ticks,

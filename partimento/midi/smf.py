@@ -68,7 +68,7 @@ def scan(data, begin):
     - pedals: (tick int64, uint8 [m, 2] of channel and up/down)
     - tempi: int64 [k, 2] of tick and microseconds per quarter
     - programs: (tick int64, uint8 [p, 2] of channel and program)
-    - texts: int64 [t, 3] of kind (1 text, 2 copyright, 3 track name, 4 instrument name), byte offset and length
+    - texts: int64 [t, 2] of byte offset and length (texts, copyright notices, track and instrument names)
     """
     size = len(data)
     room = (size - begin) // 3 + 1
@@ -88,7 +88,7 @@ def scan(data, begin):
     program_ticks = np.empty(room_of_two, np.int64)
     program_bytes = np.empty((room_of_two, 2), np.uint8)
     n_programs = 0
-    texts = np.empty((MAX_TEXTS, 3), np.int64)
+    texts = np.empty((MAX_TEXTS, 2), np.int64)
     n_texts = 0
 
     # Sounding notes: one first-in-first-out list for each (channel, pitch).
@@ -216,9 +216,8 @@ def scan(data, begin):
                         tempi[n_tempi, 1] = tempo
                         n_tempi += 1
                 elif 1 <= meta <= 4 and n_texts < MAX_TEXTS:
-                    texts[n_texts, 0] = meta
-                    texts[n_texts, 1] = pos
-                    texts[n_texts, 2] = length
+                    texts[n_texts, 0] = pos
+                    texts[n_texts, 1] = length
                     n_texts += 1
                 pos += length
                 if meta == 0x2F:
