@@ -145,6 +145,7 @@ class Performance:
         _require_range("pitch", pitches, 0, 127)
         _require_range("velocity", velocities, 1, 127)
         _require_range("channel", channels, 0, 15)
+        channels = channels.astype(np.uint8)  # an empty list would be of floats, which cannot be indices
         onset_ns, duration_ns = _nanoseconds(seconds_onset), _nanoseconds(seconds_duration)
         if np.any(onset_ns < 0) or np.any(duration_ns <= 0):
             raise UserError("notes need onsets of at least 0 s and durations above 0 s")
@@ -156,7 +157,7 @@ class Performance:
             velocity=velocities.astype(np.uint8)[order],
             onset=onset_ns[order],
             duration=duration_ns[order],
-            channel=channels.astype(np.uint8)[order],
+            channel=channels[order],
             instrument=class_of_channel[channels[order]],
             pedal_down=intervals[:, 0].copy(),
             pedal_up=intervals[:, 1].copy(),

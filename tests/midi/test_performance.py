@@ -317,6 +317,13 @@ def test_notes_are_sorted_stably_and_scalars_broadcast():
     assert "4 notes" in repr(performance)
 
 
+def test_no_notes_are_a_performance_too():
+    for channel in (0, []):
+        performance = Performance.from_notes(pitch=[], velocity=[], onset=[], duration=[], channel=channel)
+        assert_whole(performance)
+        assert len(performance) == 0
+
+
 def test_the_caller_s_arrays_stay_the_caller_s():
     pitch = np.array([60, 62], np.uint8)
     performance = Performance.from_notes(pitch=pitch, velocity=80, onset=[0.0, 1.0], duration=0.5)
