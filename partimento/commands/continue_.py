@@ -12,6 +12,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -106,26 +108,39 @@ def main(argv: list[str]) -> None:
     engine = Engine.load(options.model, engine=options.engine, window=options.window, say=print)
     sampling = dataclasses.replace(engine.abilities.sampling, **changes)
     settings = dataclasses.replace(settings, sampling=sampling)
-    options.out.mkdir(parents=True, exist_ok=True)
-    if span:
-        with _Progress(settings, span[0]) as progress:
-            results = engine.fill(
-                whole,
-                *span,
-                seed=settings.seed,
-                variations=settings.variations,
-                sampling=sampling,
-                on_note=progress.note,
-            )
-    else:
-        prompt = whole.slice_time(0, prompt_seconds)
-        split_seconds = min(prompt_seconds, prompt.seconds)
-        with _Progress(settings, split_seconds) as progress:
-            results = engine.continue_(prompt, settings=settings, from_seconds=split_seconds, on_note=progress.note)
+    with _made(options.out):
+        if span:
+            with _Progress(settings, span[0]) as progress:
+                results = engine.fill(
+                    whole,
+                    *span,
+                    seed=settings.seed,
+                    variations=settings.variations,
+                    sampling=sampling,
+                    on_note=progress.note,
+                )
+        else:
+            prompt = whole.slice_time(0, prompt_seconds)
+            split_seconds = min(prompt_seconds, prompt.seconds)
+            with _Progress(settings, split_seconds) as progress:
+                results = engine.continue_(prompt, settings=settings, from_seconds=split_seconds, on_note=progress.note)
     given = {"fill": list(span)} if span else {"prompt_seconds": prompt_seconds}
     for files, result in zip(targets, results, strict=True):
         _write(options, files, result, span)
         _write_json(files["json"], _record(options, settings, result, given))
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """The folder, made before the music so that none is lost for want of it; taken back where none can be made."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except UserError:
+        for path in made:
+            path.rmdir()
+        raise
 
 
 def _span(options: Options) -> tuple[float, float]:
