@@ -166,16 +166,18 @@ def test_sampling_is_the_models_own_unless_given(filler: str, model: str, prompt
         (["--fill", "6:60"], "continue the file instead"),
     ],
 )
-def test_gaps_that_cannot_be_filled_are_one_line(
-    filler: str, prompt: str, tmp_path: Path, capsys, arguments, said
-) -> None:
+def test_gaps_that_cannot_be_filled_are_one_line(filler: str, prompt: str, capsys, arguments, said) -> None:
+    assert main(["continue", prompt, "--model", filler, *arguments]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
+def test_a_gap_that_cannot_be_filled_leaves_the_folders_as_they_were(filler: str, prompt: str, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
+    before = sorted(tmp_path.iterdir())
     for out in ("new/inside", "there"):
-        assert main(["continue", prompt, "--model", filler, *arguments, "-o", str(tmp_path / out)]) == 2
-        error = capsys.readouterr().err
-        assert said in error and error.count("\n") == 1
-    # What was made for it is gone, and nothing else.
-    assert not (tmp_path / "new").exists() and (tmp_path / "there").is_dir()
+        assert main(["continue", prompt, "--model", filler, "--fill", "6:60", "-o", str(tmp_path / out)]) == 2
+        assert sorted(tmp_path.iterdir()) == before
 
 
 def test_a_model_that_was_not_trained_to_fill_is_refused(model: str, prompt: str, capsys) -> None:
