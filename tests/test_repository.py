@@ -136,7 +136,7 @@ def test_documented_commands_exist(words):
     if arguments == ["--help"]:
         return
     assert arguments[0] in {verb.name for verb in VERBS}
-    verb = arguments[:2] if arguments[0] == "finetune" else arguments[:1]
+    verb = arguments[:2] if arguments[0] in {"finetune", "evaluate"} else arguments[:1]
     shown = subprocess.run(
         [sys.executable, "-m", "partimento", *verb, "--help"],
         capture_output=True,

@@ -93,6 +93,9 @@ def _report(options: Options, task: Task | None, best: Path) -> None:
     from partimento.evaluate.outcomes import by_classifier
     from partimento.model.checkpoint import load_any
 
+    if (options.out / METRICS).exists():
+        print(f"done already: {options.out / METRICS}")
+        return
     validation = load_any(best).metadata["validation"]
     metrics = {"task": options.task, "labelled": options.settings.labelled, "validation": validation}
     print(f"validation: {100 * (1 - validation['error']):.1f} % of the slices right")

@@ -24,6 +24,7 @@ _CHORD_S: Final = 0.03
 _TIMES: Final = np.geomspace(0.02, 5.0, 17)
 """Edges of the bins of times, in seconds: less than a third of an octave to the bin."""
 _MOST_ROUNDS: Final = 200
+_LEAVES: Final = (5, 20)
 
 
 def groups() -> dict[str, slice]:
@@ -42,19 +43,22 @@ def statistics(performances: Iterable[Performance]) -> npt.NDArray[np.float32]:
 def boosted(
     x: npt.NDArray, y: npt.NDArray, validation_x: npt.NDArray, validation_y: npt.NDArray, test_x: npt.NDArray
 ) -> npt.NDArray[np.int64]:
-    """Class numbers for the rows of `test_x`, from trees that stop growing when the validation rows say so."""
+    """Class numbers for the rows of `test_x`; validation rows say when to stop, and how small leaves may be."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    model = HistGradientBoostingClassifier(
-        max_iter=_MOST_ROUNDS,
-        early_stopping=True,
-        n_iter_no_change=15,
-        min_samples_leaf=5,
-        class_weight="balanced",
-        random_state=0,
-    )
-    model.fit(x, y, X_val=validation_x, y_val=validation_y)
-    return np.asarray(model.predict(test_x), np.int64)
+    models = [
+        HistGradientBoostingClassifier(
+            max_iter=_MOST_ROUNDS,
+            early_stopping=True,
+            n_iter_no_change=15,
+            min_samples_leaf=leaf,
+            class_weight="balanced",
+            random_state=0,
+        ).fit(x, y, X_val=validation_x, y_val=validation_y)
+        for leaf in _LEAVES
+    ]
+    best = max(models, key=lambda model: model.validation_score_.max())
+    return np.asarray(best.predict(test_x), np.int64)
 
 
 def _pitch(performance: Performance) -> Floats:
