@@ -1,0 +1,112 @@
+"""Does a fine-tuned model recite what it was tuned on? Greedy continuations looked up among the training files.
+
+    python benchmarks/finetune/copies.py RUN... [--load TEXT] [-o benchmarks/finetune/copies.md]
+
+Each RUN is a folder of `partimento finetune continuation MY_FOLDER`. For the model it began with, its best one and its
+last one, the first seconds of training files are continued by always taking the likeliest id; `PassageIndex.copies`
+then says how many of the new notes stand in a training file note for note, in any key and at any tempo; as a control,
+the same of the notes that the files themselves go on with. Beside it stands what the run itself says: losses, and by
+how much what is learned from has become easier than what is held out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import tempfile
+from pathlib import Path
+
+import torch
+
+from partimento.corpus.fingerprints import fingerprint
+from partimento.corpus.overlap import fingerprints_of
+from partimento.corpus.passages import PassageIndex
+from partimento.corpus.store import NoteStore
+from partimento.generate.engine import Engine
+from partimento.generate.sampling import Sampling
+from partimento.generate.settings import Settings
+from partimento.midi.performance import Performance
+from partimento.model.checkpoint import load
+from partimento.tokens.notes import Notes
+from partimento.train.finetune import outcome
+from partimento.train.objectives.continuation import memorised
+
+FILES, PROMPT_NOTES, NEW_NOTES = 6, 24, 60
+
+
+def copied(music: list[Notes], index: PassageIndex) -> str:
+    """How many of the notes lie in the longest copy of each piece of music."""
+    longest = [index.copies(fingerprint(notes))[:1] for notes in music]
+    found = sum(copy.last_note - copy.first_note for copies in longest for copy in copies)
+    return f"{found} of {sum(map(len, music))}"
+
+
+def continued(model: str, store: NoteStore) -> list[Notes]:
+    """What the model adds to the beginnings of the first training files."""
+    engine, added = Engine.load(model), []
+    settings = Settings(notes=NEW_NOTES, sampling=Sampling(temperature=0))
+    for file in store.split("train")[:FILES]:
+        notes = store.notes(int(file), 0, PROMPT_NOTES)
+        prompt = Performance.from_notes(
+            pitch=notes.pitch,
+            velocity=notes.velocity,
+            onset=notes.onset_ms / 1000,
+            duration=notes.duration_ms / 1000,
+        )
+        (continuation,) = engine.continue_(prompt, settings=settings)
+        added.append(Notes.from_performance(continuation.generated))
+    return added
+
+
+def rows(run: Path) -> list[str]:
+    """A line of the table for each of the three models of a run, and one for what the files themselves go on with."""
+    store, said = NoteStore(run / "store"), outcome(run)
+    about = load(run).metadata
+    train = set(store.split("train").tolist())
+    with tempfile.TemporaryDirectory() as folder:
+        files = fingerprints_of(str(store.path), lambda _name, _error: None)
+        kept = (file for number, file in enumerate(files) if number in train)
+        index = PassageIndex.build(kept, Path(folder) / "index")
+        lines = []
+        for name, model, step, measured in (
+            ("before", about["init"]["model"], 0, said.before),
+            ("best", str(run / "best.safetensors"), said.best_step, said.best),
+            ("last", str(run / "model.safetensors"), said.last_step, said.last),
+        ):
+            if name == "best" and step == 0:
+                continue  # nothing was gained
+            held_out, seen = (f"{measured[key]:.3f}" for key in ("nats_per_token", "seen_nats_per_token"))
+            by_heart, found = f"{memorised(measured, said.before):.3f}", copied(continued(model, store), index)
+            lines.append(f"| {run.name} | {name} | {step} | {held_out} | {seen} | {by_heart} | {found} |")
+        last = PROMPT_NOTES + NEW_NOTES
+        real = [store.notes(int(file), PROMPT_NOTES, last) for file in store.split("train")[:FILES]]
+        lines.append(f"| {run.name} | (the files' own notes) | | | | | {copied(real, index)} |")
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--load", default="", help="what else the machine did")
+    parser.add_argument("-o", "--out", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    report = [
+        "# Learning by heart: what a run says, and what its models recite",
+        "",
+        f"{datetime.datetime.now(tz=datetime.UTC).date()}, AMD EPYC, 2 cores. {options.load}".rstrip(),
+        "",
+        f"Up to {FILES} training files; the first {PROMPT_NOTES} notes of each are continued by {NEW_NOTES}, greedily.",
+        "",
+        "| run | model | step | held out, nats a token | learned from | learned by heart | new notes copied |",
+        "|---|---|---|---|---|---|---|",
+        *[line for run in options.runs for line in rows(run)],
+    ]
+    text = "\n".join(report) + "\n"
+    print(text)
+    if options.out:
+        options.out.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
