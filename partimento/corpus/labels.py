@@ -6,6 +6,7 @@ Knows how their rows find files; refuses to know how names are read (`metadata.p
   (or dataset), licence, split. Paths are relative to the source, or to a folder around it, or begin with the name of
   the archive the files came in.
 - Aria-MIDI: `{file_id: {"metadata": {...}, "audio_scores": {segment: score}}}` for files `<file_id>_<segment>.mid`.
+- A title that a table gives also says opus and piece number, by the rules for names, unless the table says them itself.
 
     >>> labels = Labels.load(csv=Path("labels.csv"))                # doctest: +SKIP
     >>> labels.apply(rows)["composer"]                             # doctest: +SKIP
@@ -24,7 +25,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from partimento.corpus.manifest import METADATA, SCHEMA
-from partimento.corpus.metadata import ARIA_MIDI, CSV, composer_in, words
+from partimento.corpus.metadata import ARIA_MIDI, CSV, composer_in, words, work_in
 from partimento.corpus.names import PERIOD_OF
 from partimento.corpus.sources import ARCHIVE_SUFFIXES, MEMBER
 from partimento.errors import UserError
@@ -69,10 +70,18 @@ class Labels:
         columns = {name: rows[name].to_pylist() for name in WRITTEN}
         keys = zip(rows["source"].to_pylist(), rows["path"].to_pylist(), strict=True)
         for i, (source, path) in enumerate(keys):
-            for name, (value, provenance) in self._of(source, path).items():
+            said = self._of(source, path)
+            for name, (value, provenance) in said.items():
                 columns[name][i] = value
                 if name in METADATA:
                     columns[f"{name}_from"][i] = provenance
+            if "title" in said and not {"opus", "piece"} & said.keys():
+                title, provenance = said["title"]
+                opus, piece = work_in(words(title), columns["composer"][i] or "")
+                if piece or (opus and opus != columns["opus"][i]):  # the number belongs to the opus it stands with
+                    columns["piece"][i], columns["piece_from"][i] = (piece, provenance) if piece else (None, None)
+                if opus:
+                    columns["opus"][i], columns["opus_from"][i] = opus, provenance
             score = self.scores.get(_aria_key(path))
             if score is not None:
                 columns["audio_score"][i] = score

@@ -180,6 +180,26 @@ def test_a_composer_from_a_table_has_a_period_of_ours(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("path", "cells", "expected"),
+    [
+        ("chpn_op25_e1.mid", "chopin,Etudes_Opus_25_1_Harp_etude,", ("op. 25", "csv", "1", "csv")),
+        ("x.mid", "chopin,Nocturne f sharp: op. 15 no. 2,", ("op. 15", "csv", "2", "csv")),
+        ("kv921kh0629.mid", "chopin,Valse op. 69 no. 1,", ("op. 69", "csv", "1", "csv")),  # a scan's name, no Koechel
+        ("op_31/2/x.mid", "beethoven,Sonata op. 31,", ("op. 31", "csv", "2", "folder")),  # says no other number
+        ("op_31/2/x.mid", "beethoven,Bagatelle op. 33,", ("op. 33", "csv", None, None)),  # nor has this one a 2
+        ("op_31/2/x.mid", "beethoven,Sonata,", ("op. 31", "folder", "2", "folder")),
+        ("x.mid", "chopin,Sonata K. 5,", (None, None, None, None)),
+        ("x.mid", "chopin,Etude op. 25 no. 1,10", ("op. 10", "csv", None, None)),  # its own column goes before
+    ],
+)
+def test_a_title_from_a_table_says_which_work_it_is(tmp_path, path, cells, expected):
+    labels = Labels.load(csv=csv_file(tmp_path, f"path,composer,title,opus\n{path},{cells}\n"))
+    table = labels.apply(rows_of(path))
+    assert tuple(table.select(["opus", "opus_from", "piece", "piece_from"]).to_pylist()[0].values()) == expected
+    assert labels.apply(table).equals(table)
+
+
 def test_tables_that_are_none_are_refused_in_one_line(tmp_path):
     with pytest.raises(UserError, match="column path"):
         Labels.load(csv=csv_file(tmp_path, "file,composer\na,b\n"))
