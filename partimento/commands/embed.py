@@ -28,6 +28,8 @@ class Options:
     """An embedding model: a file, a run's folder, or owner/name on the hub."""
     pooled: bool = False
     """Take the mean of the hidden states instead, which any language model has: a comparison."""
+    half: bool = False
+    """Compute in bfloat16: faster where the machine can, and vectors differ by about a hundredth of their length."""
     batch_size: int = 16
     """Slices that go through the model together."""
     device: str | None = None
@@ -48,8 +50,10 @@ def main(argv: list[str]) -> int:
     source = open_source(options.source)
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     path = locate(options.model)
-    encoder = Encoder.load(path, pooled=options.pooled, device=device)
-    made_by = f"{'pooled hidden states' if options.pooled else 'embeddings'} of the model with sha256 {digest(path)}"
+    dtype = torch.bfloat16 if options.half else torch.float32
+    encoder = Encoder.load(path, pooled=options.pooled, device=device, dtype=dtype)
+    kind = "pooled hidden states" if options.pooled else "embeddings"
+    made_by = f"{kind} of the model with sha256 {digest(path)}, computed in {dtype}"
     entries = list(source.entries())
     with counted("embedding", total=len(entries)) as advance:
         summary = embed(
