@@ -5,6 +5,7 @@ Knows the flags, the names of the files it writes and how progress looks. Refuse
 
     partimento continue nocturne.mid --seconds 60 --variations 3 --plot -o out
     partimento continue nocturne.mid --fill 12.5:20.0
+    partimento continue nocturne.mid --like ballade.mid --guidance 2 --model runs/conditioned
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from partimento.commands.flags import parse
+from partimento.commands.reference import like
 from partimento.errors import UserError
 from partimento.files import replacing
 from partimento.midi.performance import Performance
@@ -48,6 +50,13 @@ class Options:
     """Length of the continuation in notes, instead of seconds."""
     variations: int = 1
     """How many continuations to make."""
+    like: Path | None = None
+    """A MIDI file in whose manner to go on (needs a model that is conditioned on embeddings)."""
+    guidance: float | None = None
+    """How strongly: 0 not at all, 1 as the model learned to, more exaggerates; reached over the first 250 tokens, as
+    published (1 unless given)."""
+    like_model: str | None = None
+    """The embedding model that reads the reference (unless given, the one that the model's file names)."""
     temperature: float | None = None
     """Below 1 safer, above 1 wilder; 0 always takes the likeliest (unless given, what the model's file says, else 0.98,
     as published)."""
@@ -84,6 +93,9 @@ def main(argv: list[str]) -> None:
     prompt_seconds = 15.0 if options.prompt_seconds is None else options.prompt_seconds
     if not (math.isfinite(prompt_seconds) and prompt_seconds > 0):
         raise UserError(f"--prompt-seconds must be above 0, not {prompt_seconds}")
+    for flag in ("guidance", "like_model"):
+        if options.like is None and getattr(options, flag) is not None:
+            raise UserError(f"--{flag.replace('_', '-')} goes with a reference; give one with --like")
     whole = Performance.from_midi(options.prompt)
     targets = [_targets(options, number) for number in range(options.variations)]
     taken = [path for files in targets for path in files.values() if path.exists()]
@@ -93,7 +105,7 @@ def main(argv: list[str]) -> None:
     # Only now: loading an engine takes longer than all of the refusals above.
     from partimento.generate.engine import Engine
     from partimento.generate.sampling import Sampling
-    from partimento.generate.settings import Settings
+    from partimento.generate.settings import Guidance, Settings
 
     stated = {"temperature": options.temperature, "min_p": options.min_p, "top_p": options.top_p}
     changes = {name: value for name, value in stated.items() if value is not None}
@@ -105,7 +117,10 @@ def main(argv: list[str]) -> None:
         variations=options.variations,
         sampling=Sampling(**changes),
     )
+    guidance = Guidance() if options.guidance is None else Guidance(weight=options.guidance)
     engine = Engine.load(options.model, engine=options.engine, window=options.window, say=print)
+    if options.like is not None:
+        engine = like(engine, options.like, model=options.model, embedder=options.like_model, guidance=guidance)
     sampling = dataclasses.replace(engine.abilities.sampling, **changes)
     settings = dataclasses.replace(settings, sampling=sampling)
     with _made(options.out):
@@ -124,7 +139,9 @@ def main(argv: list[str]) -> None:
             split_seconds = min(prompt_seconds, prompt.seconds)
             with _Progress(settings, split_seconds) as progress:
                 results = engine.continue_(prompt, settings=settings, from_seconds=split_seconds, on_note=progress.note)
-    given = {"fill": list(span)} if span else {"prompt_seconds": prompt_seconds}
+    given: dict[str, Any] = {"fill": list(span)} if span else {"prompt_seconds": prompt_seconds}
+    if options.like is not None:
+        given["like"] = {"reference": options.like.name, **dataclasses.asdict(guidance)}
     for files, result in zip(targets, results, strict=True):
         _write(options, files, result, span)
         _write_json(files["json"], _record(options, settings, result, given))

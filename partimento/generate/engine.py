@@ -18,24 +18,26 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partimento.errors import UserError
 from partimento.generate.abilities import Abilities
-from partimento.generate.backend import Backend, Cache
 from partimento.generate.engines import open_model
 from partimento.generate.gap import Gap
 from partimento.generate.sampling import Sampling
 from partimento.generate.session import Notes, Reading, Session
-from partimento.generate.settings import Continuation, GeneratedNote, Settings, Timings
+from partimento.generate.settings import Continuation, GeneratedNote, Guidance, Settings, Timings
 from partimento.generate.start import LEAST_CONTEXT, Start, begin, begin_gap
 from partimento.generate.variation import Variation
 from partimento.generate.writer import as_performance
 from partimento.midi.performance import Performance
 from partimento.tokens.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from partimento.generate.backend import Backend, Cache
 
 _FIRST_ROOM = 1024  # tokens beyond the prompt that a cache has room for, before it is doubled
 
@@ -61,14 +63,19 @@ class Engine:
         abilities: Abilities | None = None,
         *,
         window: int | None = None,
+        guidance: Guidance | None = None,
     ) -> None:
-        """`window` bounds what the model sees to fewer latest tokens than its context: speed for long-windedness."""
+        """`window` bounds what the model sees to fewer latest tokens than its context: speed for long-windedness.
+
+        `guidance` says that the back end is guided (`like` makes such an engine).
+        """
         if window is not None and not LEAST_CONTEXT <= window <= backend.config.context:
             raise UserError(f"a window must lie in {LEAST_CONTEXT}..{backend.config.context} tokens, not {window}")
         self.backend = backend
         self.vocabulary = vocabulary
         self.abilities = Abilities() if abilities is None else abilities
         self.context = backend.config.context if window is None else window
+        self._guidance = guidance
 
     @classmethod
     def load(
@@ -132,6 +139,25 @@ class Engine:
         settings = Settings(seconds=end_seconds - start_seconds, seed=seed, variations=variations, sampling=sampling)
         return _Run(self, gap.kept, start, settings).complete(on_note)
 
+    @property
+    def vector_size(self) -> int:
+        """Numbers of the vectors that `like` takes; raises `UserError` for a model that takes none."""
+        from partimento.generate.guidance import vector_size
+
+        return vector_size(self.backend)
+
+    def like(self, vector_E: NDArray[np.floating], guidance: Guidance) -> Engine:
+        """An engine that makes music in the manner of what this vector is of; it shares the model.
+
+        Vectors are those of the embedding model that this one was trained with. Raises `UserError` for a model that
+        takes no vectors, or some of another size.
+        """
+        from partimento.generate.guidance import GuidedBackend
+
+        guided = GuidedBackend(self.backend, vector_E)
+        window = min(self.context, guided.config.context)
+        return Engine(guided, self.vocabulary, self.abilities, window=window, guidance=guidance)
+
     def session(self, prompt: Performance, *, from_seconds: float | None = None) -> Session:
         """A prompt that has been read and can be replaced; what both begin with is not read again."""
         return Session(self, prompt, from_seconds=from_seconds)
@@ -152,9 +178,10 @@ class Engine:
         """What a continuation of the prompt begins by reading, whatever its settings."""
         return Variation(self._start(prompt, from_seconds), Settings(), self.abilities.sampling, 0).ids
 
-    def read(self, ids_BT: Sequence[Sequence[int]], cache: Cache) -> NDArray[np.float32]:
-        """Logits [B, V] after the last of the ids, which follow those in the cache."""
-        return self.backend.read(ids_BT, cache)[:, -1]
+    def read(self, ids_BT: Sequence[Sequence[int]], cache: Cache, *, chosen: int = 0) -> NDArray[np.float32]:
+        """Logits [B, V] after the last of the ids, which follow those in the cache; `chosen` ids were chosen so far."""
+        logits_BV = self.backend.read(ids_BT, cache)[:, -1]
+        return logits_BV if self._guidance is None else self._guidance.mix(logits_BV, chosen)
 
     def new_cache(self, tokens: int) -> Cache:
         """An empty cache of one row, with room beyond so many tokens."""
@@ -247,7 +274,9 @@ class _Run:
             room = min(2 * group.cache.capacity, self.engine.context)
             group.rows, group.cache = [*active], group.cache.take(kept, capacity=room)
         pad = self.engine.vocabulary.pad
-        group.logits_BV = self.engine.read([[pad if row is None else row.ids[-1]] for row in group.rows], group.cache)
+        group.logits_BV = self.engine.read(
+            [[pad if row is None else row.ids[-1]] for row in group.rows], group.cache, chosen=active[0].chosen
+        )
         return [group, *groups]
 
     def _reread(self, number: int, group: _Group) -> _Group:
@@ -257,9 +286,9 @@ class _Run:
         if 0 < row.ids_kept <= group.cache.length:
             cache = group.cache if len(group.rows) == 1 else group.cache.take([number])
             cache.rollback(len(row.ids) - 1)
-            return _Group([row], cache, self.engine.read([row.ids[-1:]], cache))
+            return _Group([row], cache, self.engine.read([row.ids[-1:]], cache, chosen=row.chosen))
         cache = self.engine.new_cache(len(row.ids))
-        return _Group([row], cache, self.engine.read([row.ids], cache))
+        return _Group([row], cache, self.engine.read([row.ids], cache, chosen=row.chosen))
 
     def _result(self, variation: Variation) -> Continuation:
         generated = as_performance(self.given, variation.new_notes(), variation.new_pedal())

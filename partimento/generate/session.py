@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from partimento.generate.backend import Cache
 from partimento.generate.settings import Continuation, GeneratedNote, Settings
 from partimento.midi.performance import Performance
 
 if TYPE_CHECKING:
+    from partimento.generate.backend import Cache
     from partimento.generate.engine import Engine
 
 Notes = Generator[tuple[int, GeneratedNote]]

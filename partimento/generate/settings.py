@@ -1,6 +1,9 @@
 """What can be asked of a continuation or of what fills a gap, and what comes back.
 
 Settings(seconds=45.0, variations=3, end=True, sampling=Sampling(temperature=0.9))
+Guidance(weight=2.0)
+
+Shape legend: B rows, V vocabulary.
 """
 
 from __future__ import annotations
@@ -8,12 +11,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from partimento.errors import UserError
 from partimento.generate.sampling import Sampling
 from partimento.midi.performance import Performance
 
 MOST_VARIATIONS = 64
 MOST_SECONDS = 24 * 3600.0
+MOST_GUIDANCE = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +51,35 @@ class Settings:
             raise UserError(f"variations must lie in 1..{MOST_VARIATIONS}, not {self.variations}")
         if self.seed < 0:
             raise UserError(f"a seed must be 0 or more, not {self.seed}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guidance:
+    """Classifier-free guidance: logits are g * with the reference + (1 - g) * without it.
+
+    g rises linearly to `weight` over the first `ramp` ids (0: it is there at once). At 1 the model just goes by the
+    reference, at 0 not at all; above 1 what the reference makes likelier becomes likelier still. `ramp` is that of the
+    published models. J. Ho, T. Salimans, "Classifier-Free Diffusion Guidance", 2022.
+    """
+
+    weight: float = 1.0
+    ramp: int = 250
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.weight) and 0 <= self.weight <= MOST_GUIDANCE):
+            raise UserError(f"guidance must lie in 0..{MOST_GUIDANCE:.0f}, not {self.weight}")
+        if self.ramp < 0:
+            raise UserError(f"guidance cannot rise over {self.ramp} ids; give 0 or more")
+
+    def at(self, chosen: int) -> float:
+        """g where `chosen` ids have been chosen before this one."""
+        return self.weight * min(1.0, (chosen + 1) / self.ramp) if self.ramp else self.weight
+
+    def mix(self, logits_2BV: NDArray[np.float32], chosen: int) -> NDArray[np.float32]:
+        """Logits [B, V] out of B rows with the reference and, behind them, the same rows without it."""
+        with_BV, without_BV = np.split(logits_2BV, 2)
+        g = np.float32(self.at(chosen))
+        return g * with_BV + (1 - g) * without_BV
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

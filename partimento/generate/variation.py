@@ -3,7 +3,7 @@
 Knows the grammar, the length asked for, the ending, loops that are taken back, and the window of latest events that
 the model sees; where a gap is filled, what follows it is in that window too. Refuses to know the model: it is given
 logits and says which ids follow. `stale` says that `ids` were replaced (a loop taken back, a window moved) and the
-model has to read them anew.
+model has to read them anew; `chosen` counts the ids that were decided, also those that were taken back.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class Variation:
         self._segment = 0
         self._origin = 0
         self.retries = 0
+        self.chosen = 0
         self.done = False
         self.stale = False
         self._generator = seeded(settings.seed, variation=number)
@@ -74,6 +75,7 @@ class Variation:
     def advance(self, logits_V: NDArray[np.floating]) -> None:
         """Decides the next id from logits [V] that follow `ids`."""
         self._push(self._choose(logits_V))
+        self.chosen += 1
         if not self.done and not self.stale and self._at_boundary and self._is_full:
             self._open_window(self.start.context // 2)
 

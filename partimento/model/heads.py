@@ -76,11 +76,17 @@ class ConditionedTransformer(Transformer):
         unconditioned half of classifier-free guidance. What then follows in the cache is read by `forward`, and stays
         so hidden.
         """
+        return self.lm_head(self.hidden_after(vector_BE, ids_BT, cache, unseen_B=unseen_B))
+
+    def hidden_after(
+        self, vector_BE: Tensor, ids_BT: Tensor, cache: KVCache | None = None, *, unseen_B: Tensor | None = None
+    ) -> Tensor:
+        """What `after` gives to the head, [B, T + 1, D]."""
         if cache is not None and cache.length:
             raise ValueError(f"the vector takes position 0, but the cache already holds {cache.length} positions")
         first_B1D = self.embedding_adapter(vector_BE)[:, None]
         x_BSD = torch.cat((first_B1D, self.model.tok_embeddings(ids_BT)), dim=1)
-        return self.lm_head(self.model.read(x_BSD, cache, unseen_B))
+        return self.model.read(x_BSD, cache, unseen_B)
 
 
 def _head(config: ModelConfig, size: int) -> nn.Linear:

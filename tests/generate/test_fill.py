@@ -129,7 +129,7 @@ def test_whatever_logits_come_the_filling_is_valid(seed: int, start_ms: int, len
 
 def test_the_model_reads_what_follows_then_what_leads_up(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, whole, read = random_engine(abilities=CAN_FILL), played(), []
-    monkeypatch.setattr(engine, "read", lambda ids, cache: read.append(list(ids[0])) or np.zeros((1, len(V))))
+    monkeypatch.setattr(engine, "read", lambda ids, cache, **_: read.append(list(ids[0])) or np.zeros((1, len(V))))
     engine.fill(whole, 12.0, 13.0, sampling=WILD)
     tokenizer = Tokenizer(V)
     clock = float(whole.onset_seconds[0])
