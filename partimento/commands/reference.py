@@ -28,8 +28,8 @@ def like(engine: Engine, reference: Path, *, model: str, embedder: str | None, g
     encoder = _encoder(engine, model, embedder)
     if encoder.size != size:
         raise UserError(
-            f"{model} goes by vectors of {size} numbers, {embedder or engine.abilities.embedder} makes {encoder.size}; give the embedding model "
-            "that it was trained with (--like-model)"
+            f"{model} goes by vectors of {size} numbers, {embedder or engine.abilities.embedder} makes {encoder.size}; "
+            "give the embedding model that it was trained with (--like-model)"
         )
     return engine.like(encoder.encode([reference])[0], guidance)
 
