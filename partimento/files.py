@@ -1,6 +1,7 @@
-"""Writing files whole.
+"""Writing files and folders whole.
 
-It knows how a file takes the place of another one: all of it or nothing. It refuses to know what is in it.
+It knows how a file takes the place of another one, and how a new folder gets its name: all of it or nothing. It refuses
+to know what is in them.
 
     >>> from partimento.files import replacing
     >>> with replacing("notes.json") as part:  # doctest: +SKIP
@@ -10,6 +11,7 @@ It knows how a file takes the place of another one: all of it or nothing. It ref
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -44,3 +46,26 @@ def replacing(path: str | PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(OSError, ValueError):
             part.unlink()
+
+
+@contextmanager
+def new_folder(path: str | PathLike[str]) -> Iterator[Path]:
+    """A folder to fill that is called `path` when the block ends; when it raises, there is none.
+
+    Raises `UserError` if something of that name is there. What a killed process left of such a block is removed.
+    """
+    target = Path(path)
+    if target.exists():
+        raise UserError(f"{target}: already exists; remove it or choose another folder")
+    part = target.with_name(target.name + ".partial")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        part.mkdir(parents=True)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise UserError(f"cannot make {target}: {why}; name one in a folder you may write to") from error
+    try:
+        yield part
+        part.rename(target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)

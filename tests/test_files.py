@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from partimento.errors import UserError
-from partimento.files import replacing
+from partimento.files import new_folder, replacing
 
 
 def test_the_new_file_stands_only_when_it_is_complete(tmp_path: Path):
@@ -77,3 +77,31 @@ def test_parts_of_one_folder_may_be_open_together(tmp_path: Path):
         a.write_text("first opened, last closed")
         b.write_text("second")
     assert (tmp_path / "a").read_text() == "first opened, last closed"
+
+
+def test_a_new_folder_has_its_name_only_when_it_is_complete(tmp_path: Path):
+    target = tmp_path / "deep" / "store"
+    with new_folder(target) as part:
+        (part / "notes").write_text("all")
+        assert not target.exists()
+    assert [path.name for path in target.parent.iterdir()] == ["store"]
+    assert (target / "notes").read_text() == "all"
+    with pytest.raises(UserError, match=r"store: already exists"), new_folder(target):
+        pytest.fail("nothing may be written beside a folder that is there")
+
+
+def test_of_a_new_folder_that_failed_or_was_killed_nothing_is_left(tmp_path: Path):
+    def fail(part: Path) -> None:
+        (part / "notes").write_text("half")
+        raise KeyError
+
+    with pytest.raises(KeyError), new_folder(tmp_path / "store") as part:
+        fail(part)
+    assert not list(tmp_path.iterdir())
+    part.mkdir()
+    (part / "left by a kill").touch()
+    with new_folder(tmp_path / "store"):
+        pass
+    assert [path.name for path in tmp_path.rglob("*")] == ["store"]
+    with pytest.raises(UserError, match=r"cannot make .*new: .*may write"), new_folder("/proc/new"):
+        pytest.fail("there is no folder to write to")

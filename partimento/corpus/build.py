@@ -70,7 +70,7 @@ def build(
     if not shards:
         shutil.rmtree(partial)
         raise UserError("no file with piano notes among the sources")
-    finish(partial, target, Manifest(labels=label_columns(plan), shards=tuple(shards)))
+    _complete(partial, target, Manifest(labels=label_columns(plan), shards=tuple(shards)))
     return [(path, why) for entry in done for path, why in entry["refused"]]
 
 
@@ -117,7 +117,7 @@ class ShardWriter:
         return shard
 
 
-def finish(partial: Path, target: Path, manifest: Manifest) -> None:
+def _complete(partial: Path, target: Path, manifest: Manifest) -> None:
     """Write the manifest and give a folder of shards its name; anything else in it goes."""
     manifest.write(partial)
     wanted = {shard.path(partial, part) for shard in manifest.shards for part in PARTS}

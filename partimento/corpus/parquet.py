@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -24,10 +23,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from partimento.corpus.build import ShardWriter, finish
+from partimento.corpus.build import ShardWriter
 from partimento.corpus.packing import Packed, pack_columns, unpack
 from partimento.corpus.store import FIXED_COLUMNS, SPLITS, VERSION, Manifest, NoteStore
 from partimento.errors import UserError
+from partimento.files import new_folder
 
 NOTE_LISTS: Final = {
     "onset_ms": pa.uint32(),
@@ -47,23 +47,17 @@ def publish(
     store: NoteStore, out: str | os.PathLike[str], *, progress: Callable[[int], None] = lambda _: None
 ) -> list[Path]:
     """Write the store as `out`/part-NNNNN.parquet, a file per shard; `out` must not exist yet, and appears whole."""
-    target = Path(out)
-    if target.exists():
-        raise UserError(f"{target}: already exists; remove it or choose another folder")
-    partial = target.with_name(target.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     schema = _schema(store.labels)
     first = 0
-    for number, shard in enumerate(store.shards):
-        with pq.ParquetWriter(partial / f"part-{number:05}.parquet", schema, compression="zstd") as writer:
-            for begin in range(first, first + shard.files, _FILES_AT_ONCE):
-                end = min(begin + _FILES_AT_ONCE, first + shard.files)
-                writer.write_table(pa.Table.from_pylist([_row(store, i) for i in range(begin, end)], schema))
-        first += shard.files
-        progress(shard.files)
-    partial.rename(target)
-    return sorted(target.iterdir())
+    with new_folder(out) as folder:
+        for number, shard in enumerate(store.shards):
+            with pq.ParquetWriter(folder / f"part-{number:05}.parquet", schema, compression="zstd") as writer:
+                for begin in range(first, first + shard.files, _FILES_AT_ONCE):
+                    end = min(begin + _FILES_AT_ONCE, first + shard.files)
+                    writer.write_table(pa.Table.from_pylist([_row(store, i) for i in range(begin, end)], schema))
+            first += shard.files
+            progress(shard.files)
+    return sorted(Path(out).iterdir())
 
 
 def is_published(folder: str | os.PathLike[str]) -> bool:
@@ -75,21 +69,17 @@ def restore(
     published: str | os.PathLike[str], out: str | os.PathLike[str], *, progress: Callable[[int], None] = lambda _: None
 ) -> None:
     """Make a new store at `out` from the parts in a folder; raises `UserError` for parts that are not of a store."""
-    target, parts = Path(out), sorted(Path(published).glob("part-*.parquet"))
-    if target.exists():
-        raise UserError(f"{target}: already exists; remove it or choose another folder")
+    parts = sorted(Path(published).glob("part-*.parquet"))
     labels = _labels(parts)
-    partial = target.with_name(target.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     shards = []
-    for number, part in enumerate(parts):
-        with ShardWriter(partial, f"{number:05}", labels) as writer:
-            for row, packed in _rows(part, labels):
-                writer.add(packed, **row)
-            shards.append(writer.close())
-        progress(shards[-1].files)
-    finish(partial, target, Manifest(labels=labels, shards=tuple(shards)))
+    with new_folder(out) as folder:
+        for number, part in enumerate(parts):
+            with ShardWriter(folder, f"{number:05}", labels) as writer:
+                for row, packed in _rows(part, labels):
+                    writer.add(packed, **row)
+                shards.append(writer.close())
+            progress(shards[-1].files)
+        Manifest(labels=labels, shards=tuple(shards)).write(folder)
 
 
 def _schema(labels: tuple[str, ...]) -> pa.Schema:

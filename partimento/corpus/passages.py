@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -33,6 +32,7 @@ from numba import njit
 from partimento.corpus import alignment
 from partimento.corpus.fingerprints import CHORD_MS, FEWEST_INTERVALS, PASSAGE_NOTES, WINDOW, Fingerprint
 from partimento.errors import UserError
+from partimento.files import new_folder
 
 MOST_PLACES: Final = 512
 """Of the places of one passage as many are kept, those of the first files: one that stands in more tells little."""
@@ -162,18 +162,12 @@ class PassageIndex:
     @classmethod
     def build(cls, files: Iterable[Indexed], out: str | os.PathLike[str]) -> PassageIndex:
         """Write a new index at `out`, which must not exist; it appears whole, by renaming, or not at all."""
-        target = Path(out)
-        if target.exists():
-            raise UserError(f"{target}: already exists; remove it or choose another folder")
-        partial = target.with_name(target.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        count = _spool(files, partial)
-        bits = min(max(count.bit_length() - 5, _RANGE_BITS), 24)
-        kept = _sort(partial, bits)
-        (partial / MANIFEST).write_text(json.dumps(_RULE | {"postings": kept, "bits": bits}))
-        partial.rename(target)
-        return cls(target)
+        with new_folder(out) as folder:
+            count = _spool(files, folder)
+            bits = min(max(count.bit_length() - 5, _RANGE_BITS), 24)
+            kept = _sort(folder, bits)
+            (folder / MANIFEST).write_text(json.dumps(_RULE | {"postings": kept, "bits": bits}))
+        return cls(out)
 
     def _map(self, name: str, dtype: np.dtype, count: int) -> npt.NDArray:
         path = self.path / name
