@@ -19,6 +19,7 @@ import tyro
 from partimento.commands.flags import parse
 from partimento.commands.progress import counted
 from partimento.errors import UserError
+from partimento.files import replacing
 
 if TYPE_CHECKING:
     from partimento.corpus.overlap import Finding
@@ -128,6 +129,5 @@ def _write(path: Path, rows: list[dict[str, Any]]) -> None:
     writer = csv.DictWriter(text, ["file", "relation", "other", "transposition", "scale", "shift_s", "covered"])
     writer.writeheader()
     writer.writerows(rows)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text.getvalue(), encoding="utf-8", newline="")
-    partial.replace(path)
+    with replacing(path) as part:
+        part.write_text(text.getvalue(), encoding="utf-8", newline="")

@@ -132,6 +132,7 @@ def test_what_is_no_collection_is_refused(folders, capsys, tmp_path):
         (tmp_path / "index", b),
         (a, tmp_path / "index", "--keep-index", tmp_path / "other"),
         (a, b, "--keep-index", tmp_path / "index"),
+        (a, b, "-o", tmp_path / "nowhere" / "rows.csv"),
     ):
         status, out, err = run(capsys, *arguments)
         assert status == 2 and out == "" and err.splitlines()[-1].startswith("partimento: ")
