@@ -67,6 +67,8 @@ def main(argv: list[str]) -> int:
     print(f"refused: {refused:,} files")
     for reason, count in summary.refused.most_common():
         print(f"  {reason:<22} {count:>9,}")
+    if labels:
+        print(f"the labels name {summary.labelled:,} of these {summary.readable + refused:,} files")
     print(f"manifest in {options.out / 'manifest'}")
     return 0
 

@@ -65,6 +65,10 @@ class Labels:
     def __bool__(self) -> bool:
         return bool(self.by_path or self.by_id or self.scores)
 
+    def name(self, source: str, path: str) -> bool:
+        """Whether anything is said of this file."""
+        return bool(self._of(source, path)) or _aria_key(path) in self.scores
+
     def apply(self, rows: pa.Table) -> pa.Table:
         """The rows of a manifest (whole or only source, path and the metadata) with these labels laid over theirs."""
         columns = {name: rows[name].to_pylist() for name in WRITTEN}

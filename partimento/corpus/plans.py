@@ -58,7 +58,8 @@ def plan_folder(location: str | os.PathLike[str], labels: Labels | None = None) 
     """All MIDI files of a folder or archive, or those that `labels` names by path; and what is passed over.
 
     Of files of equal bytes the first is taken. Without labels 5 % of the files, chosen by their content, become the
-    validation split. Each file is a piece and a performance by itself. Raises `UserError` if there are no files.
+    validation split. Each file is a piece and a performance by itself. Raises `UserError` if there are no files, or if
+    the labels name none of them.
     """
     refused: list[Refusal] = []
 
@@ -68,7 +69,14 @@ def plan_folder(location: str | os.PathLike[str], labels: Labels | None = None) 
     source = open_source(location)
     paths = [entry.path for entry in sorted(source.entries(), key=lambda entry: entry.reading_order)]
     if labels is not None:
-        paths = [path for path in paths if path in labels]
+        named = [path for path in paths if path in labels]
+        if paths and not named:
+            example = next(iter(labels), "nothing")
+            raise UserError(
+                f"{source.location}: the labels name none of its {len(paths)} MIDI files, but {example}; "
+                f"paths are relative to it, as {paths[0]}"
+            )
+        paths = named
     rows: dict[bytes, dict[str, Any]] = {}
     for first in range(0, len(paths), _FILES_AT_ONCE):
         for path, data in source.read_many(paths[first : first + _FILES_AT_ONCE], failed):
@@ -92,15 +100,20 @@ def read_labels(path: str | os.PathLike[str]) -> Labels:
     """
     found: dict[str, dict[str, str]] = {}
     try:
-        with Path(path).open(newline="", encoding="utf-8") as file:
-            for number, row in enumerate(csv.DictReader(file), 2):
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file)
+            missing = {"path", "split"}.difference(rows.fieldnames or ())
+            if missing:
+                has = ", ".join(rows.fieldnames or ()) or "none"
+                raise UserError(f"{path}: needs the columns path and split; it has {has}")
+            for number, row in enumerate(rows, 2):
                 split = row["split"]
                 if split not in SPLITS:
                     raise UserError(f"{path}: split {split!r} in line {number}; use one of {', '.join(SPLITS)}")
                 labels = {_SAME.get(k, k): v for k, v in row.items() if k not in _NO_LABELS and isinstance(v, str)}
                 found[row["path"]] = {"split": split} | {k: v for k, v in labels.items() if v}
-    except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: needs a CSV with columns path and split ({error!r})") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: cannot be read as a CSV of labels ({error})") from error
     return found
 
 

@@ -67,6 +67,8 @@ class Summary:
     """Refusals by reason."""
     notes: int
     seconds: float
+    labelled: int
+    """Files that the labels name."""
 
 
 def survey_file(path: str, data: bytes) -> dict[str, Any]:
@@ -194,7 +196,8 @@ def survey(
         manifest.keep_only({location: [entry.path for entry in entries] for location, entries in listed.items()})
         if laid_over:
             manifest.rewrite(laid_over.apply, [*KEY, *WRITTEN])
-    return _summary(corpus, list(listed), surveyed=done)
+    labelled = sum(laid_over.name(source, entry.path) for source, entries in listed.items() for entry in entries)
+    return _summary(corpus, list(listed), surveyed=done, labelled=labelled)
 
 
 def _measured(source: Source, entries: Sequence[Entry], spread: _Spread) -> Iterator[pa.Table]:
@@ -252,7 +255,7 @@ def _collection(location: str, path: str) -> str:
     return name.removesuffix(name[len(name) - len(suffix) :])
 
 
-def _summary(corpus: str | os.PathLike[str], sources: list[str], *, surveyed: int) -> Summary:
+def _summary(corpus: str | os.PathLike[str], sources: list[str], *, surveyed: int, labelled: int) -> Summary:
     table = Manifest.open(corpus, columns=["source", "verdict", "reason", "notes", "seconds"]).table
     mine = table.filter(pc.is_in(table["source"], pa.array(sources)))
     readable = mine.filter(pc.equal(mine["verdict"], READABLE))
@@ -263,4 +266,5 @@ def _summary(corpus: str | os.PathLike[str], sources: list[str], *, surveyed: in
         refused=Counter(refused["reason"].to_pylist()),
         notes=pc.sum(readable["notes"]).as_py() or 0,
         seconds=pc.sum(readable["seconds"].cast(pa.float64())).as_py() or 0.0,
+        labelled=labelled,
     )

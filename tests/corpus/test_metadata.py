@@ -166,6 +166,8 @@ def test_aria_midi_metadata(tmp_path):
     assert {first[f"{name}_from"] for name in METADATA} == {"aria-midi", None}
     assert (first["audio_score"], no_score["audio_score"]) == (0.5, None)
     assert (no_score["composer"], other["composer"]) == ("chopin", "fryderyk")
+    named = [labels.name("/data", row["path"]) for row in table.to_pylist()]
+    assert named == [True, True, True, False, False]
     assert unknown["composer"] is odd["composer"] is odd["audio_score"] is None
     both = Labels.load(csv=csv_file(tmp_path, "path,composer\naa/7_9.mid,liszt\n"), aria_midi=file)
     assert both.apply(table)["composer_from"].to_pylist()[:2] == ["aria-midi", "csv"]

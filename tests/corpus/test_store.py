@@ -283,6 +283,20 @@ def test_other_splits_are_refused_by_line(tmp_path):
         read_labels(labels)
 
 
+def test_labels_that_fit_nothing_say_what_they_have(store, tmp_path):
+    with pytest.raises(UserError, match=r"none of its \d+ MIDI files, but midi/00\.mid; .* as 00\.mid"):
+        plan_folder(tmp_path / "midi", {"midi/00.mid": {"split": "train"}})
+    labels = write_labels(tmp_path / "labels.csv", ("a", "b"))
+    with pytest.raises(UserError, match=r"columns path and split; it has a, b$"):
+        read_labels(labels)
+    labels.write_bytes(b"path,split\n" + bytes(range(128, 256)) * 50)
+    with pytest.raises(UserError, match=r"labels\.csv: cannot be read") as refusal:
+        read_labels(labels)
+    assert len(str(refusal.value)) < len(str(labels)) + 200  # not all of its bytes
+    labels.write_text("path,split\n00.mid,test\n", encoding="utf-8-sig")  # as spreadsheets write it
+    assert read_labels(labels) == {"00.mid": {"split": "test"}}
+
+
 @pytest.mark.parametrize(
     "problem", ["no folder", "empty folder", "exists", "no labels", "other columns", "corpus", "two kinds", "workers"]
 )

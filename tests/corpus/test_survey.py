@@ -212,6 +212,7 @@ def test_the_command_says_what_there_is(tmp_path, midi, capsys):
     refused = [row for row in rows(tmp_path / "corpus").values() if row["verdict"] == "refused"]
     assert f"surveyed now: {len(GOOD | ODD)} files; known before: 0" in out
     assert f"refused: {len(refused)} files" in out and "not-midi" in out
+    assert f"the labels name 1 of these {len(GOOD | ODD)} files" in out
     assert rows(tmp_path / "corpus")["loose/002 A Piece.mid"]["genre"] == "lullaby"
 
 
