@@ -134,7 +134,7 @@ def pop_as_genre(genre: Table, data: Path, vectors: Path) -> list[str]:
         "emopia": ("performances/emopia", "transcribed from audio"),
         "pianist8, without Hancock": ("pianist8", "transcribed from audio"),
         "pop909": ("performances/pop909", "played on a MIDI keyboard, then edited to a grid"),
-        "pianist8, Hancock (jazz)": ("pianist8/Hancock", "transcribed from audio; 3 of them are recordings of PiJAMA too"),
+        "pianist8, Hancock (jazz)": ("pianist8/Hancock", "transcribed from audio; PiJAMA has 3 of the recordings"),
     }
     known = {example.sha256 for example in genre.task.examples}
     jazz = list(trees.classes_).index("jazz")

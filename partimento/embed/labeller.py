@@ -25,7 +25,7 @@ from partimento.model.checkpoint import load
 from partimento.model.heads import Classifier, Embedder
 from partimento.tokens.notes import Notes
 from partimento.tokens.vocabulary import Vocabulary
-from partimento.train.folder import BEST_FILE
+from partimento.train.classifier import best_model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class Labeller:
 
         Raises `UserError` if it is no classifier. A published one names no classes; they are then called 0, 1, ...
         """
-        best = Path(name) / BEST_FILE
+        best = best_model(Path(name))
         checkpoint = load(best if best.is_file() else name, Classifier, device=device)
         numbered = [str(number) for number in range(len(checkpoint.model.class_head.weight))]
         known: dict[str, Any] = checkpoint.metadata

@@ -30,7 +30,7 @@ from partimento.evaluate.encoders import Vectors, cached, hand_crafted, plugin, 
 from partimento.evaluate.outcomes import Outcome, by_classifier, by_probe, by_trees
 from partimento.evaluate.tasks import TASKS, Task, content_hash
 from partimento.model.hub import locate
-from partimento.train.folder import BEST_FILE
+from partimento.train.classifier import best_model
 
 FT: Final = "ft"
 OTHERS: Final = ("mert", "m3", "clamp3")
@@ -154,7 +154,7 @@ def _way(
     if row.needs == FT:
         _, _, labels = row.name.partition("-")
         run = Path(model) / "-".join((task.name, labels) if labels else (task.name,))
-        best = run / BEST_FILE
+        best = best_model(run)
         if not best.is_file():
             raise UserError(f"no run in {run}")
         return content_hash(best), lambda **about: by_classifier(task, Labeller.load(best, device=device), **about)

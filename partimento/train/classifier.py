@@ -26,7 +26,7 @@ from partimento.model.checkpoint import AnyModel, load_any, save
 from partimento.model.heads import Classifier
 from partimento.model.initialisation import STD
 from partimento.train.distributed import joined
-from partimento.train.folder import BEST_FILE, about, begun, carry_out, own_checkpoint
+from partimento.train.folder import BEST_FILE, MODEL_FILE, about, begun, carry_out, own_checkpoint
 from partimento.train.log import TrackerName
 from partimento.train.objectives.classifier import Classification
 from partimento.train.settings import LoopSettings, RunRecipe
@@ -131,8 +131,7 @@ def finetune_classifier(
         recipe = _counted(recipe, training.examples_per_epoch, validation.examples_per_epoch)
         if start is not None:
             recipe = begun(recipe, start)
-        model = beginning(checkpoint.model, len(training.classes), seed=recipe.seed)
-        model.model.drop_residuals(recipe.dropout)
+        model = beginning(checkpoint.model, len(training.classes), dropout=recipe.dropout, seed=recipe.seed)
         torch.manual_seed(recipe.seed)  # dropout draws from torch's own generator, which checkpoints keep
 
         def save_model(path: Path, weights: dict[str, Tensor], metadata: dict[str, Any]) -> None:
@@ -160,13 +159,20 @@ def finetune_classifier(
             save=save_model,
             track=track,
         )
-    return folder / BEST_FILE
+    return best_model(folder)
 
 
-def beginning(base: AnyModel, classes: int, *, seed: int) -> Classifier:
-    """A classifier with the weights of `base` under a new head, drawn from `seed`."""
+def best_model(folder: Path) -> Path:
+    """The best epoch's model in a run's folder; the last one's if no epoch was better than the untrained head."""
+    best = folder / BEST_FILE
+    return best if best.is_file() else folder / MODEL_FILE
+
+
+def beginning(base: AnyModel, classes: int, *, dropout: float, seed: int) -> Classifier:
+    """A classifier with the weights of `base` under a new head, drawn from `seed`; `dropout` is the last layer's."""
     model = Classifier(base.config, classes)
     model.model.load_state_dict(base.model.state_dict())
+    model.model.drop_residuals(dropout)
     nn.init.normal_(model.class_head.weight, std=STD, generator=torch.Generator().manual_seed(seed))
     return model
 

@@ -60,13 +60,38 @@ def test_every_epoch_is_measured_and_the_best_is_kept(trained):
 
 def test_a_classifier_begins_with_the_weights_of_its_base(trained):
     base = load(trained / "base.safetensors").model
-    model = beginning(base, 3, seed=1)
+    model = beginning(base, 3, dropout=0.2, seed=1)
     assert model.class_head.weight.shape == (3, 32)
     assert all(torch.equal(tensor, base.model.state_dict()[name]) for name, tensor in model.model.state_dict().items())
 
 
+def test_dropout_rises_from_nothing_and_is_for_training_only(trained):
+    base = load(trained / "base.safetensors").model
+    model = beginning(base, 2, dropout=0.2, seed=1)
+    assert [block.dropout for block in model.model.encode_layers] == [0.0, 0.2]
+    ids, at = torch.arange(40)[None] + 60, torch.tensor([39])
+    torch.manual_seed(1)
+    assert not torch.equal(model(ids, at), model(ids, at))
+    assert torch.equal(model.eval()(ids, at), beginning(base, 2, dropout=0.0, seed=1)(ids, at))
+
+
+def test_too_few_files_for_a_balanced_subset_are_said_in_one_line(trained, capsys):
+    argv = ["finetune", "classifier", "--task", "touch", "--data", str(trained / "run" / "store"), "--labelled", "40"]
+    assert main([*argv, "--from", str(trained / "base.safetensors"), "-o", str(trained / "few")]) == 2
+    assert "40 labels need 20 files of class 'loud', there are 16" in capsys.readouterr().err
+
+
+def test_a_store_with_labels_of_ones_own_teaches_them(trained, capsys):
+    argv = ["finetune", "classifier", "--task", "touch", "--data", str(trained / "run" / "store"), "--labelled", "8"]
+    settings = ["--recipe", "classifier-small", "--epochs", "2", "--length", "256"]
+    assert main([*argv, "--from", str(trained / "base.safetensors"), "-o", str(trained / "eight"), *settings]) == 0
+    assert "of the slices right" in capsys.readouterr().out
+    assert Labeller.load(trained / "eight").classes == CLASSES
+    assert "test" not in json.loads((trained / "eight" / "metrics.json").read_text())
+
+
 def test_the_loss_is_the_cross_entropy_at_the_end_whatever_the_padding(trained):
-    model = beginning(load(trained / "base.safetensors").model, 2, seed=1).eval()
+    model = beginning(load(trained / "base.safetensors").model, 2, dropout=0.2, seed=1).eval()
     rows = [Tokenizer(V).encode(playing(seed, "loud", notes)) for seed, notes in ((1, 20), (2, 35))]
     ids = torch.full((2, 200), V.pad, dtype=torch.int32)
     for row, sequence in zip(ids, rows, strict=True):
