@@ -1,20 +1,31 @@
 #!/usr/bin/env bash
-# The story of the bundled model: a folder of MIDI files -> a note store -> a trained model -> its held-out loss.
+# The story of the bundled model: a folder of MIDI files -> a corpus -> note stores -> a pretrained model -> one that
+# was fine-tuned for continuation -> its held-out loss.
 #
 #   recipes/bundled.sh MIDI_FOLDER LABELS.csv HOURS
 #
-# LABELS.csv names each file (column path, relative to the folder) and its split; HOURS is what the training may take.
+# LABELS.csv names each file (column path, relative to the folder) and its split; HOURS is what pretraining may take.
 # Interrupted, it goes on where it was when called again with the same arguments.
 set -euo pipefail
 midi=$1 labels=$2 hours=$3
 run=runs/bundled
 
-[ -d "$run/store" ] || partimento store "$midi" --labels "$labels" -o "$run/store"
+partimento survey "$midi" --labels "$labels" -o "$run/corpus"
+for recipe in pretrain finetune; do
+    partimento select "$run/corpus" --recipe "$recipe"
+    [ -d "$run/store-$recipe" ] || partimento store "$run/corpus" --selection "$recipe" -o "$run/store-$recipe"
+done
+
 # Two threads that spin while they wait lose most of their speed when anything else runs; larger blocks of memory are
 # kept rather than given back between steps.
 export OMP_WAIT_POLICY=passive MALLOC_MMAP_THRESHOLD_=2000000000 MALLOC_TRIM_THRESHOLD_=8000000000
-partimento pretrain "$run/store" --recipe bundled --max-hours "$hours" -o "$run"
+partimento pretrain "$run/store-pretrain" --recipe bundled --max-hours "$hours" -o "$run/pretrained"
+# The rate begins where pretraining ended; small steps, as there.
+partimento finetune continuation "$run/store-finetune" --from "$run/pretrained" -o "$run/finetuned" \
+    --batch 4 --loop.peak-lr 1.5e-4
+model=$run/finetuned/model.safetensors
 # How this model is best sampled travels in its file: the published 0.035 cuts the long notes of a model this weak.
-python -c "from partimento.model.checkpoint import annotate; annotate('$run/model.safetensors', sampling={'min_p': 0.01})"
-python benchmarks/bundled/heldout.py "$run/store" --model "$run/model.safetensors"
-echo "To ship it: cp $run/model.safetensors partimento/bundled/continuation.safetensors, and update its MODEL_CARD.md"
+python -c "from partimento.model.checkpoint import annotate; annotate('$model', sampling={'min_p': 0.01})"
+partimento plot "$run/pretrained" "$run/finetuned" -o "$run/curves.png"
+python benchmarks/bundled/heldout.py "$run/store-pretrain" --model "$model" --split validation
+echo "To ship it: cp $model partimento/bundled/continuation.safetensors, and update its MODEL_CARD.md"
