@@ -12,7 +12,7 @@ import tyro
 
 from partimento.commands.flags import parse
 from partimento.files import replacing
-from partimento.train.classifier import ClassifierRecipe, named
+from partimento.train.classifier import METRICS, ClassifierRecipe, named
 from partimento.train.log import TrackerName
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from partimento.evaluate.tasks import Task
 
 STORE = "store"
-METRICS = "metrics.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ from partimento.evaluate.encoders import Vectors, cached, hand_crafted, plugin, 
 from partimento.evaluate.outcomes import Outcome, by_classifier, by_probe, by_trees
 from partimento.evaluate.tasks import TASKS, Task, content_hash
 from partimento.model.hub import locate
-from partimento.train.classifier import best_model
+from partimento.train.classifier import METRICS, best_model
 
 FT: Final = "ft"
 OTHERS: Final = ("mert", "m3", "clamp3")
@@ -124,7 +124,7 @@ def fill(
     for row in ROWS:
         for task in tasks:
             cell = _cell(row, task, models.get(row.needs, ""), folder, device)
-            said = cell.reason or f"accuracy {cell.outcome.score().accuracy:.3f}" if cell.outcome else cell.reason
+            said = f"accuracy {cell.outcome.score().accuracy:.3f}" if cell.outcome else cell.reason
             say(f"{row.name}, {task.name}: {said}")
             cells.append(cell)
     return cells
@@ -154,9 +154,9 @@ def _way(
     if row.needs == FT:
         _, _, labels = row.name.partition("-")
         run = Path(model) / "-".join((task.name, labels) if labels else (task.name,))
+        if not (run / METRICS).is_file():
+            raise UserError(f"no finished run in {run}")
         best = best_model(run)
-        if not best.is_file():
-            raise UserError(f"no run in {run}")
         return content_hash(best), lambda **about: by_classifier(task, Labeller.load(best, device=device), **about)
     if not row.needs:
         return row.name, partial(by_trees, task, cached(hand_crafted, vectors / row.name))

@@ -31,6 +31,8 @@ from partimento.train.log import TrackerName
 from partimento.train.objectives.classifier import Classification
 from partimento.train.settings import LoopSettings, RunRecipe
 
+METRICS: Final = "metrics.json"
+"""What a finished run was worth, in its folder."""
 VALIDATION_PASSES: Final = 4
 """Slices of each validation file that an epoch is judged by."""
 

@@ -6,13 +6,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from small_world import CLASSES, task_of
+from small_world import CLASSES, base_model, task_of
 
 from partimento.cli import main
 from partimento.errors import UserError
 from partimento.evaluate.outcomes import Outcome
 from partimento.evaluate.table2 import ROWS, Cell, fill
 from partimento.evaluate.table2_report import CLAIMS, as_csv, markdown, verdicts, write
+from partimento.evaluate.tasks import read_layout
 
 ROW = {row.name: row for row in ROWS}
 
@@ -121,3 +122,15 @@ def test_tasks_are_listed_with_what_is_missing(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "1 not here" in out and f"missing: {gone.name}" in out
     assert all(f"  {label}" in out for label in CLASSES)
+
+
+def test_classifiers_are_judged_where_their_runs_are_finished(tmp_path, capsys):
+    metadata, base = task_of(tmp_path / "midi"), base_model(tmp_path / "base.safetensors")
+    argv = ["finetune", "classifier", "--task", "touch", "--data", str(metadata), "--from", str(base)]
+    run = tmp_path / "runs" / "touch"
+    assert main([*argv, "-o", str(run), "--epochs", "1", "--length", "128"]) == 0
+    (task,) = read_layout(metadata)
+    judged = {cell.row.name: cell for cell in fill([task], {"ft": str(tmp_path / "runs")}, tmp_path / "table")}
+    told = json.loads((run / "metrics.json").read_text())["test"]["accuracy"]
+    assert judged["ft"].outcome.score().accuracy == told
+    assert "no finished run in" in judged["ft-100"].reason
