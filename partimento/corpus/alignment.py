@@ -16,6 +16,8 @@ one covered better counts, so that a fragment belongs to the whole it was cut fr
 
 - The same performance: at least `LINE_HITS` different passages on the line, being `LINE_SHARE` of those in runs, and
   `LINE_COVERED` covered; and as many hits on the line as `LINE_DENSITY` of the passages of the file that has fewer.
+  They lie `CLOSE_MS` off the line in the root mean square, or there are `LONG_HITS`: strict players of a short prelude
+  stay near one line too, but not that near, and not for that long.
 - The same piece: at least `PIECE_HITS` different passages in runs, and `PIECE_COVERED` covered.
 
 benchmarks/corpus/duplicates.md shows what these thresholds find and what they confuse. It refuses to know where hits
@@ -29,6 +31,9 @@ from typing import Final
 import numpy as np
 from numba import njit
 
+VERSION: Final = 2
+"""Of this rule: groups that were found by another are found anew."""
+
 UNRELATED: Final = 0
 SAME_PIECE: Final = 1
 SAME_PERFORMANCE: Final = 2
@@ -39,6 +44,8 @@ LINE_HITS: Final = 5
 LINE_SHARE: Final = 0.85
 LINE_COVERED: Final = 0.3
 LINE_DENSITY: Final = 0.06
+CLOSE_MS: Final = 24.0
+LONG_HITS: Final = 200
 RUN_HITS: Final = 4
 RUN_GAP_MS: Final = 15_000
 RUBATO: Final = 2.0
@@ -150,13 +157,14 @@ def matches(passage, file, transposition, query_ms, file_ms, query_cells, query_
 def _judge(passage, query_ms, file_ms, query_cells, file_cells, size, out):
     """Write into the record `out` how the hits of one (file, transposition) lie; `size`: passages of the smaller."""
     scale, shift, on_line = _line(query_ms, file_ms)
+    step = shift
     in_run = _runs(query_ms, file_ms)
     out["scale"] = scale
     out["shift_ms"] = shift
     out["line_hits"] = _different(passage, on_line)
     out["run_hits"] = _different(passage, in_run)
     if out["line_hits"] < LINE_SHARE * out["run_hits"]:
-        on_line = _broken_line(query_ms, file_ms, scale, on_line, in_run)
+        on_line, step = _broken_line(query_ms, file_ms, scale, shift, on_line, in_run)
         out["line_hits"] = _different(passage, on_line)
     out["line_covered"] = _covered(query_ms, file_ms, on_line, query_cells, file_cells)
     out["run_covered"] = _covered(query_ms, file_ms, in_run, query_cells, file_cells)
@@ -165,6 +173,7 @@ def _judge(passage, query_ms, file_ms, query_cells, file_cells, size, out):
         and out["line_hits"] >= LINE_SHARE * out["run_hits"]
         and out["line_covered"] >= LINE_COVERED
         and on_line.sum() >= LINE_DENSITY * size
+        and (out["line_hits"] >= LONG_HITS or _distance(query_ms, file_ms, scale, shift, step, on_line) <= CLOSE_MS)
     ):
         out["relation"] = SAME_PERFORMANCE
     elif out["run_hits"] >= PIECE_HITS and out["run_covered"] >= PIECE_COVERED:
@@ -237,11 +246,11 @@ def _vote(query_ms, file_ms, scales, lowest, highest, bin_ms):
 
 
 @njit(cache=True)
-def _broken_line(query_ms, file_ms, scale, on_line, in_run):
-    """The line with one step in it, where silence was put in or cut out: which hits lie on it."""
+def _broken_line(query_ms, file_ms, scale, shift, on_line, in_run):
+    """The line with one step in it, where silence was put in or cut out: which hits lie on it, and its second shift."""
     rest = in_run & ~on_line
     if rest.sum() < 2:
-        return on_line
+        return on_line, shift
     level = file_ms[rest] - scale * query_ms[rest]
     origin = np.zeros(len(level))
     _, step = _vote(origin, level, np.ones(1), level.min(), level.max() + 1, 200.0)
@@ -259,7 +268,18 @@ def _broken_line(query_ms, file_ms, scale, on_line, in_run):
                 most, at = count, i + 1
         if most > best.sum():
             best = np.concatenate((early[:at], late[at:]))
-    return best
+    return best, step
+
+
+@njit(cache=True)
+def _distance(query_ms, file_ms, scale, shift, step, on_line):
+    """How far the hits lie off the line, of either shift the nearer: root mean square, in the mean of both times."""
+    total = 0.0
+    for i in range(len(query_ms)):
+        if on_line[i]:
+            level = file_ms[i] - scale * query_ms[i]
+            total += min(abs(level - shift), abs(level - step)) ** 2
+    return np.sqrt(total / on_line.sum() / scale)
 
 
 @njit(cache=True)

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from partimento import __version__
-from partimento.corpus import fingerprints, manifest
+from partimento.corpus import alignment, fingerprints, manifest
 from partimento.corpus.duplicates import Relations, relations
 from partimento.corpus.fingerprints import Fingerprint
 from partimento.files import replacing
@@ -68,7 +68,7 @@ def _found(corpus: Path, contents: pa.StringArray, notes: pa.ChunkedArray) -> Re
 
 
 def _key(contents: pa.StringArray) -> bytes:
-    text = f"{__version__} {fingerprints.VERSION} " + "".join(contents.to_pylist())
+    text = f"{__version__} {fingerprints.VERSION} {alignment.VERSION} " + "".join(contents.to_pylist())
     return hashlib.sha256(text.encode()).hexdigest().encode()
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from melodies import copies, notes_of, piece, retimed, rubato, transposed
+from melodies import blurred, copies, notes_of, piece, retimed, rubato, transposed
 
 from partimento.corpus import alignment
 from partimento.corpus.duplicates import Relations, relations
@@ -68,6 +68,19 @@ def test_other_performances_are_one_piece_but_not_one_performance(seed):
     assert found.performance_group.tolist() == list(range(12))
     assert [len(set(found.piece_group[4 * k : 4 * k + 4].tolist())) for k in range(3)] == [1, 1, 1]
     assert len(set(found.piece_group.tolist())) == 3
+
+
+def test_strict_players_of_a_short_piece_are_two():
+    """Two who hardly leave the beat stay near one line, though never as near as a copy; nor do they for minutes."""
+    short = piece(5, notes=300)
+    strict = notes_of(np.maximum(0, short.onset_ms + np.random.default_rng(1).uniform(-60, 60, 300)), short.pitch)
+    verdict = judged(fingerprint(short), fingerprint(strict))
+    assert verdict["line_hits"] >= alignment.LINE_SHARE * verdict["run_hits"] >= 40
+    assert verdict["relation"] == alignment.SAME_PIECE
+    assert judged(fingerprint(short), fingerprint(blurred(short, 1)))["relation"] == alignment.SAME_PERFORMANCE
+    long = piece(6, notes=1500)
+    unsteady = notes_of(np.maximum(0, long.onset_ms + np.random.default_rng(2).uniform(-60, 60, 1500)), long.pitch)
+    assert judged(fingerprint(long), fingerprint(unsteady))["relation"] == alignment.SAME_PERFORMANCE
 
 
 def test_leaders_have_the_most_notes_and_lead_themselves():
