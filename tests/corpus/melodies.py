@@ -48,7 +48,8 @@ def with_silence(notes: Notes, at: int, ms: int) -> Notes:
     return notes_of(notes.onset_ms + ms * (np.arange(len(notes)) >= at), notes.pitch)
 
 
-def blurred(notes: Notes, seed: int, ms: float = 20, lost: float = 0.05) -> Notes:
+def blurred(notes: Notes, seed: int, ms: float = 17, lost: float = 0.05) -> Notes:
+    """A normal error of each onset: among single notes 17 ms blur passages as much as 20 ms do among chords."""
     rng = np.random.default_rng(seed)
     stay = rng.random(len(notes)) >= lost
     onset = np.maximum(notes.onset_ms + np.round(rng.normal(0, ms, len(notes))).astype(int), 0)[stay]
