@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import partimento
-from partimento.cli import VERBS
+from partimento.cli import VERBS, main
 
 ROOT = Path(__file__).parents[1]
 
@@ -217,6 +217,12 @@ def test_flags_that_do_not_fit_are_one_line_that_names_them(run_verb, arguments,
     assert said in line
     assert "│" not in line
     assert "──" not in line
+
+
+def test_what_a_verbs_options_refuse_themselves_is_said_plainly(capsys):
+    assert main(["survey", "midi", "-o", "corpus", "--workers", "0"]) == 2
+    said = "partimento: --workers must be at least 1, not 0 (see partimento survey --help)\n"
+    assert capsys.readouterr().err == said
 
 
 def test_a_verbs_help_comes_from_its_options(run_verb):

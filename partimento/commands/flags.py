@@ -68,5 +68,5 @@ def _one_line(box: str) -> str:
         if text.startswith("Perhaps you meant"):
             parts.append("perhaps you meant " + " or ".join(dict.fromkeys(re.findall(r"--[\w-]+", text))))
         elif text and not text.startswith(("For full helptext", "Argument helptext")):
-            parts.append(text.removesuffix("."))
+            parts.append(text.removesuffix(".").removeprefix("Error parsing Options: "))  # said by __post_init__
     return "; ".join(parts)
