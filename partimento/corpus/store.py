@@ -129,8 +129,7 @@ class NoteStore:
     """A store opened for reading; any number of processes may share it, and it may be sent to another process.
 
     int64 arrays over the files, in one order: `counts` (notes), `pieces`, `performances`, `split_of` (indices into
-    `SPLITS`). `labels` names the label
-    columns. Opening compares versions, counts and sizes; `damage` compares hashes.
+    `SPLITS`). `labels` names the label columns. Opening compares versions, counts and sizes; `damage` compares hashes.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
