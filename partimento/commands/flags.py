@@ -29,7 +29,8 @@ from partimento.errors import UserError
 
 Options = TypeVar("Options")
 
-_FRAME = re.compile(r"[╭╮╰╯│]|[─-]{8,}")
+_RULE = re.compile(r"[─-]{8,}")  # the latter where the encoding has no lines
+_FRAME = re.compile(rf"[╭╮╰╯│]|{_RULE.pattern}")
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -60,7 +61,7 @@ def _one_line(box: str) -> str:
         line = _FRAME.sub("", raw).strip()
         if line:
             sections[-1].append(line)
-        elif "──" in raw:
+        elif _RULE.search(raw):
             sections.append([])
     parts = []
     for section in sections:
