@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from partimento.commands.flags import parse
+from partimento.errors import UserError
 from partimento.train.finetune_recipes import Finetuning, recipe_for
 from partimento.train.log import TrackerName
 
 if TYPE_CHECKING:
+    from partimento.train.conditions import Embedding
     from partimento.train.finetune import Outcome
 
 
@@ -32,6 +34,10 @@ class Options:
     """Folder of the run: recipe, log, checkpoints, models (unless given, the corpus's name and -finetuned)."""
     base: Annotated[str, tyro.conf.arg(name="from")] = "bundled"
     """The model to begin with: a bundled one, a file, a run's folder, or owner/name on the hub."""
+    conditioned: bool = False
+    """Also learn to go by a vector of other music: a model for 'partimento continue --like' (needs --embedder)."""
+    embedder: str | None = None
+    """The embedding model that makes the vectors; what the trained model goes by is known to it alone."""
     resume: str = "auto"
     """auto: go on if the folder holds a run; off: refuse such a folder."""
     track: tuple[TrackerName, ...] = ()
@@ -51,6 +57,7 @@ def main(argv: list[str]) -> int:
         options.corpus,
         out,
         base=options.base,
+        embedding=_embedding(options),
         resume=options.resume,
         track=options.track,
         say=lambda line: print(line, flush=True),
@@ -78,6 +85,24 @@ def _options(argv: list[str]) -> Options:
     return dataclasses.replace(options, settings=settings)
 
 
+def _embedding(options: Options) -> Embedding | None:
+    """The embedding model; it is loaded by whoever finds vectors missing."""
+    if not options.conditioned and options.embedder is None:
+        return None
+    if not options.conditioned or options.embedder is None:
+        given, missing = (
+            ("--conditioned", "--embedder MODEL") if options.conditioned else ("--embedder", "--conditioned")
+        )
+        raise UserError(f"{given} goes with {missing}; give both, or neither")
+    from partimento.corpus.store import digest
+    from partimento.embed.encoder import Encoder
+    from partimento.model.hub import locate
+    from partimento.train.conditions import Embedding
+
+    path = locate(options.embedder)
+    return Embedding(name=options.embedder, sha256=digest(path), load=lambda device: Encoder.load(path, device=device))
+
+
 def _report(found: Outcome) -> None:
     from partimento.train.finetune import MEMORISED
     from partimento.train.folder import BEST_FILE
@@ -100,4 +125,7 @@ def _report(found: Outcome) -> None:
         f"learned by heart: {gap:.3f} nats a token "
         f"({'more than' if gap > MEMORISED else 'within'} the limit of {MEMORISED})"
     )
+    without = found.best.get("unconditioned_nats_per_token")
+    if without is not None:
+        print(f"held-out loss without vectors: {without:.3f} nats a token, {without - found.best[name]:.3f} more")
     print(f"model in {found.folder / BEST_FILE}")

@@ -54,8 +54,13 @@ class _ExampleLoader(ABC, Generic[Batch]):
     def __iter__(self) -> Self:
         return self
 
+    @property
+    def ahead(self) -> list[tuple[int, int]]:
+        """Epoch and number of the example in each row of this process's next batch."""
+        return [self._epochs.at(self._position + row) for row in self._share.rows]
+
     def __next__(self) -> Batch:
-        places = [self._epochs.at(self._position + row) for row in self._share.rows]
+        places = self.ahead
         self._position += self._share.batch
         drawn = [(file, generator(Purpose.EXAMPLE, self._seed, epoch, file)) for epoch, file in places]
         return self._make(drawn)
@@ -106,6 +111,10 @@ class WholeFileLoader(_ExampleLoader[Ids]):
         self._length, self._augment, self._vocabulary = length, augment, vocabulary
         self._transform = transform
         super().__init__(self._examples(store, split), batch=batch, seed=seed, rank=rank, world=world)
+
+    def file_of(self, example: int) -> int:
+        """The file that an example is taken from."""
+        return self._notes_of(example)[0]
 
     def _make(self, drawn: list[tuple[int, np.random.Generator]]) -> Ids:
         batch = np.full((len(drawn), self._length + 1), self._vocabulary.pad, np.int32)

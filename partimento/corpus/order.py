@@ -28,6 +28,7 @@ class Purpose(IntEnum):
     EXAMPLE = 2
     WINDOW = 3
     SUBSET = 4
+    CONDITION = 5
 
 
 def generator(purpose: Purpose, seed: int, *place: int) -> np.random.Generator:

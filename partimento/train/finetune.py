@@ -6,6 +6,8 @@ know: how to take a step (`loop.py`), what a run's folder holds (`folder.py`), t
 
     outcome = finetune(finetune_recipes.folder(), "my-folder", "runs/mine", base="bundled")
     outcome.before["nats_per_token"], outcome.best["nats_per_token"]
+
+With an `Embedding` the model also learns to go by a vector of the file that a sequence is of (`conditions.py`).
 """
 
 from __future__ import annotations
@@ -28,21 +30,28 @@ from partimento.corpus.store import MANIFEST, NoteStore, digest
 from partimento.errors import UserError
 from partimento.model import lora
 from partimento.model.checkpoint import Checkpoint, load, save
+from partimento.model.heads import ConditionedTransformer
 from partimento.model.transformer import Transformer
 from partimento.tokens.infill import Infilling
 from partimento.train.checkpoints import read_header
+from partimento.train.conditions import ConditionedLoader, Conditions, Embedding, conditioned
 from partimento.train.distributed import World, joined
 from partimento.train.finetune_recipes import Finetuning, is_store
 from partimento.train.folder import Save, about, begun, carry_out, own_checkpoint
 from partimento.train.log import TrackerName, read_log
+from partimento.train.loop import Objective
+from partimento.train.objectives.conditioned import ConditionedContinuation
 from partimento.train.objectives.continuation import BothSides, Continuation, memorised
 
 STORE: Final = "store"
 """Where the notes of a folder of MIDI files are kept in the run's folder."""
+VECTORS: Final = "vectors"
+"""Where the vectors of its files are kept, if there are any."""
 MEMORISED: Final = 0.1
 """From so many nats a token on a model counts as learning by heart (docs/finetune.md says how this was chosen)."""
 
 Say = Callable[[str], None]
+Examples = WholeFileLoader | ConditionedLoader
 _KEPT: Final = ("infilling", "pedal_tokens", "sampling")
 
 
@@ -67,6 +76,7 @@ def finetune(
     folder: str | Path,
     *,
     base: str | Path = "bundled",
+    embedding: Embedding | None = None,
     resume: str = "auto",
     track: Sequence[TrackerName] = (),
     say: Say = lambda _: None,
@@ -75,24 +85,38 @@ def finetune(
 
     Under torchrun all processes train one model. `resume` "auto" goes on with the run in `folder` if there is one,
     "off" refuses such a folder. `say` is told what a person wants to know, in lines: what is trained on, and when a
-    model begins to learn by heart.
+    model begins to learn by heart. With `embedding` the model becomes a conditioned one; it then fills no gaps, and
+    adapters are refused.
     """
+    if embedding is not None and recipe.lora_rank is not None:
+        raise UserError("adapters leave no room for a vector; leave out --lora-rank or --conditioned")
     folder, corpus = Path(folder), Path(corpus)
     with joined() as world:
         tell = say if world.main else lambda _: None
         start = own_checkpoint(folder, resume=resume)
         checkpoint = _language_model(base)
         store = NoteStore(corpus) if is_store(corpus) else _own_store(corpus, folder, world, tell)
-        recipe, loader, validation = _loaders(recipe, store, checkpoint, world)
-        sources = {
+        sources: dict[str, dict[str, Any]] = {
             "data": {"store": store.path.name, "files": len(store), "sha256": digest(store.path / MANIFEST)},
             "init": {"model": str(base), "sha256": digest(checkpoint.path)},
         }
+        if embedding is not None:
+            sources["embedder"] = {"model": embedding.name, "sha256": embedding.sha256}
+        if start is not None:
+            _check_sources(folder, read_header(start)["about"], sources)
+        conditions = None
+        if embedding is not None:
+            of_these = folder / VECTORS / "-".join(sources[key]["sha256"][:16] for key in ("data", "embedder"))
+            conditions = Conditions.of(store, embedding, of_these, world)
+        recipe, loader, validation = _loaders(recipe, store, checkpoint, world, conditions)
         if start is not None:
             recipe = begun(recipe, start)
-            _check_sources(folder, read_header(start)["about"], sources)
-        objective = Continuation(checkpoint.vocabulary)
-        model = checkpoint.model.to(world.device)
+        model = checkpoint.model
+        objective: Objective = Continuation(checkpoint.vocabulary)
+        if conditions is not None:
+            model = conditioned(model, conditions, seed=recipe.seed)
+            objective = ConditionedContinuation(checkpoint.vocabulary)
+        model = model.to(world.device)
         if recipe.lora_rank is not None:
             lora.adapt(model, rank=recipe.lora_rank, seed=recipe.seed)
         warned: list[int] = []
@@ -113,7 +137,7 @@ def finetune(
             world=world,
             start=start,
             about=about(recipe, **sources),
-            save=_saver(checkpoint, recipe),
+            save=_saver(checkpoint, recipe, conditions),
             track=track,
             on_measured=watch,
         )
@@ -136,9 +160,14 @@ def _language_model(base: str | Path) -> Checkpoint[Transformer]:
 
 
 def _check_sources(folder: Path, begun_with: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    for key, what in (("data", "store"), ("init", "model")):
-        if begun_with[key]["sha256"] != now[key]["sha256"]:
-            raise UserError(f"{folder} holds a run of another {what} ({begun_with[key][what]}); give another folder")
+    for key, name, what in (
+        ("data", "store", "store"),
+        ("init", "model", "model"),
+        ("embedder", "model", "embedding model"),
+    ):
+        before = begun_with.get(key, {})
+        if before.get("sha256") != now.get(key, {}).get("sha256"):
+            raise UserError(f"{folder} holds a run of another {what} ({before.get(name, 'none')}); give another folder")
 
 
 def _own_store(corpus: Path, folder: Path, world: World, say: Say) -> NoteStore:
@@ -161,20 +190,21 @@ def _own_store(corpus: Path, folder: Path, world: World, say: Say) -> NoteStore:
 
 
 def _loaders(
-    recipe: Finetuning, store: NoteStore, base: Checkpoint[Transformer], world: World
-) -> tuple[Finetuning, WholeFileLoader, BothSides]:
+    recipe: Finetuning, store: NoteStore, base: Checkpoint[Transformer], world: World, conditions: Conditions | None
+) -> tuple[Finetuning, Examples, BothSides]:
     """The recipe with its steps counted, training batches, and both sides for measuring."""
     pedal = bool(base.metadata.get("pedal_tokens", False))
     fills = bool(base.metadata.get("infilling", False)) and recipe.infilling_share > 0
+    fills = fills and conditions is None
     recipe = dataclasses.replace(
         recipe,
-        length=min(recipe.length, base.config.context),
+        length=min(recipe.length, base.config.context - (conditions is not None)),  # a vector takes a position
         infilling_share=recipe.infilling_share if fills else 0.0,
     )
     kind = WholeFileLoader if recipe.passages == "first" else StretchLoader
 
-    def loader(split: str, *, batch: int, training: bool = False) -> WholeFileLoader:
-        return kind(
+    def loader(split: str, *, batch: int, training: bool = False) -> Examples:
+        files = kind(
             store,
             base.vocabulary,
             split,
@@ -187,6 +217,10 @@ def _loaders(
             pedal=pedal,
             transform=Infilling(base.vocabulary, share=recipe.infilling_share) if training and fills else None,
         )
+        if conditions is None:
+            return files
+        share = recipe.unconditioned_share if training else 0.0
+        return ConditionedLoader(files, conditions, seed=recipe.seed, unconditioned_share=share)
 
     training = loader("train", batch=recipe.batch, training=True)
     held_out = loader("validation", batch=world.size).examples_per_epoch
@@ -210,7 +244,7 @@ def _measuring(examples: int, recipe: Finetuning, world: World) -> tuple[int, in
     return largest, math.ceil(examples / largest)
 
 
-def _saver(base: Checkpoint[Transformer], recipe: Finetuning) -> Save:
+def _saver(base: Checkpoint[Transformer], recipe: Finetuning, conditions: Conditions | None) -> Save:
     kept = {name: base.metadata[name] for name in _KEPT if name in base.metadata}
     if "infilling" in kept:
         kept["infilling"] = recipe.infilling_share > 0
@@ -220,7 +254,10 @@ def _saver(base: Checkpoint[Transformer], recipe: Finetuning) -> Save:
             lora.save_adapters(adapters_path(path), weights, base=metadata["init"], rank=recipe.lora_rank)
             weights = lora.merged(weights)
         with torch.device("meta"):
-            model = Transformer(base.config)
+            if conditions is None:
+                model = Transformer(base.config)
+            else:
+                model = ConditionedTransformer(base.config, size=conditions.size)
         model.load_state_dict(weights, assign=True)
         save(path, model, base.vocabulary, dtype=torch.bfloat16, **kept, **metadata)
 

@@ -32,6 +32,9 @@ class Finetuning(RunRecipe):
     """Train adapters of this rank beside the matrices of the blocks, which stay as they are; None: train everything."""
     infilling_share: float = 0.25
     """Share of the sequences rearranged around a gap, so that a model that fills gaps still can; others ignore it."""
+    unconditioned_share: float = 0.15
+    """Where a vector goes before each sequence, the share of sequences that do not see it, so that a model can be
+    guided (10 to 20 % is usual); others ignore it."""
     measurements: int | None = None
     """How often held-out loss is measured and a checkpoint written; decides loop.eval_every and loop.checkpoint_every
     when the run begins. None: those stand."""
@@ -42,6 +45,8 @@ class Finetuning(RunRecipe):
             raise UserError(f"recipe: measurements is {self.measurements}; give at least 1, or None")
         if not 0 <= self.infilling_share <= 1:
             raise UserError(f"recipe: infilling_share is {self.infilling_share}; give a share within 0..1")
+        if not 0 <= self.unconditioned_share <= 1:
+            raise UserError(f"recipe: unconditioned_share is {self.unconditioned_share}; give a share within 0..1")
 
 
 def paper() -> Finetuning:

@@ -65,8 +65,9 @@ class BothSides:
 
     def __iter__(self) -> Iterator[dict[str, NDArray]]:
         for held_out, seen in zip(self._held_out, self._seen, strict=True):
-            rows = [np.asarray(held_out), np.asarray(seen)]
-            yield {"ids": np.concatenate(rows), "seen": np.repeat([False, True], [len(part) for part in rows])}
+            sides = [side if isinstance(side, Mapping) else {"ids": side} for side in (held_out, seen)]
+            batch = {name: np.concatenate([side[name] for side in sides]) for name in sides[0]}
+            yield batch | {"seen": np.repeat([False, True], [len(side["ids"]) for side in sides])}
 
     def state_dict(self) -> dict[str, Any]:
         """The positions of both."""

@@ -1,0 +1,166 @@
+"""What conditioned training adds to whole-file sequences: a vector of the same file beside each of them.
+
+Knows: how the files of a store become vectors, once and in the run's folder, and which of a file's vectors goes with an
+example. Refuses to know: the loss (`objectives/conditioned.py`), and how a vector comes about: embedding stands behind
+training in the flow, so an `Embedding` is handed in.
+
+    conditions = Conditions.of(store, embedding, folder / "vectors", world)
+    loader = ConditionedLoader(WholeFileLoader(store, ...), conditions, seed=1, unconditioned_share=0.15)
+    next(loader)["vector"]                                  # float32 [B, E], beside "ids" and "unseen"
+
+The vector is the mean of a run of consecutive slices of 300 notes of the file, as many as chance says, from one to all:
+a reference may be an excerpt as well as a whole piece. It is of the notes as they are, not augmented.
+
+Shape legend: B rows, E channels of a vector.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from partimento.corpus.examples import WholeFileLoader
+from partimento.corpus.order import Purpose, generator
+from partimento.corpus.store import NoteStore
+from partimento.files import replacing
+from partimento.model.heads import ConditionedTransformer
+from partimento.model.transformer import Transformer
+from partimento.tokens.notes import Notes
+from partimento.tokens.tokenizer import Ids
+from partimento.train.distributed import World
+
+FILES_AT_ONCE: Final = 64
+"""Files whose vectors are written together: what a kill loses of each process at most."""
+
+Vectors = npt.NDArray[np.float32]
+
+
+class Embeds(Protocol):
+    """What makes vectors: `partimento.embed.encoder.Encoder`, seen from here."""
+
+    def slices(self, notes: Notes) -> list[Ids]:
+        """The ids of each slice of notes of a piano."""
+
+    def encode_sequences(self, sequences: list[Ids]) -> Vectors:
+        """A row for each of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedding:
+    """An embedding model as a run remembers it: by its name and the bytes of its file. `load` is called if need be."""
+
+    name: str
+    sha256: str
+    load: Callable[[torch.device], Embeds]
+
+
+class Conditions:
+    """The vectors of the slices of some files of a store."""
+
+    def __init__(self, files: npt.NDArray[np.int64], vectors: list[Vectors]) -> None:
+        self._vectors = dict(zip(files.tolist(), vectors, strict=True))
+
+    @classmethod
+    def of(cls, store: NoteStore, embedding: Embedding, folder: Path, world: World) -> Self:
+        """Those of the files that are learned from or held out, made by all processes where they are not there yet.
+
+        What is in `folder` must be of this store and this embedding model.
+        """
+        files = np.concatenate([store.split("train"), store.split("validation")])
+        parts = {
+            folder / f"{first:07}.npz": files[first : first + FILES_AT_ONCE]
+            for first in range(0, len(files), FILES_AT_ONCE)
+        }
+        missing = [path for path in list(parts)[world.rank :: world.size] if not path.exists()]
+        if missing:
+            encoder = embedding.load(world.device)
+            folder.mkdir(parents=True, exist_ok=True)
+            for path in missing:
+                _embed(store, parts[path], encoder, path)
+        world.barrier()
+        return cls(files, [rows for path in parts for rows in _read(path)])
+
+    @property
+    def size(self) -> int:
+        """Channels of a vector."""
+        return next(iter(self._vectors.values())).shape[1]
+
+    @property
+    def length(self) -> float:
+        """Length of a vector: the root of the mean of the squares of all of them."""
+        squares = [np.square(rows, dtype=np.float64).sum(axis=1) for rows in self._vectors.values()]
+        return math.sqrt(np.concatenate(squares).mean())
+
+    def draw(self, file: int, rng: np.random.Generator) -> Vectors:
+        """[E]: the mean of a run of slices of this file."""
+        rows = self._vectors[file]
+        count = int(rng.integers(1, len(rows) + 1))
+        first = int(rng.integers(0, len(rows) - count + 1))
+        return rows[first : first + count].mean(axis=0)
+
+
+class ConditionedLoader:
+    """Batches `ids` int32 [B, W] as the loader of files makes them, `vector` float32 [B, E] and `unseen` bool [B].
+
+    `unconditioned_share` of the rows, by draws of (seed, epoch, example), do not see their vector.
+    """
+
+    def __init__(
+        self, examples: WholeFileLoader, conditions: Conditions, *, seed: int, unconditioned_share: float
+    ) -> None:
+        self._examples, self._conditions = examples, conditions
+        self._seed, self._share = seed, unconditioned_share
+
+    @property
+    def examples_per_epoch(self) -> int:
+        """As of the loader of files."""
+        return self._examples.examples_per_epoch
+
+    def __iter__(self) -> Iterator[dict[str, npt.NDArray]]:
+        return self
+
+    def __next__(self) -> dict[str, npt.NDArray]:
+        vectors, unseen = [], []
+        for epoch, example in self._examples.ahead:
+            rng = generator(Purpose.CONDITION, self._seed, epoch, example)
+            unseen.append(rng.random() < self._share)
+            vectors.append(self._conditions.draw(self._examples.file_of(example), rng))
+        return {"ids": next(self._examples), "vector": np.stack(vectors), "unseen": np.array(unseen)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """That of the loader of files: all else follows from it."""
+        return self._examples.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes to where `state_dict` stood."""
+        self._examples.load_state_dict(state)
+
+
+def conditioned(base: Transformer, conditions: Conditions, *, seed: int) -> ConditionedTransformer:
+    """The language model with an adapter, sharing its weights; adapted vectors begin as long as embeddings of ids."""
+    model = ConditionedTransformer(base.config, size=conditions.size)
+    model.model, model.lm_head = base.model, base.lm_head
+    embedding_VD = base.model.tok_embeddings.weight.detach().float()
+    std = embedding_VD.square().mean().sqrt().item() / conditions.length
+    nn.init.normal_(model.embedding_adapter.weight, std=std, generator=torch.Generator().manual_seed(seed))
+    return model
+
+
+def _embed(store: NoteStore, files: npt.NDArray[np.int64], encoder: Embeds, path: Path) -> None:
+    slices = [encoder.slices(store.notes(file)) for file in files.tolist()]
+    vectors = encoder.encode_sequences([ids for of_file in slices for ids in of_file])
+    with replacing(path) as part, part.open("wb") as file:
+        np.savez(file, vectors=vectors, counts=np.array([len(of_file) for of_file in slices]))
+
+
+def _read(path: Path) -> list[Vectors]:
+    with np.load(path, allow_pickle=False) as part:
+        return np.split(part["vectors"], np.cumsum(part["counts"])[:-1])
