@@ -11,6 +11,7 @@ Refuses to know: which outcomes make a table.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -28,6 +29,7 @@ from partimento.evaluate.tasks import Example, Task
 from partimento.files import replacing
 
 Ints = npt.NDArray[np.int64]
+Trees = Callable[[npt.NDArray, npt.NDArray, npt.NDArray, npt.NDArray, npt.NDArray], Ints]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +79,13 @@ def by_probe(task: Task, encode: Encode, **about: Any) -> Outcome:
     return _outcome(task, test, fitted.predict(test_x), about | {"epochs": fitted.epochs})
 
 
-def by_trees(task: Task, statistics: Encode, **about: Any) -> Outcome:
-    """Boosted trees on the statistics of the notes."""
+def by_trees(task: Task, statistics: Encode, *, trees: Trees = boosted, **about: Any) -> Outcome:
+    """Trees on the statistics of the notes: `handcrafted.boosted` or `forest`."""
     train, validation, test = (task.split(name) for name in ("train", "validation", "test"))
     x, validation_x, test_x = (
         statistics([_path(example) for example in examples]) for examples in (train, validation, test)
     )
-    predicted = boosted(x, _labels(task, train), validation_x, _labels(task, validation), test_x)
+    predicted = trees(x, _labels(task, train), validation_x, _labels(task, validation), test_x)
     return _outcome(task, test, predicted, about)
 
 

@@ -27,6 +27,7 @@ from partimento.embed.encoder import Encoder
 from partimento.embed.labeller import Labeller
 from partimento.errors import UserError
 from partimento.evaluate.encoders import Vectors, cached, hand_crafted, plugin, untrained
+from partimento.evaluate.handcrafted import boosted, forest
 from partimento.evaluate.outcomes import Outcome, by_classifier, by_probe, by_trees
 from partimento.evaluate.tasks import TASKS, Task, content_hash
 from partimento.model.hub import locate
@@ -61,6 +62,7 @@ _ORDER: Final = tuple(TASKS)
 
 ROWS: Final = (
     Row(name="statistics", title="Statistics of the notes, boosted trees"),
+    Row(name="statistics-forest", title="Statistics of the notes, randomised trees"),
     Row(name="untrained", title="Untrained encoder", needs="base"),
     Row(name="pooled", title="Pretrained, mean of hidden states", needs="base"),
     Row(name="mert", title="MERT", needs="mert",
@@ -159,7 +161,8 @@ def _way(
         best = best_model(run)
         return content_hash(best), lambda **about: by_classifier(task, Labeller.load(best, device=device), **about)
     if not row.needs:
-        return row.name, partial(by_trees, task, cached(hand_crafted, vectors / row.name))
+        trees = forest if row.name == "statistics-forest" else boosted
+        return row.name, partial(by_trees, task, cached(hand_crafted, vectors / "statistics"), trees=trees)
     if row.needs in OTHERS:
         return model, partial(by_probe, task, cached(plugin(model), vectors / _digest([model])))
     made_of = f"{row.name} {content_hash(locate(model))}"

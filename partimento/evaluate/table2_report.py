@@ -26,8 +26,10 @@ CLAIMS: Final = (
     ("contrastive after pretraining beats contrastive from scratch", "emb", "emb-scratch"),
     ("one epoch after pretraining beats 25 from scratch", "emb-e1", "emb-scratch"),
     ("fine-tuning beats probing", "ft", "emb"),
-    ("probing beats statistics of the notes", "emb", "statistics"),
-    ("fine-tuning beats statistics of the notes", "ft", "statistics"),
+    ("probing beats boosted trees on statistics", "emb", "statistics"),
+    ("fine-tuning beats boosted trees on statistics", "ft", "statistics"),
+    ("probing beats randomised trees on statistics", "emb", "statistics-forest"),
+    ("fine-tuning beats randomised trees on statistics", "ft", "statistics-forest"),
 )
 """What is claimed, and the two rows that it compares."""
 

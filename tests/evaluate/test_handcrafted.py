@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from partimento.evaluate.handcrafted import boosted, groups, statistics
+from partimento.evaluate.handcrafted import boosted, forest, groups, statistics
 from partimento.midi.performance import Performance
 
 
@@ -58,4 +58,5 @@ def test_trees_tell_loud_from_soft():
         ), y
 
     (x, y), (val_x, val_y), (test_x, test_y) = rows(range(80)), rows(range(80, 100)), rows(range(100, 140))
-    assert (boosted(x, y, val_x, val_y, test_x) == test_y).mean() > 0.95
+    for trees in (boosted, forest):
+        assert (trees(x, y, val_x, val_y, test_x) == test_y).mean() > 0.95

@@ -56,6 +56,8 @@ def test_claims_hold_fail_or_stay_open():
         ("ft", "emb"): "undecided",
         ("emb", "statistics"): "fails",
         ("ft", "statistics"): "fails",
+        ("emb", "statistics-forest"): "not tested: a row is missing",
+        ("ft", "statistics-forest"): "not tested: a row is missing",
     }
     assert found[CLAIMS[0][0]].difference == pytest.approx(25 / 60)
 
@@ -92,6 +94,7 @@ def test_a_plugged_in_encoder_fills_its_row_and_only_once(tmp_path, monkeypatch)
     assert main(argv) == 0
     rows = {row["row"]: row for row in csv.DictReader((tmp_path / "out" / "table2.csv").read_text().splitlines())}
     assert float(rows["clamp3"]["accuracy"]) > 0.9 and float(rows["statistics"]["accuracy"]) > 0.9
+    assert float(rows["statistics-forest"]["accuracy"]) > 0.9
     assert rows["pooled"]["reason"] == "no model base given" and rows["ft-100"]["reason"] == "no model ft given"
     import loudness
 
