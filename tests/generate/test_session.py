@@ -137,6 +137,29 @@ def test_a_window_that_moved_on_is_not_mistaken_for_the_prompt():
         assert session.continue_(settings=SETTINGS)[0].ids == engine.continue_(given, settings=SETTINGS)[0].ids
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_what_a_session_believes_to_have_read_is_what_its_cache_holds(temperature):
+    """Also where a stream is cut just when a window moves, and its ids are no longer those that were read."""
+    engine = random_engine(context=64)
+    session = engine.session(prompt(12))
+    settings = Settings(notes=60, seed=5, sampling=Sampling(temperature=temperature, min_p=0.0))
+    lengths = set()
+    for stop_after in range(1, 25):
+        stream = session.stream(settings=settings)
+        for _ in range(stop_after):
+            next(stream)
+        stream.close()
+        ids, cache = session._reading._ids, session._reading._cache
+        cache.rollback(len(ids))
+        lengths.add(len(ids))
+        fresh = engine.new_cache(64)
+        engine.read([[*ids, 7]], fresh)
+        engine.read([[7]], cache)
+        for (_, held), (_, expected) in zip(cache.layers(), fresh.layers(), strict=True):
+            np.testing.assert_allclose(held, expected, atol=1e-4)
+    assert len(lengths) > 5
+
+
 @pytest.mark.parametrize("variations", [1, 3])
 def test_closing_a_stream_frees_every_cache(engine, watch, variations):
     stream = engine.stream(prompt(), settings=Settings(notes=10_000, variations=variations, sampling=SETTINGS.sampling))
