@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -21,11 +22,14 @@ class Options:
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = parse(Options, argv, verb="recipe")
-    from partimento.train import finetune_recipes, recipes
+    from partimento.train import classifier, contrast, finetune_recipes, recipes
+    from partimento.train.settings import RunRecipe, choose
 
-    table = {**recipes.RECIPES, **finetune_recipes.RECIPES}
+    table: dict[str, Callable[[], RunRecipe]] = {}
+    for kind in (recipes, finetune_recipes, contrast, classifier):
+        table |= kind.RECIPES
     if options.name is not None:
-        print((table[options.name]() if options.name in table else recipes.named(options.name)).to_json())
+        print(choose(table, options.name).to_json())
         return 0
     width = max(map(len, table))
     for name, make in table.items():

@@ -29,7 +29,7 @@ from partimento.train.distributed import joined
 from partimento.train.folder import BEST_FILE, MODEL_FILE, about, begun, carry_out, own_checkpoint
 from partimento.train.log import TrackerName
 from partimento.train.objectives.classifier import Classification
-from partimento.train.settings import LoopSettings, RunRecipe
+from partimento.train.settings import LoopSettings, RunRecipe, choose
 
 METRICS: Final = "metrics.json"
 """What a finished run was worth, in its folder."""
@@ -85,9 +85,7 @@ RECIPES: Final[dict[str, Callable[[], ClassifierRecipe]]] = {"classifier": paper
 
 def named(name: str) -> ClassifierRecipe:
     """The recipe of that name; a `UserError` that lists the names if there is none."""
-    if name not in RECIPES:
-        raise UserError(f"no classifier recipe is called {name!r}; choose one of {', '.join(RECIPES)}")
-    return RECIPES[name]()
+    return choose(RECIPES, name)
 
 
 def finetune_classifier(

@@ -30,7 +30,7 @@ from partimento.train.distributed import World, joined
 from partimento.train.folder import about, begun, carry_out, own_checkpoint
 from partimento.train.log import TrackerName
 from partimento.train.objectives.contrastive import Contrastive, expected_negatives
-from partimento.train.settings import LoopSettings, Machine, RunRecipe
+from partimento.train.settings import LoopSettings, Machine, RunRecipe, choose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +97,7 @@ RECIPES: Final[dict[str, Callable[[], Contrasting]]] = {
 
 def named(name: str) -> Contrasting:
     """The recipe of that name; a `UserError` that lists the names if there is none."""
-    if name not in RECIPES:
-        raise UserError(f"no contrastive recipe is called {name!r}; choose one of {', '.join(RECIPES)}")
-    return RECIPES[name]()
+    return choose(RECIPES, name)
 
 
 def contrast(

@@ -18,7 +18,7 @@ import json
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -32,13 +32,11 @@ from partimento.train.distributed import ALONE, World, whole
 from partimento.train.flops import flops_per_id
 from partimento.train.log import LOG_FILE, TrackerName, open_trackers
 from partimento.train.loop import CHECKPOINTS, Loader, Objective, train
-from partimento.train.settings import RunRecipe
+from partimento.train.settings import AnyRecipe, RunRecipe
 
 RECIPE_FILE = "recipe.json"
 MODEL_FILE = "model.safetensors"
 BEST_FILE = "best.safetensors"
-
-AnyRecipe = TypeVar("AnyRecipe", bound=RunRecipe)
 
 Save = Callable[[Path, dict[str, Tensor], dict[str, Any]], None]
 """Writes a model file: its path, the weights by name, what is to be kept with them."""

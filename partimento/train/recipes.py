@@ -16,7 +16,7 @@ from typing import Literal
 from partimento.errors import UserError
 from partimento.model.config import ModelConfig
 from partimento.tokens.vocabulary import Vocabulary
-from partimento.train.settings import LoopSettings, Machine, RunRecipe
+from partimento.train.settings import LoopSettings, Machine, RunRecipe, choose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +152,4 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
 
 def named(name: str) -> Recipe:
     """The recipe of that name; a `UserError` that lists the names if there is none."""
-    if name not in RECIPES:
-        raise UserError(f"no recipe is called {name!r}; choose one of {', '.join(RECIPES)}")
-    return RECIPES[name]()
+    return choose(RECIPES, name)

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from partimento.errors import UserError
 
@@ -153,3 +154,13 @@ def learning_rate(settings: LoopSettings, step: int) -> float:
         return settings.peak_lr * step / settings.warmup_steps
     decayed = (step - settings.warmup_steps) / (settings.steps - settings.warmup_steps)
     return settings.peak_lr * (1 - (1 - settings.final_fraction) * decayed)
+
+
+AnyRecipe = TypeVar("AnyRecipe", bound=RunRecipe)
+
+
+def choose(recipes: Mapping[str, Callable[[], AnyRecipe]], name: str) -> AnyRecipe:
+    """The recipe of that name; a `UserError` that lists the names if there is none."""
+    if name not in recipes:
+        raise UserError(f"no recipe is called {name!r}; choose one of {', '.join(recipes)}")
+    return recipes[name]()

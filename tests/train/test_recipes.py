@@ -12,7 +12,7 @@ from partimento.cli import main
 from partimento.errors import UserError
 from partimento.model.config import ModelConfig
 from partimento.model.transformer import Transformer
-from partimento.train import finetune_recipes, recipes
+from partimento.train import classifier, contrast, finetune_recipes, recipes
 from partimento.train.flops import flops_per_id
 from partimento.train.recipes import RECIPES, Recipe
 
@@ -31,8 +31,9 @@ def test_recipes_are_complete(name, capsys):
 def test_without_a_name_all_recipes_are_listed_with_their_cost(capsys):
     assert main(["recipe"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == [*RECIPES, *finetune_recipes.RECIPES]
-    assert all(make().cost in line for make, line in zip(RECIPES.values(), lines, strict=False))
+    everything = RECIPES | finetune_recipes.RECIPES | contrast.RECIPES | classifier.RECIPES
+    assert [line.split()[0] for line in lines] == list(everything)
+    assert all(make().cost in line for make, line in zip(everything.values(), lines, strict=True))
 
 
 def test_the_papers_recipe():
