@@ -104,7 +104,9 @@ def bundled() -> Recipe:
     """The model inside the package: what two processor cores learn in about two hours.
 
     Time is the limit, not data: so many small steps (2,048 ids) and a short warm-up. The rate is the best of three
-    after 250 steps: 4.29 nats per validation id, against 4.32 at 1e-3 and 4.41 at 3e-3.
+    after 250 steps: 4.29 nats per validation id, against 4.32 at 1e-3 and 4.41 at 3e-3 (in another order of the data).
+    Half of the windows are arranged around a gap, which plain continuation does not pay for: after 1,000 steps 4.33 nats
+    per validation id with them, 4.41 without.
     """
     return Recipe(
         name="bundled",
@@ -112,6 +114,7 @@ def bundled() -> Recipe:
         vocabulary="piano",
         size="small",
         initialisation="musical",
+        infilling_share=0.5,
         length=1024,
         batch=2,
         seed=1,
