@@ -105,8 +105,8 @@ def bundled() -> Recipe:
 
     Time is the limit, not data: so many small steps (2,048 ids) and a short warm-up. The rate is the best of three
     after 250 steps: 4.29 nats per validation id, against 4.32 at 1e-3 and 4.41 at 3e-3 (in another order of the data).
-    Half of the windows are arranged around a gap, which plain continuation does not pay for: after 1,000 steps 4.33 nats
-    per validation id with them, 4.41 without.
+    Half of the windows are arranged around a gap, which plain continuation does not pay for: after 1,000 steps 4.33
+    nats per validation id with them, 4.41 without.
     """
     return Recipe(
         name="bundled",
