@@ -26,7 +26,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Final
 
 from partimento.corpus.manifest import METADATA
@@ -125,7 +125,7 @@ def _piece_after(text: Sequence[str], at: int) -> str:
     """A number here, or after "no." from here on."""
     if at < len(text) and text[at].isdigit():
         return str(int(text[at]))
-    for sign, number in zip(text[at:], text[at + 1 :], strict=False):
+    for sign, number in pairwise(text[at:]):
         if sign in _NUMBER_SIGNS and number.isdigit():
             return str(int(number))
     return ""

@@ -163,7 +163,7 @@ def _draw(cells: Sequence[Cell], path: Path) -> None:
     rows, tasks = list(dict.fromkeys(cell.row for cell in done)), list(dict.fromkeys(cell.task for cell in done))
     figure = Figure(figsize=(2.6 + 1.9 * max(1, len(tasks)), 1.2 + 0.3 * len(rows)), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, max(1, len(tasks)), sharey=True))
-    for axes, task in zip(panels, tasks, strict=False):
+    for axes, task in zip(panels[: len(tasks)], tasks, strict=True):
         for cell in done:
             if cell.task != task or cell.outcome is None:
                 continue

@@ -183,7 +183,7 @@ def _draw_legend(axes: Axes, performance: Performance, names: tuple[str, ...]) -
     from matplotlib.patches import Patch
 
     colours = (_PROMPT, _CONTINUATION)
-    entries = [Patch(facecolor=colour, label=name) for colour, name in zip(colours, names, strict=False)]
+    entries = [Patch(facecolor=colour, label=name) for colour, name in zip(colours[: len(names)], names, strict=True)]
     if len(performance.pedal_down):
         entries.append(Patch(facecolor=_INK, alpha=_TAIL_OPACITY, label="held by the pedal"))
     entries.append(Patch(facecolor=_INK, alpha=2 * _SOFTEST, label="soft"))

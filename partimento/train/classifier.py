@@ -58,7 +58,7 @@ def paper() -> ClassifierRecipe:
     """The paper's: all weights, 1e-5 without warm-up, linear decay to 0, 10 epochs; the batch is not named there."""
     return ClassifierRecipe(
         name="classifier",
-        cost="half an hour on one H100 (658 M parameters, 10,000 labelled files)",
+        cost="estimated: half an hour on one H100 (658 M parameters, 10,000 labelled files)",
         length=2048,
         batch=16,
         seed=1,
@@ -74,7 +74,7 @@ def small() -> ClassifierRecipe:
     return dataclasses.replace(
         recipe,
         name="classifier-small",
-        cost="about 10 minutes on 2 processor cores (5.6 M parameters, 600 labelled files)",
+        cost="estimated: about 10 minutes on 2 processor cores (5.6 M parameters, 600 labelled files)",
         batch=8,
         loop=dataclasses.replace(recipe.loop, peak_lr=3e-4),
     )

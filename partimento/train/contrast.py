@@ -78,7 +78,7 @@ def small_recipe() -> Contrasting:
     """For models of a few million parameters, which learn at higher rates, and corpora of a few thousand files."""
     return Contrasting(
         name="contrastive-small",
-        cost="hours on 2 processor cores for 3,000 files and the bundled model; minutes on a GPU",
+        cost="estimated: hours on 2 processor cores for 3,000 files and the bundled model; minutes on a GPU",
         length=1024,
         batch=64,
         seed=1,

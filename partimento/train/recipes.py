@@ -73,7 +73,7 @@ def single_gpu() -> Recipe:
     """Overnight on one large GPU: a model between the bundled one and the paper's, on a corpus of any size."""
     return Recipe(
         name="single-gpu",
-        cost="about 11 hours on one H100 (10 billion ids, 207 M parameters) at 40 % of its speed; 30 GB of memory",
+        cost="estimated: 11 hours on one H100 (10 billion ids, 207 M parameters) at 40 % of its speed; 30 GB of memory",
         vocabulary="piano",
         size="large",
         initialisation="musical",
@@ -89,7 +89,7 @@ def laptop() -> Recipe:
     """An evening on a laptop: small enough to learn something by itself, large enough to start a fine-tuning from."""
     return Recipe(
         name="laptop",
-        cost="2 to 4 hours on a laptop's processor (61 million ids, 5.6 M parameters); 2 GB of memory",
+        cost="estimated: 2 to 4 hours on a laptop's processor (61 million ids, 5.6 M parameters); 2 GB of memory",
         vocabulary="piano",
         size="small",
         initialisation="musical",
@@ -106,7 +106,7 @@ def bundled() -> Recipe:
     Time is the limit, not data: so many small steps (2,048 ids) and a short warm-up. The rate is the best of three
     after 250 steps: 4.29 nats per validation id, against 4.32 at 1e-3 and 4.41 at 3e-3 (in another order of the data).
     Half of the windows are arranged around a gap, which plain continuation does not pay for: after 1,000 steps 4.33
-    nats per validation id with them, 4.41 without.
+    nats per validation id with them, 4.41 without (one seed each).
     """
     return Recipe(
         name="bundled",

@@ -91,7 +91,7 @@ def test_rows_are_whole_files_one_after_the_other(folder, store, batch, pedal):
     names = []
     for row in rows:
         ends = [i + 1 for i, id in enumerate(row) if id == V.end]
-        pieces = [tuple(row[a:b]) for a, b in zip([0, *ends], ends, strict=False)]
+        pieces = [tuple(row[a:b]) for a, b in pairwise([0, *ends])]
         names.append([encoded[piece] for piece in pieces])
     in_order = [name for turn in zip(*names, strict=False) for name in turn]
     epochs = [in_order[i : i + FILES] for i in range(0, len(in_order) - FILES + 1, FILES)]
@@ -103,7 +103,7 @@ def test_rows_are_whole_files_one_after_the_other(folder, store, batch, pedal):
 def test_each_epoch_is_augmented_afresh(store):
     row = rows_of(islice(loader(store, batch=1), 150))[0]
     ends = [i + 1 for i, id in enumerate(row) if id == V.end]
-    pieces = [tuple(row[a:b]) for a, b in zip([0, *ends], ends, strict=False)]
+    pieces = [tuple(row[a:b]) for a, b in pairwise([0, *ends])]
     assert len(pieces) > 2 * FILES and len(set(pieces)) == len(pieces)
 
 
