@@ -1,10 +1,10 @@
 """Batches of token ids out of a note store: packed sequences, for pretraining (section 3.2).
 
-Each row of a batch reads its own endless stream of files, one after the other, each augmented afresh in every epoch.
-What a row yields depends only on (seed, row, position), so a loader can be set back to any position and gives the same
-bytes again, and rows can be shared out among processes in any way. `examples.py` has the loaders that make one row of
-one file. None of them uses threads or processes of its own: a batch costs a few milliseconds, and working ahead won
-nothing (benchmarks/corpus/loaders.md). It refuses to know about models and losses.
+Each row of a batch reads an endless stream of files, or several in turn, one file after the other, each augmented
+afresh in every epoch. What a stream yields depends only on (seed, stream, position), so a loader can be set back to any
+position and gives the same bytes again, and rows can be shared out among processes in any way. `examples.py` has the
+loaders that make one row of one file. None of them uses threads or processes of its own: a batch costs a few
+milliseconds, and working ahead won nothing (benchmarks/corpus/loaders.md). It refuses to know about models and losses.
 
     >>> loader = PackedLoader(store, vocabulary, "train", length=1024, batch=2, seed=0)  # doctest: +SKIP
     >>> ids_BW = next(loader)                                                             # doctest: +SKIP
@@ -57,13 +57,14 @@ class Encoder:
 
 
 class PackedLoader:
-    """An endless iterator of int32 [batch / world, length + 1]; consecutive windows of a row overlap by one id.
+    """An endless iterator of int32 [batch / world, length + 1]; consecutive windows of a stream overlap by one id.
 
     Every file is prefix, <S>, body with <D>, <E>. With `augment` each epoch draws tempo, pitch and velocity anew.
-    Files are dealt out to the rows in turn, so that each comes once in an epoch.
+    Files are dealt out to the streams in turn, so that each comes once in an epoch.
 
-    `batch` counts the rows of all `world` processes; this one makes its share. `transform` is applied to every window
-    with random numbers of (seed, row, the window's place), and must keep its length.
+    `batch` counts the rows of all `world` processes; this one makes its share. A row takes its windows from `lanes`
+    streams in turn: with few rows, batch after batch would otherwise be of the same few files. `transform` is applied
+    to every window with random numbers of (seed, stream, the window's place), and must keep its length.
     """
 
     def __init__(  # noqa: PLR0917 - in the order in which one says them
@@ -78,59 +79,75 @@ class PackedLoader:
         *,
         rank: int = 0,
         world: int = 1,
+        lanes: int = 1,
         pedal: bool = False,
         transform: Transform | None = None,
     ) -> None:
-        if length < 1 or batch < 1:
-            raise UserError(f"a loader needs a length and a batch of at least 1, not {length} and {batch}")
+        for name, value in (("length", length), ("batch", batch), ("lanes", lanes)):
+            if value < 1:
+                raise UserError(f"a loader needs a {name} of at least 1, not {value}")
         self._encoder = Encoder(store, vocabulary, pedal=pedal)
         self._epochs = Epochs(store.split(split), seed)
-        self._length, self._batch, self._seed = length, batch, seed
+        self._length, self._batch, self._lanes, self._seed = length, batch, lanes, seed
         self._augment, self._transform = augment, transform
-        self._rows = [_Row(number=number) for number in Share(batch=batch, rank=rank, world=world).rows]
+        rows = Share(batch=batch, rank=rank, world=world).rows
+        self._lanes_of_rows = [[_Stream(number=row + lane * batch) for lane in range(lanes)] for row in rows]
+        self._turn = 0
 
     def __iter__(self) -> PackedLoader:
         return self
 
     def __next__(self) -> Ids:
-        windows = np.empty((len(self._rows), self._length + 1), np.int32)
-        for row, window in zip(self._rows, windows, strict=True):
-            place = row.file, row.offset
-            self._fill(row, window)
+        windows = np.empty((len(self._lanes_of_rows), self._length + 1), np.int32)
+        for lanes, window in zip(self._lanes_of_rows, windows, strict=True):
+            stream = lanes[self._turn]
+            place = stream.file, stream.offset
+            self._fill(stream, window)
             if self._transform is not None:
-                window[:] = self._transform(window, generator(Purpose.WINDOW, self._seed, row.number, *place))
+                window[:] = self._transform(window, generator(Purpose.WINDOW, self._seed, stream.number, *place))
+        self._turn = (self._turn + 1) % self._lanes
         return windows
 
     def state_dict(self) -> dict[str, Any]:
-        """Where each of this process's rows stands, [file of the row, offset in it]: JSON. See `order.merge_states`."""
-        return {"rows": {str(row.number): [row.file, row.offset] for row in self._rows}}
+        """Where each of this process's streams stands, [its file, offset in it], and which lane is next: JSON.
+
+        See `order.merge_states`.
+        """
+        return {"turn": self._turn, "streams": {str(s.number): [s.file, s.offset] for s in self._streams}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go to where `state_dict` stood, or many of them merged; `UserError` for the state of another batch size."""
-        places = state.get("rows", {})
-        if len(places) not in (len(self._rows), self._batch) or any(
-            str(row.number) not in places for row in self._rows
+        """Go to where `state_dict` stood, or many of them merged; `UserError` for that of another batch or lanes."""
+        places, streams = state.get("streams", {}), self._streams
+        if len(places) not in (len(streams), self._batch * self._lanes) or any(
+            str(stream.number) not in places for stream in streams
         ):
-            raise UserError(f"the state has {len(places)} rows, this loader makes {len(self._rows)} of {self._batch}")
-        for row in self._rows:
-            row.file, row.offset = places[str(row.number)]
-            row.ids = None
+            raise UserError(
+                f"the state has {len(places)} streams; this loader reads {len(streams)} of {self._batch * self._lanes}"
+            )
+        self._turn = state["turn"]
+        for stream in streams:
+            stream.file, stream.offset = places[str(stream.number)]
+            stream.ids = None
 
-    def _fill(self, row: _Row, window: Ids) -> None:
-        """Write the row's next length + 1 ids; the last of them is the first of the window after."""
+    @property
+    def _streams(self) -> list[_Stream]:
+        return [stream for lanes in self._lanes_of_rows for stream in lanes]
+
+    def _fill(self, stream: _Stream, window: Ids) -> None:
+        """Write the stream's next length + 1 ids; the last of them is the first of the window after."""
         filled = 0
         while True:
-            if row.ids is None:
-                row.ids = self._encode(row.number + row.file * self._batch)
-            part = row.ids[row.offset : row.offset + len(window) - filled]
+            if stream.ids is None:
+                stream.ids = self._encode(stream.number + stream.file * self._batch * self._lanes)
+            part = stream.ids[stream.offset : stream.offset + len(window) - filled]
             window[filled : filled + len(part)] = part
             filled += len(part)
-            row.offset += len(part)
+            stream.offset += len(part)
             if filled == len(window):
                 break
-            row.file, row.offset, row.ids = row.file + 1, 0, None
+            stream.file, stream.offset, stream.ids = stream.file + 1, 0, None
         # The window's last id is also the next one's first: one step back, which never leaves the file it stands in.
-        row.offset -= 1
+        stream.offset -= 1
 
     def _encode(self, position: int) -> Ids:
         """The file at `position` of the endless sequence of shuffled epochs."""
@@ -139,8 +156,8 @@ class PackedLoader:
         return self._encoder.sequence(self._encoder.body(file, rng), dim=True)
 
 
-class _Row:
-    """One row's stream: which of its files, the offset of the next id in it, and its ids if at hand."""
+class _Stream:
+    """An endless sequence of files: which of them, the offset of the next id in it, and its ids if at hand."""
 
     __slots__ = ("file", "ids", "number", "offset")
 

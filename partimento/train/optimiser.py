@@ -14,6 +14,7 @@ directions move as far as common ones (K. Jordan et al., "Muon: an optimizer for
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -42,7 +43,10 @@ def make_optimisers(model: nn.Module, settings: LoopSettings) -> list[torch.opti
         betas=settings.betas,
         fused=True,
     )
-    return [adamw, Muon(muon, lr=settings.peak_lr, weight_decay=settings.weight_decay)] if muon else [adamw]
+    if not muon:
+        return [adamw]
+    precision = torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
+    return [adamw, Muon(muon, lr=settings.peak_lr, weight_decay=settings.weight_decay, precision=precision)]
 
 
 def parameter_groups(parameters: Iterable[nn.Parameter], settings: LoopSettings) -> list[dict[str, Any]]:
@@ -60,11 +64,21 @@ def parameter_groups(parameters: Iterable[nn.Parameter], settings: LoopSettings)
 class Muon(torch.optim.Optimizer):
     """Orthogonalised Nesterov momentum for matrices, with decoupled weight decay. State: `momentum`, one per weight.
 
-    A sharded matrix is put together before it is orthogonalised, by every process alike.
+    A sharded matrix is put together before it is orthogonalised, by every process alike. `precision` is that of the
+    orthogonalisation.
     """
 
-    def __init__(self, params: Iterable[Tensor], *, lr: float, weight_decay: float, momentum: float = 0.95) -> None:
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        *,
+        lr: float,
+        weight_decay: float,
+        momentum: float = 0.95,
+        precision: torch.dtype = torch.float32,
+    ) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
+        self._precision = precision
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -72,27 +86,40 @@ class Muon(torch.optim.Optimizer):
         if closure is not None:
             raise ValueError("Muon takes one gradient a step; it has no use for a closure")
         for group in self.param_groups:
+            alike: dict[torch.Size, list[Tensor]] = defaultdict(list)
             for weight in group["params"]:
-                if weight.grad is None:
-                    continue
-                state = self.state[weight]
-                if not state:
-                    state["momentum"] = torch.zeros_like(weight)
-                momentum = state["momentum"].lerp_(weight.grad, 1 - group["momentum"])
-                update = _like(orthogonalised(whole(weight.grad.lerp(momentum, group["momentum"]))), weight)
-                weight.mul_(1 - group["lr"] * group["weight_decay"])
-                weight.add_(update, alpha=-group["lr"] * 0.2 * math.sqrt(max(weight.shape)))
+                if weight.grad is not None:
+                    alike[weight.shape].append(weight)
+            for shape, weights in alike.items():
+                # Matrices of one shape go through the iteration together: small ones alone leave cores idle.
+                directions = torch.stack([self._direction(weight, group["momentum"]) for weight in weights])
+                rate = group["lr"] * 0.2 * math.sqrt(max(shape))
+                for weight, update in zip(weights, orthogonalised(directions, self._precision), strict=True):
+                    weight.mul_(1 - group["lr"] * group["weight_decay"])
+                    weight.add_(_like(update, weight), alpha=-rate)
+
+    def _direction(self, weight: Tensor, decay: float) -> Tensor:
+        """The whole matrix of Nesterov momentum, after this step's gradient."""
+        assert weight.grad is not None
+        state = self.state[weight]
+        if not state:
+            state["momentum"] = torch.zeros_like(weight)
+        momentum = state["momentum"].lerp_(weight.grad, 1 - decay)
+        return whole(weight.grad.lerp(momentum, decay))
 
 
-def orthogonalised(matrix: Tensor, *, iterations: int = 5) -> Tensor:
-    """The matrix with singular values moved to about 0.7..1.2, its singular vectors kept; a zero matrix stays zero."""
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = (matrix.T if tall else matrix).to(torch.bfloat16 if matrix.is_cuda else torch.float32)
-    x = x / (x.norm() + 1e-7)
+def orthogonalised(matrices: Tensor, precision: torch.dtype = torch.float32, *, iterations: int = 5) -> Tensor:
+    """Matrices [..., m, n] with singular values moved to about 0.7..1.2, their singular vectors kept; zeros stay.
+
+    `precision` is what is multiplied in; bfloat16 suffices, since the iteration is inexact by design.
+    """
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = matrices.mT if tall else matrices
+    x = (x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)).to(precision)
     for _ in range(iterations):
-        square = x @ x.T
+        square = x @ x.mT
         x = _A * x + (_B * square + _C * square @ square) @ x
-    return (x.T if tall else x).to(matrix.dtype)
+    return (x.mT if tall else x).to(matrices.dtype)
 
 
 def _like(tensor: Tensor, model: Tensor) -> Tensor:

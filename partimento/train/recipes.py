@@ -33,12 +33,16 @@ class Recipe(RunRecipe):
     """Spell the pedal out as ids of its own; otherwise it is folded into durations, as in the paper."""
     infilling_share: float = 0.0
     """Share of the windows rearranged around a gap, so that the model also fills gaps (vocabularies with <X>)."""
+    lanes: int = 1
+    """Streams of files that each row of a batch takes its windows from in turn; several, where rows are few."""
 
     def __post_init__(self) -> None:
         super(Recipe, self).__post_init__()  # slots make a new class of this one, which super() alone would not know
         self.make_config()
         if not 0 <= self.infilling_share <= 1:
             raise UserError(f"recipe: infilling_share is {self.infilling_share}; give a share within 0..1")
+        if self.lanes < 1:
+            raise UserError(f"recipe: lanes is {self.lanes}; give at least 1")
 
     def make_vocabulary(self) -> Vocabulary:
         """The declared vocabulary."""

@@ -71,6 +71,7 @@ def run(
                 batch=recipe.batch,
                 seed=recipe.seed,
                 augment=split == "train",
+                lanes=recipe.lanes,
                 pedal=recipe.pedal,
                 # Validation stays as it was played, so that runs with and without infilling can be compared.
                 transform=arranging if split == "train" else None,
@@ -174,7 +175,7 @@ def _start(recipe: Recipe, out_dir: Path, resume: str) -> Path | None:
     given = Checkpoints(Path(resume) / CHECKPOINTS, keep=1, world=ALONE).newest() or Path(resume)
     header = read_header(given)
     other = Recipe.from_json(json.dumps(header["about"]["recipe"]))
-    for name in ("vocabulary", "size", "length", "batch", "seed", "pedal", "infilling_share"):
+    for name in ("vocabulary", "size", "length", "batch", "seed", "pedal", "infilling_share", "lanes"):
         theirs, ours = getattr(other, name), getattr(recipe, name)
         if theirs != ours:
             raise UserError(f"{given} was trained with {name} {theirs!r}, this recipe says {ours!r}; make them agree")

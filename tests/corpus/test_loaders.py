@@ -121,6 +121,23 @@ def test_processes_share_the_rows_and_one_may_follow_many(store):
         assert np.array_equal(next(alone), np.concatenate([next(part) for part in two]))
 
 
+def test_lanes_are_the_rows_of_a_larger_batch_taken_in_turn(store):
+    laned, wide = loader(store, batch=2, lanes=3), loader(store, batch=6)
+    for _ in range(20):
+        expected = next(wide)
+        for lane in range(3):
+            assert np.array_equal(next(laned), expected[2 * lane : 2 * lane + 2])
+    next(laned)
+    halves = [loader(store, batch=2, lanes=3, rank=rank, world=2) for rank in range(2)]
+    for half in halves:
+        half.load_state_dict(json.loads(json.dumps(laned.state_dict())))
+    for _ in range(20):
+        assert np.array_equal(next(laned), np.concatenate([next(half) for half in halves]))
+    assert merge_states([half.state_dict() for half in halves]) == laned.state_dict()
+    with pytest.raises(UserError, match="6 streams; this loader reads 2 of 2"):
+        loader(store).load_state_dict(laned.state_dict())
+
+
 def test_a_transform_sees_every_window_with_numbers_of_its_own(store):
     def shuffled(ids, rng):
         return rng.permutation(ids)
@@ -138,11 +155,11 @@ def test_a_transform_sees_every_window_with_numbers_of_its_own(store):
 
 
 def test_states_of_other_batches_are_refused(store):
-    with pytest.raises(UserError, match="2 rows, this loader makes 3 of 3"):
+    with pytest.raises(UserError, match="2 streams; this loader reads 3 of 3"):
         loader(store, batch=3).load_state_dict(loader(store, batch=2).state_dict())
-    with pytest.raises(UserError, match="1 rows"):
+    with pytest.raises(UserError, match="1 streams"):
         loader(store, rank=1, world=2).load_state_dict(loader(store, rank=0, world=2).state_dict())
-    with pytest.raises(UserError, match="0 rows"):
+    with pytest.raises(UserError, match="0 streams"):
         loader(store).load_state_dict({"examples": 7})
     with pytest.raises(UserError, match="examples is 7 in one and 8 in another"):
         merge_states([{"examples": 7}, {"examples": 8}])
@@ -153,6 +170,7 @@ def test_states_of_other_batches_are_refused(store):
     [
         ({"length": 0}, "at least 1"),
         ({"batch": 0}, "at least 1"),
+        ({"lanes": 0}, "lanes of at least 1"),
         ({"batch": 3, "world": 2}, "batch of 3 rows cannot be shared evenly by 2"),
         ({"rank": 2, "world": 2}, r"rank is 2; it must lie in 0\.\.1"),
     ],

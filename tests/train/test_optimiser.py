@@ -48,6 +48,15 @@ def test_an_orthogonalised_matrix_keeps_its_singular_vectors(shape):
     assert not orthogonalised(torch.zeros(shape)).any()
 
 
+def test_matrices_are_orthogonalised_together_as_they_are_alone_and_nearly_so_in_bfloat16():
+    matrices = torch.randn((3, 16, 40), generator=torch.Generator().manual_seed(3))
+    together = orthogonalised(matrices)
+    for matrix, turned in zip(matrices, together, strict=True):
+        torch.testing.assert_close(turned, orthogonalised(matrix))
+    coarse = torch.linalg.svdvals(orthogonalised(matrices, torch.bfloat16))
+    assert coarse.min() > 0.6 and coarse.max() < 1.3
+
+
 def test_muons_steps_are_as_long_as_adamws():
     weight = torch.nn.Parameter(torch.zeros(64, 32))
     weight.grad = torch.randn(64, 32, generator=torch.Generator().manual_seed(2))

@@ -183,7 +183,7 @@ def test_epochs_decide_the_steps(store, tmp_path):
     assert steps == pytest.approx(ids / (2 * 24), rel=0.03)
     last = json.loads((newest(tmp_path / "epochs") / "state.json").read_text())
     # Each row of the batch has taken half of the files of every epoch by then.
-    assert all(file == pytest.approx(3 * 5 / 2, abs=1) for file, _ in last["loader"]["rows"].values())
+    assert all(file == pytest.approx(3 * 5 / 2, abs=1) for file, _ in last["loader"]["streams"].values())
 
 
 def test_steps_said_on_the_command_line_replace_the_recipes_epochs(store, tmp_path, monkeypatch):
