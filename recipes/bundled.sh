@@ -19,10 +19,11 @@ done
 # Two threads that spin while they wait lose most of their speed when anything else runs; larger blocks of memory are
 # kept rather than given back between steps.
 export OMP_WAIT_POLICY=passive MALLOC_MMAP_THRESHOLD_=2000000000 MALLOC_TRIM_THRESHOLD_=8000000000
-partimento pretrain "$run/store-pretrain" --recipe bundled --max-hours "$hours" -o "$run/pretrained"
+partimento pretrain "$run/store-pretrain" --recipe bundled --max-hours "$hours" --machine.compile \
+    -o "$run/pretrained"
 # The rate begins where pretraining ended; small steps, as there.
 partimento finetune continuation "$run/store-finetune" --from "$run/pretrained" -o "$run/finetuned" \
-    --batch 4 --loop.peak-lr 1.5e-4
+    --batch 4 --loop.peak-lr 1.5e-4 --loop.optimiser muon
 model=$run/finetuned/model.safetensors
 # How this model is best sampled travels in its file: the published 0.035 cuts the long notes of a model this weak.
 python -c "from partimento.model.checkpoint import annotate; annotate('$model', sampling={'min_p': 0.01})"
