@@ -137,7 +137,8 @@ class Performance:
     ) -> Performance:
         """Build from note columns in seconds and sustain-pedal intervals (down, up) in seconds on channel 0.
 
-        Scalars are broadcast. Notes are sorted by onset. Raises `UserError` for values MIDI cannot hold.
+        Scalars are broadcast. Notes are sorted by onset; pedal intervals that overlap become one. Raises `UserError`
+        for values MIDI cannot hold.
         """
         seconds_onset, seconds_duration, pitches, velocities, channels = np.broadcast_arrays(
             *(np.atleast_1d(np.asarray(c)) for c in (onset, duration, pitch, velocity, channel))
@@ -150,6 +151,11 @@ class Performance:
         if np.any(onset_ns < 0) or np.any(duration_ns <= 0):
             raise UserError("notes need onsets of at least 0 s and durations above 0 s")
         intervals = _nanoseconds(np.asarray(sorted(pedal), float).reshape(-1, 2))
+        if np.any(intervals[:, 0] < 0) or np.any(intervals[:, 1] < intervals[:, 0]):
+            raise UserError("pedal intervals are (down, up) in seconds: down at 0 s or later, up not before down")
+        pedal_down, pedal_up, pedal_channel = unite_pedals(
+            intervals[:, 0], intervals[:, 1], np.zeros(len(intervals), np.uint8)
+        )
         class_of_channel = instrument_of_channels(dict(programs))
         order = np.argsort(onset_ns, kind="stable")
         return cls(
@@ -159,9 +165,9 @@ class Performance:
             duration=duration_ns[order],
             channel=channels[order],
             instrument=class_of_channel[channels[order]],
-            pedal_down=intervals[:, 0].copy(),
-            pedal_up=intervals[:, 1].copy(),
-            pedal_channel=np.zeros(len(intervals), np.uint8),
+            pedal_down=pedal_down,
+            pedal_up=pedal_up,
+            pedal_channel=pedal_channel,
             programs=tuple(sorted(programs)),
             source=Provenance(name=name),
         )

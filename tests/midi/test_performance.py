@@ -259,6 +259,15 @@ def test_merged_a_pedal_is_down_where_it_was_in_either(one: Performance, other: 
             assert is_down(both, middle) == max(min(1, is_down(one, middle)), min(1, is_down(other, middle)))
 
 
+def test_pedal_intervals_that_overlap_become_one_and_impossible_ones_are_refused():
+    note = {"pitch": 60, "velocity": 64, "onset": 0, "duration": 1}
+    performance = Performance.from_notes(**note, pedal=[(0.5, 0.9), (0.1, 0.6), (0.2, 0.3), (2, 3)])
+    assert pedals_of(performance) == [(100 * MS, 900 * MS, 0), (2000 * MS, 3000 * MS, 0)]
+    for impossible in [(0.5, 0.4)], [(-0.1, 0.4)]:
+        with pytest.raises(UserError, match="up not before down"):
+            Performance.from_notes(**note, pedal=impossible)
+
+
 def test_a_repedalling_survives_a_merge():
     one = build([(0, MS, 60, 64, 0)], [(0, 2 * MS, 0), (2 * MS, 3 * MS, 0)])
     other = build([(0, MS, 60, 64, 0)], [(4 * MS, 6 * MS, 0), (5 * MS, 7 * MS, 0), (5 * MS, 6 * MS, 1)])
