@@ -1,7 +1,7 @@
 """Performances -> vectors: of each slice of 300 notes, and of the whole as their mean.
 
-Knows: how a performance is cut, how sequences of unlike length share a batch, which hidden state is read. Refuses to
-know: how a model came to make such vectors, and what is done with them.
+Knows: how a slice becomes a sequence, how sequences of unlike length share a batch, which hidden state is read. Refuses
+to know: which slices are read (`slicing.py`), how a model came to make such vectors, and what is done with them.
 
     encoder = Encoder.load("loubb/aria-medium-embedding")
     vectors = encoder.encode(["a.mid", "b.mid", performance])        # float32 [3, 512]
@@ -29,6 +29,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from partimento.embed.slicing import PUBLISHED, Slicing
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from partimento.model.checkpoint import AnyModel, load_any
@@ -37,8 +38,6 @@ from partimento.tokens.notes import Notes
 from partimento.tokens.tokenizer import Ids, Tokenizer
 from partimento.tokens.vocabulary import Vocabulary
 
-SLICE_NOTES: Final = 300
-"""Notes of a slice."""
 LONGEST: Final = 2048
 """Ids of a sequence, at most; a model of a shorter context has that."""
 BATCH_SIZE: Final = 4
@@ -56,8 +55,10 @@ class NothingToEmbed(UserError):
 class Encoder:
     """A model that turns performances into vectors of `size` numbers; `load` makes one from a name."""
 
-    def __init__(self, model: AnyModel, vocabulary: Vocabulary, *, pooled: bool = False) -> None:
-        self._model, self._pooled = model.eval(), pooled
+    def __init__(
+        self, model: AnyModel, vocabulary: Vocabulary, *, pooled: bool = False, slicing: Slicing = PUBLISHED
+    ) -> None:
+        self._model, self._pooled, self._slicing = model.eval(), pooled, slicing
         self._tokenizer = Tokenizer(vocabulary)
         self._longest = min(LONGEST, model.config.context)
         self.size: Final = model.config.d_model if pooled else len(model.state_dict()["emb_head.weight"])
@@ -68,15 +69,17 @@ class Encoder:
         name: str | Path,
         *,
         pooled: bool = False,
+        slicing: Slicing = PUBLISHED,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> Encoder:
         """The encoder of a model's name, file, folder, or "owner/name" on the hub.
 
         `pooled`: the mean of the hidden states over all ids of a slice instead of what the head reads at <E>; that
-        needs no embedding head, so any language model will do (a comparison). `dtype` is what it computes in; bfloat16
-        is faster where the machine has it, and a vector then differs by up to a hundredth of its length. Raises
-        `UserError` if there is no such model, or no embedding head and `pooled` is not asked for.
+        needs no embedding head, so any language model will do (a comparison). `slicing` says which notes are read.
+        `dtype` is what it computes in; bfloat16 is faster where the machine has it, and a vector then differs by up to a
+        hundredth of its length. Raises `UserError` if there is no such model, or no embedding head and `pooled` is not
+        asked for.
         """
         checkpoint = load_any(name, device=device, dtype=dtype)
         if not pooled and not isinstance(checkpoint.model, Embedder):
@@ -84,7 +87,7 @@ class Encoder:
                 f"{name} is of the kind {checkpoint.kind!r} and has no embedding head; fine-tune it "
                 "(partimento finetune contrastive), or take the mean of its hidden states (pooled)"
             )
-        return cls(checkpoint.model, checkpoint.vocabulary, pooled=pooled)
+        return cls(checkpoint.model, checkpoint.vocabulary, pooled=pooled, slicing=slicing)
 
     def encode(
         self,
@@ -133,8 +136,7 @@ class Encoder:
         end = np.array([vocabulary.end], np.int32)
         room = self._longest - len(head) - len(end)
         bodies = (
-            self._tokenizer.encode_notes(notes.slice(first, first + SLICE_NOTES))
-            for first in range(0, len(notes), SLICE_NOTES)
+            self._tokenizer.encode_notes(notes.slice(first, last)) for first, last in self._slicing.bounds(len(notes))
         )
         return [np.concatenate([head, body[:room], end]) for body in bodies]
 

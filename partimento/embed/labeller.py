@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from partimento.embed.encoder import BATCH_SIZE, SLICE_NOTES, Encoder, Item, Vectors
+from partimento.embed.encoder import BATCH_SIZE, Encoder, Item, Vectors
+from partimento.embed.slicing import PUBLISHED, Slicing
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from partimento.model.checkpoint import load
@@ -40,24 +41,41 @@ class Stretch:
 class Labeller:
     """A classifier with the names of its classes; `load` makes one from a model file."""
 
-    def __init__(self, model: Classifier, vocabulary: Vocabulary, classes: Sequence[str], task: str = "") -> None:
+    def __init__(
+        self,
+        model: Classifier,
+        vocabulary: Vocabulary,
+        classes: Sequence[str],
+        task: str = "",
+        *,
+        slicing: Slicing = PUBLISHED,
+    ) -> None:
         if len(classes) != len(model.class_head.weight):
             raise UserError(f"a classifier of {len(model.class_head.weight)} classes was given {len(classes)} names")
         self.classes, self.task = tuple(classes), task
         self._instruments = vocabulary.instruments
-        self._encoder = Encoder(_as_embedder(model), vocabulary)
+        self._slicing = slicing
+        self._encoder = Encoder(_as_embedder(model), vocabulary, slicing=slicing)
 
     @classmethod
-    def load(cls, name: str | Path, *, device: torch.device | str = "cpu") -> Labeller:
-        """The classifier of a file, or of a run's folder (then its best epoch).
+    def load(
+        cls,
+        name: str | Path,
+        *,
+        slicing: Slicing = PUBLISHED,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> Labeller:
+        """The classifier of a file, or of a run's folder (then its best epoch); `slicing` and `dtype` as an encoder's.
 
         Raises `UserError` if it is no classifier. A published one names no classes; they are then called 0, 1, ...
         """
         best = best_model(Path(name))
-        checkpoint = load(best if best.is_file() else name, Classifier, device=device)
+        checkpoint = load(best if best.is_file() else name, Classifier, device=device, dtype=dtype)
         numbered = [str(number) for number in range(len(checkpoint.model.class_head.weight))]
         known: dict[str, Any] = checkpoint.metadata
-        return cls(checkpoint.model, checkpoint.vocabulary, known.get("classes", numbered), known.get("task", ""))
+        classes, task = known.get("classes", numbered), known.get("task", "")
+        return cls(checkpoint.model, checkpoint.vocabulary, classes, task, slicing=slicing)
 
     def probabilities(
         self,
@@ -74,9 +92,8 @@ class Labeller:
         slices = self._encoder.encode_slices(performances, batch_size, progress=progress)
         rows = []
         for performance, logits in zip(performances, slices, strict=True):
-            counts = np.full(len(logits), SLICE_NOTES)
-            counts[-1] = len(self._notes(performance)) - SLICE_NOTES * (len(logits) - 1)
-            rows.append(np.average(_softmax(logits), axis=0, weights=counts))
+            bounds = self._slicing.bounds(len(self._notes(performance)))
+            rows.append(np.average(_softmax(logits), axis=0, weights=[last - first for first, last in bounds]))
         return np.array(rows, np.float32).reshape(len(items), len(self.classes))
 
     def check(self, performance: Performance) -> None:
@@ -87,11 +104,11 @@ class Labeller:
         """What each slice of 300 notes is taken for; a slice lasts until the next one begins."""
         performance = _performance(item)
         (logits,) = self._encoder.encode_slices([performance])
-        starts = self._notes(performance).onset_ms[::SLICE_NOTES] / 1000
-        ends = [*starts[1:], performance.seconds]
+        times = [*(self._notes(performance).onset_ms / 1000), performance.seconds]
+        bounds = self._slicing.bounds(len(times) - 1)
         return [
-            Stretch(start=float(start), end=float(end), probabilities=row)
-            for start, end, row in zip(starts, ends, _softmax(logits), strict=True)
+            Stretch(start=float(times[first]), end=float(times[last]), probabilities=row)
+            for (first, last), row in zip(bounds, _softmax(logits), strict=True)
         ]
 
     def _notes(self, performance: Performance) -> Notes:

@@ -23,7 +23,6 @@ from partimento.errors import UserError
 
 NS_PER_S: Final = 1_000_000_000
 DRUM_CHANNEL: Final = 9
-PEDAL_THRESHOLD: Final = 64
 
 INSTRUMENTS: Final = (
     "piano", "organ", "guitar", "bass", "strings", "ensemble", "brass", "reed", "pipe", "synth_lead", "drum",

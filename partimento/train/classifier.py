@@ -26,7 +26,7 @@ from partimento.model.checkpoint import AnyModel, load_any, save
 from partimento.model.heads import Classifier
 from partimento.model.initialisation import STD
 from partimento.train.distributed import joined
-from partimento.train.folder import BEST_FILE, MODEL_FILE, about, begun, carry_out, own_checkpoint
+from partimento.train.folder import BEST_FILE, MODEL_FILE, about, begun, carry_out, check_sources, own_checkpoint
 from partimento.train.log import TrackerName
 from partimento.train.objectives.classifier import Classification
 from partimento.train.settings import LoopSettings, RunRecipe, choose
@@ -108,6 +108,10 @@ def finetune_classifier(
     with joined() as world:
         start = own_checkpoint(folder, resume=resume)
         checkpoint = load_any(base)
+        sources = {
+            "data": {"store": store.path.name, "files": len(store), "sha256": digest(store.path / MANIFEST)},
+            "init": {"model": str(base), "sha256": digest(checkpoint.path)},
+        }
         length = min(recipe.length, checkpoint.config.context)
 
         def loader(split: str, classes: Sequence[str] | None) -> LabelledLoader:
@@ -130,6 +134,7 @@ def finetune_classifier(
         validation = loader("validation", training.classes)
         recipe = _counted(recipe, training.examples_per_epoch, validation.examples_per_epoch)
         if start is not None:
+            check_sources(start, sources)
             recipe = begun(recipe, start)
         model = beginning(checkpoint.model, len(training.classes), dropout=recipe.dropout, seed=recipe.seed)
         torch.manual_seed(recipe.seed)  # dropout draws from torch's own generator, which checkpoints keep
@@ -149,13 +154,7 @@ def finetune_classifier(
             folder=folder,
             world=world,
             start=start,
-            about=about(
-                recipe,
-                task=label,
-                classes=list(training.classes),
-                data={"store": store.path.name, "files": len(store), "manifest_sha256": digest(store.path / MANIFEST)},
-                init={"model": str(base), "sha256": digest(checkpoint.path)},
-            ),
+            about=about(recipe, task=label, classes=list(training.classes), **sources),
             save=save_model,
             track=track,
         )

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -33,11 +33,10 @@ from partimento.model.checkpoint import Checkpoint, load, save
 from partimento.model.heads import ConditionedTransformer
 from partimento.model.transformer import Transformer
 from partimento.tokens.infill import Infilling
-from partimento.train.checkpoints import read_header
 from partimento.train.conditions import ConditionedLoader, Conditions, Embedding, conditioned
 from partimento.train.distributed import World, joined
 from partimento.train.finetune_recipes import Finetuning, is_store
-from partimento.train.folder import Save, about, begun, carry_out, own_checkpoint
+from partimento.train.folder import Save, about, begun, carry_out, check_sources, own_checkpoint
 from partimento.train.log import TrackerName, read_log
 from partimento.train.loop import Objective
 from partimento.train.objectives.conditioned import ConditionedContinuation
@@ -103,7 +102,7 @@ def finetune(
         if embedding is not None:
             sources["embedder"] = {"model": embedding.name, "sha256": embedding.sha256}
         if start is not None:
-            _check_sources(folder, read_header(start)["about"], sources)
+            check_sources(start, sources)
         conditions = None
         if embedding is not None:
             of_these = folder / VECTORS / "-".join(sources[key]["sha256"][:16] for key in ("data", "embedder"))
@@ -157,17 +156,6 @@ def _language_model(base: str | Path) -> Checkpoint[Transformer]:
     if type(checkpoint.model) is not Transformer:
         raise UserError(f"{base} is of the kind {checkpoint.kind!r}; continuation is learned by a 'language model'")
     return checkpoint
-
-
-def _check_sources(folder: Path, begun_with: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    for key, name, what in (
-        ("data", "store", "store"),
-        ("init", "model", "model"),
-        ("embedder", "model", "embedding model"),
-    ):
-        before = begun_with.get(key, {})
-        if before.get("sha256") != now.get(key, {}).get("sha256"):
-            raise UserError(f"{folder} holds a run of another {what} ({before.get(name, 'none')}); give another folder")
 
 
 def _own_store(corpus: Path, folder: Path, world: World, say: Say) -> NoteStore:

@@ -6,6 +6,7 @@ trained, on what, and how to take a step.
 
     start = own_checkpoint(folder, resume="auto")
     if start is not None:
+        check_sources(start, sources)
         recipe = begun(recipe, start)
     carry_out(recipe, model, objective, loader=..., validation=..., folder=folder, world=world, start=start,
               about=about(recipe, ...), save=save)
@@ -67,6 +68,20 @@ def begun(recipe: AnyRecipe, checkpoint: Path, *, free_steps: bool = False) -> A
             "give another folder"
         )
     return recipe
+
+
+def check_sources(checkpoint: Path, now: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuses to continue a checkpoint's run with other sources: `data`, `init`, `embedder`, each by its `sha256`."""
+    begun_with = read_header(checkpoint)["about"]
+    for key, name, what in (
+        ("data", "store", "store"),
+        ("init", "model", "model"),
+        ("embedder", "model", "embedding model"),
+    ):
+        before, after = begun_with.get(key, {}), now.get(key, {})
+        if before.get("sha256") != after.get("sha256"):
+            folder = checkpoint.parents[1]
+            raise UserError(f"{folder} holds a run of another {what} ({before.get(name, 'none')}); give another folder")
 
 
 def about(recipe: RunRecipe, **more: Any) -> dict[str, Any]:

@@ -34,7 +34,7 @@ RECIPE = Contrasting(
     size=16,
     candidates=8,
     loop=LoopSettings(steps=99, peak_lr=3e-3, warmup_steps=2, precision="float32"),
-    machine=Machine(rows_at_once=3),
+    machine=Machine(rows_at_once=3, recompute=True),
 )
 
 

@@ -100,9 +100,12 @@ def mean_loss(objective: Contrastive) -> tuple[float, torch.Tensor]:
     return loss.item(), gradients(model)
 
 
+@pytest.mark.parametrize("recompute", [False, True])
 @pytest.mark.parametrize("rows", [1, 2, 5, 12])
-def test_pieces_have_the_gradients_of_the_whole(rows):
-    (loss, expected), (their_loss, found) = (mean_loss(Contrastive(V, rows_at_once=n)) for n in (None, rows))
+def test_pieces_have_the_gradients_of_the_whole(rows, recompute):
+    (loss, expected), (their_loss, found) = (
+        mean_loss(objective) for objective in (Contrastive(V), Contrastive(V, rows_at_once=rows, recompute=recompute))
+    )
     assert their_loss == pytest.approx(loss, rel=1e-6)
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
 
@@ -119,7 +122,8 @@ def test_pieces_keep_no_more_activations_than_one_of_them():
 
         model = make_embedder()
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            Contrastive(V, rows_at_once=rows).total_loss(model, tensors(views(pieces)))
+            objective = Contrastive(V, rows_at_once=rows, recompute=rows is not None)
+            objective.total_loss(model, tensors(views(pieces)))
         weights = sum(parameter.numel() for parameter in model.parameters())
         return sum(size for size in sizes if size < weights)
 

@@ -4,12 +4,13 @@ Knows: the NT-Xent loss over the views of all processes, who may be whose negati
 views are embedded in pieces without changing a gradient, and what is measured. Refuses to know: optimisers, how a model
 makes a vector, where views come from.
 
-    objective = Contrastive(vocabulary, temperature=0.1, rows_at_once=8)
+    objective = Contrastive(vocabulary, temperature=0.1, rows_at_once=8, recompute=True)
     loss = objective.total_loss(embedder, batch) / objective.targets(batch)    # batch as ViewPairLoader makes it
 
-A loss of one row depends on all rows, so the loop must not cut a batch: `rows_at_once` is given to the objective. What
-it does is gradient caching: of each piece only the vectors are kept until the loss is known, and its activations are
-computed again when its gradients are wanted. A batch of any size then needs the memory of one piece.
+A loss of one row depends on all rows, so the loop must not cut a batch: `rows_at_once` is given to the objective, which
+sorts the views by length before it cuts them, so that little is padded. `recompute` is gradient caching: of each piece
+only the vectors are kept until the loss is known, and its activations are computed again when its gradients are wanted.
+A batch of any size then needs the memory of one piece, for a third more time.
 
 Shape legend: N pairs of this process, A = 2N its views (all first views, then all second ones), M views of all
 processes, E channels, T ids.
@@ -49,10 +50,12 @@ class Contrastive:
         *,
         temperature: float = 0.1,
         rows_at_once: int | None = None,
+        recompute: bool = False,
         world: World = ALONE,
     ) -> None:
         self._end = vocabulary.end
-        self._temperature, self._rows_at_once, self._world = temperature, rows_at_once, world
+        self._temperature, self._world = temperature, world
+        self._rows_at_once, self._recompute = rows_at_once, recompute
 
     def targets(self, batch: Mapping[str, Tensor]) -> int:
         """Every view looks for its other one."""
@@ -115,7 +118,7 @@ class Contrastive:
         for rows in pieces:
             at = at_A[rows]
             ids = ids_AT[rows, : int(at.max()) + 1].long()
-            if len(pieces) > 1 and torch.is_grad_enabled():
+            if self._recompute and torch.is_grad_enabled():
                 found.append(checkpoint(model, ids, at, use_reentrant=False))
             else:
                 found.append(model(ids, at))
