@@ -76,8 +76,8 @@ class Encoder:
         """The encoder of a model's name, file, folder, or "owner/name" on the hub.
 
         `pooled`: the mean of the hidden states over all ids of a slice instead of what the head reads at <E>; that
-        needs no embedding head, so any language model will do (a comparison). `slicing` says which notes are read.
-        `dtype` is what it computes in; bfloat16 is faster where the machine has it, and a vector then differs by up to a
+        needs no embedding head, so any language model will do (a comparison). `slicing` says which notes are read,
+        `dtype` what it computes in: bfloat16 is faster where the machine has it, and a vector then differs by up to a
         hundredth of its length. Raises `UserError` if there is no such model, or no embedding head and `pooled` is not
         asked for.
         """

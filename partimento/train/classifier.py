@@ -108,7 +108,7 @@ def finetune_classifier(
     with joined() as world:
         start = own_checkpoint(folder, resume=resume)
         checkpoint = load_any(base)
-        sources = {
+        sources: dict[str, dict[str, Any]] = {
             "data": {"store": store.path.name, "files": len(store), "sha256": digest(store.path / MANIFEST)},
             "init": {"model": str(base), "sha256": digest(checkpoint.path)},
         }

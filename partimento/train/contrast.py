@@ -83,7 +83,7 @@ def small_recipe() -> Contrasting:
     """
     return Contrasting(
         name="contrastive-small",
-        cost="estimated: 8 minutes of one processor core for an epoch of 3,000 files (5.6 M parameters); 3 GB of memory",
+        cost="estimated: 8 minutes of a processor core an epoch of 3,000 files (5.6 M parameters); 3 GB of memory",
         length=320,
         batch=32,
         seed=1,

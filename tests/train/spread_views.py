@@ -25,7 +25,10 @@ def begin() -> None:
         share = slice(world.rank * 3, world.rank * 3 + 3)
         mine = {name: rows[share] for name, rows in batch.items()}
         for way, rows in (("at-once", None), ("pieces", 2)):
-            objective, model = Contrastive(V, rows_at_once=rows, recompute=rows is not None, world=world), make_embedder()
+            objective, model = (
+                Contrastive(V, rows_at_once=rows, recompute=rows is not None, world=world),
+                make_embedder(),
+            )
             targets = world.sum(torch.tensor(objective.targets(mine)))
             loss = objective.total_loss(model, mine) / targets
             loss.backward()

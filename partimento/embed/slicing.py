@@ -1,0 +1,43 @@
+"""Which notes of a performance are read: consecutive slices, all of them or some.
+
+It knows numbers of notes only; it refuses to know what reads them.
+
+    >>> Slicing(notes=300).bounds(700)
+    [(0, 300), (300, 600), (600, 700)]
+    >>> Slicing(notes=100, most=2).bounds(700)
+    [(100, 200), (500, 600)]
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from partimento.errors import UserError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slicing:
+    """Consecutive slices, the last one of what is left; the defaults are the published embedding model's."""
+
+    notes: int = 300
+    """Notes of a slice."""
+    most: int | None = None
+    """Read so many slices of a file, spread evenly over it; None: all of them."""
+
+    def __post_init__(self) -> None:
+        for name in ("notes", "most"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"slicing: {name} is {value}; give at least 1")
+
+    def bounds(self, count: int) -> list[tuple[int, int]]:
+        """First note and last note + 1 of each slice that is read of `count` notes."""
+        slices = -(-count // self.notes)
+        read = slices if self.most is None else min(self.most, slices)
+        # The middles of as many equal parts as are read.
+        firsts = [(2 * part + 1) * slices // (2 * read) * self.notes for part in range(read)]
+        return [(first, min(first + self.notes, count)) for first in firsts]
+
+
+PUBLISHED: Final = Slicing()
