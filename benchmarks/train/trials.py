@@ -1,0 +1,186 @@
+"""What helps a small model at equal time: variants of one recipe, each given the same work of the processor.
+
+    python benchmarks/train/trials.py STORE -o FOLDER [--minutes 10] [--recipe bundled] [--size small]
+
+First every kind of step is timed in short bursts, the kinds in turn, so that whatever else the machine does falls on
+all alike; a kind's time is the median over its steps, in seconds that this process had the processor. A variant then
+takes as many steps as fit into the minutes by that figure, with a schedule of its own, and is measured on the same
+windows of held-out files as the others. `FOLDER` holds the times, a run for each variant, and `trials.md`, written anew
+after each run. Interrupted, the same command goes on; give more minutes and another folder to ask again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import statistics
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from grid import ALL, COLLECTIONS, HeldOut, Losses, carried_out, finished, scheduled
+
+from partimento.corpus.loaders import PackedLoader
+from partimento.corpus.store import NoteStore
+from partimento.files import replacing
+from partimento.model.initialisation import musical_initialisation
+from partimento.model.transformer import Transformer
+from partimento.train import recipes
+from partimento.train.distributed import ALONE
+from partimento.train.loop import Trainer
+from partimento.train.objectives.pretrain import Pretraining
+from partimento.train.recipes import Recipe
+
+# The first round is not counted: it warms up.
+ROUNDS, BURST = 9, 2
+HELDOUT_FILES = 32
+
+START: Mapping[str, Any] = {
+    "initialisation": "musical",
+    "optimiser": "muon",
+    "peak_lr": 1.5e-3,
+    "lanes": 16,
+    "batch": 2,
+}
+CHANGES: Mapping[str, Mapping[str, Any]] = {
+    "start": {},
+    "random": {"initialisation": "random"},
+    "adamw": {"optimiser": "adamw"},
+    "one-lane": {"lanes": 1},
+    "large-batch": {"batch": 8},
+    "high-rate": {"peak_lr": 3e-3},
+}
+IN_WORDS = {"start": "nothing: musical initial values, muon, peak rate 1.5e-3, 16 lanes, 2 sequences a step"}
+
+EARLIER = """Trials of a prototype, before this package existed (other held-out files; 5.2 M parameters, context 512,
+AdamW, about 10 minutes on 2 cores, 2.4 M ids), nats a note:
+
+| initial values | ASAP | PiJAMA | POP909 |
+|---|---|---|---|
+| random | 12.1 | 12.9 | 14.0 |
+| musical | 11.8 | 12.5 | 13.5 |
+"""
+
+
+def variant(recipe: Recipe, change: Mapping[str, Any]) -> Recipe:
+    """The recipe with all of `START`, whatever it says itself, and one change."""
+    values = {**START, **change}
+    loop = replace(recipe.loop, **{name: values.pop(name) for name in ("optimiser", "peak_lr")})
+    return replace(recipe, loop=loop, **values)
+
+
+def kind_of_step(recipe: Recipe) -> str:
+    """Variants of one kind do the same arithmetic."""
+    return f"{recipe.loop.optimiser}, {recipe.batch} x {recipe.length}"
+
+
+def seconds_a_step(variants: Mapping[str, Recipe], store: NoteStore) -> dict[str, float]:
+    """Of every kind of step, measured in turns."""
+    kinds = {kind_of_step(recipe): recipe for recipe in variants.values()}
+    trainers, loaders, times = {}, {}, {kind: list[float]() for kind in kinds}
+    for kind, recipe in kinds.items():
+        vocabulary, model = recipe.make_vocabulary(), Transformer(recipe.make_config())
+        musical_initialisation(model, vocabulary, seed=recipe.seed)
+        trainers[kind] = Trainer(model, Pretraining(vocabulary), recipe.loop, recipe.machine, ALONE)
+        loaders[kind] = PackedLoader(store, vocabulary, "train", recipe.length, recipe.batch, recipe.seed)
+    for number in range(ROUNDS):
+        for kind, trainer in trainers.items():
+            for _ in range(BURST):
+                begun = time.process_time()
+                trainer.step(next(loaders[kind]), rate=1e-5)
+                if number:
+                    times[kind].append(time.process_time() - begun)
+    return {kind: statistics.median(of_kind) for kind, of_kind in times.items()}
+
+
+def calibrated(file: Path, variants: Mapping[str, Recipe], store: NoteStore) -> dict[str, float]:
+    """The times in the file, measured if it is not there: steps must stay as they were when a run goes on."""
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as part:
+            part.write_text(json.dumps(seconds_a_step(variants, store), indent=1) + "\n", encoding="utf-8")
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def table(arguments: argparse.Namespace, grid: Mapping[str, Recipe], seconds: Mapping[str, float]) -> str:
+    """What is finished so far, as Markdown."""
+    found = {name: finished(recipe, arguments.out / name) for name, recipe in grid.items()}
+    done = sum(losses is not None for losses in found.values())
+    start = grid["start"]
+    heads = ["all: nats a token", "a note", *(f"{name}: a token | a note" for name in COLLECTIONS.values())]
+    rows = [row(name, recipe, seconds[kind_of_step(recipe)], found[name]) for name, recipe in grid.items()]
+    missing = "" if done == len(grid) else f"**{done} of {len(grid)} runs finished; the same command goes on.** "
+    return "\n".join(
+        [
+            "# What helps at equal time",
+            "",
+            f"`python benchmarks/train/trials.py STORE -o FOLDER --size {start.size} --minutes {arguments.minutes:g}`: "
+            f"recipe {start.name} ({start.make_config().parameters:,} parameters, sequences of {start.length} ids, "
+            f"share of windows with a gap {start.infilling_share:g}). {arguments.threads} thread on {os.cpu_count()} "
+            f"processor cores, torch {torch.__version__}, {datetime.datetime.now(tz=datetime.UTC).date()}. "
+            f"{arguments.load}".strip(),
+            "",
+            f"{missing}Each variant differs from the first line in one thing and had {arguments.minutes:g} minutes of "
+            "the processor: as many steps as fit by the seconds a step, which are medians over "
+            f"{(ROUNDS - 1) * BURST} steps in short bursts, the kinds of step in turn, in seconds that the process had "
+            "the processor. The clock of the runs themselves says nothing where other work disturbs them. A fifth of "
+            "each run is warm-up. One seed each, so that small differences are no verdict.",
+            "",
+            f"Held out: one window of at most {start.length + 1} ids, without gap, of each of {3 * HELDOUT_FILES} "
+            f"files of the validation split (all) and of {HELDOUT_FILES} of each collection, the same in every line.",
+            "",
+            "| changed | seconds a step | steps | ids | " + " | ".join(heads) + " |",
+            "|---|" + "---|" * (5 + 2 * len(COLLECTIONS)),
+            *rows,
+            "",
+            EARLIER,
+        ]
+    )
+
+
+def row(name: str, recipe: Recipe, seconds: float, losses: Losses | None) -> str:
+    """A line of the table."""
+    changed = IN_WORDS.get(name) or ", ".join(f"{field} {value}" for field, value in CHANGES[name].items())
+    cells = [changed, f"{seconds:.3f}", str(recipe.loop.steps), f"{recipe.loop.steps * recipe.batch * recipe.length:,}"]
+    for of in (ALL, *COLLECTIONS):
+        cells += [f"{losses[of]['nats_per_token']:.3f}", f"{losses[of]['nats_per_note']:.2f}"] if losses else ["", ""]
+    return "| " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    """Time, train, measure; write the table after each run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("store", type=Path)
+    parser.add_argument("-o", "--out", type=Path, required=True, help="folder of the runs")
+    parser.add_argument("--minutes", type=float, default=10, help="of the processor, for each variant")
+    parser.add_argument("--recipe", default="bundled")
+    parser.add_argument("--size", help="of the model, if not the recipe's")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--load", default="", help="a note on what else the machine did")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    store, recipe = NoteStore(arguments.store), recipes.named(arguments.recipe)
+    recipe = replace(recipe, size=arguments.size or recipe.size)
+    variants = {name: variant(recipe, change) for name, change in CHANGES.items()}
+    seconds = calibrated(arguments.out / "seconds.json", variants, store)
+    grid = {
+        name: scheduled(recipe, max(2, round(60 * arguments.minutes / seconds[kind_of_step(recipe)])))
+        for name, recipe in variants.items()
+    }
+    heldout = HeldOut(store, recipe, files=HELDOUT_FILES)
+    for name in (None, *grid):
+        if name is not None:
+            print(name, flush=True)
+            carried_out(grid[name], store, arguments.out / name, heldout)
+        with replacing(arguments.out / "trials.md") as part:
+            part.write_text(table(arguments, grid, seconds), encoding="utf-8")
+    print(table(arguments, grid, seconds))
+
+
+if __name__ == "__main__":
+    main()
