@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from partimento.commands.flags import parse
+from partimento.embed.slicing import PUBLISHED, Slicing
 from partimento.errors import UserError
 
 
@@ -30,6 +31,10 @@ class Options:
     """NAME=MODEL for each model at hand."""
     tasks: tuple[str, ...] = ()
     """Only these tasks."""
+    slicing: Slicing = PUBLISHED
+    """Which notes of a file models read; fewer than all of them where time is short."""
+    half: bool = False
+    """Compute vectors in bfloat16: faster where the machine can."""
     device: str = "cpu"
     """Where models run: cpu, cuda, mps."""
 
@@ -44,6 +49,7 @@ def main(argv: list[str]) -> int:
             raise UserError(f"--models {given}: give NAME=MODEL, such as emb=runs/contrastive")
         models[name] = model
     from partimento.evaluate import table2, table2_report
+    from partimento.evaluate.encoders import Reading
     from partimento.evaluate.tasks import find_all
 
     tasks = [task for task in find_all(options.data) if not options.tasks or task.name in options.tasks]
@@ -51,7 +57,8 @@ def main(argv: list[str]) -> int:
     if absent:
         raise UserError(f"--tasks: {options.data} has no task {min(absent)!r}")
     options.out.mkdir(parents=True, exist_ok=True)
-    cells = table2.fill(tasks, models, options.out, device=options.device, say=lambda line: print(line, flush=True))
+    reading = Reading(slicing=options.slicing, half=options.half, device=options.device)
+    cells = table2.fill(tasks, models, options.out, reading=reading, say=lambda line: print(line, flush=True))
     table2_report.write(cells, options.out)
     print(f"table in {options.out / 'table2.md'}")
     return 0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from partimento.commands.flags import parse
+from partimento.embed.slicing import PUBLISHED, Slicing
 from partimento.files import replacing
 from partimento.train.classifier import METRICS, ClassifierRecipe, named
 from partimento.train.log import TrackerName
@@ -44,6 +45,8 @@ class Options:
     """auto: go on if the folder holds a run; off: refuse such a folder."""
     track: tuple[TrackerName, ...] = ()
     """Where to log beside log.jsonl."""
+    slicing: Slicing = PUBLISHED
+    """Which notes of a test file are read."""
     settings: Annotated[ClassifierRecipe, tyro.conf.arg(name="")]
     """The recipe's own fields, such as --labelled 100 or --loop.peak-lr 1e-4."""
 
@@ -88,8 +91,7 @@ def _data(options: Options) -> tuple[Task | None, NoteStore]:
 
 def _report(options: Options, task: Task | None, best: Path) -> None:
     """Judge the best epoch: on the test files of a task; of a store, what validation said is all there is."""
-    from partimento.embed.labeller import Labeller
-    from partimento.evaluate.outcomes import by_classifier
+    from partimento.evaluate.outcomes import by_run
     from partimento.model.checkpoint import load_any
 
     if (options.out / METRICS).exists():
@@ -99,7 +101,7 @@ def _report(options: Options, task: Task | None, best: Path) -> None:
     metrics = {"task": options.task, "labelled": options.settings.labelled, "validation": validation}
     print(f"validation: {100 * (1 - validation['error']):.1f} % of the slices right")
     if task is not None:
-        score = by_classifier(task, Labeller.load(best)).score()
+        score = by_run(task, options.out, slicing=options.slicing).score()
         metrics["test"] = asdict(score)
         low, high = score.accuracy_interval
         interval = f"({100 * low:.1f} to {100 * high:.1f})"

@@ -1,7 +1,7 @@
 """Performances -> probabilities of labels, by a fine-tuned classifier.
 
-Knows: that a performance is read in slices of 300 notes as an `Encoder` reads them, that each slice has its own
-opinion, and that a file's is the mean of them by notes. Refuses to know: how the classifier was trained.
+Knows: that a performance is read in slices as an `Encoder` reads them, that each slice has its own opinion, and that a
+file's is the mean of them by notes. Refuses to know: how the classifier was trained.
 
     labeller = Labeller.load("runs/composer/best.safetensors")
     labeller.classes, labeller.probabilities(["a.mid", "b.mid"])      # float32 [2, classes]
@@ -64,14 +64,13 @@ class Labeller:
         *,
         slicing: Slicing = PUBLISHED,
         device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
     ) -> Labeller:
-        """The classifier of a file, or of a run's folder (then its best epoch); `slicing` and `dtype` as an encoder's.
+        """The classifier of a file, or of a run's folder (then its best epoch); `slicing` as an encoder's.
 
         Raises `UserError` if it is no classifier. A published one names no classes; they are then called 0, 1, ...
         """
         best = best_model(Path(name))
-        checkpoint = load(best if best.is_file() else name, Classifier, device=device, dtype=dtype)
+        checkpoint = load(best if best.is_file() else name, Classifier, device=device)
         numbered = [str(number) for number in range(len(checkpoint.model.class_head.weight))]
         known: dict[str, Any] = checkpoint.metadata
         classes, task = known.get("classes", numbered), known.get("task", "")
@@ -101,7 +100,7 @@ class Labeller:
         self._encoder.sequences(performance)
 
     def over_time(self, item: Item) -> list[Stretch]:
-        """What each slice of 300 notes is taken for; a slice lasts until the next one begins."""
+        """What each slice is taken for; a slice lasts until the note behind it begins."""
         performance = _performance(item)
         (logits,) = self._encoder.encode_slices([performance])
         times = [*(self._notes(performance).onset_ms / 1000), performance.seconds]

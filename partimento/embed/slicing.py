@@ -31,6 +31,9 @@ class Slicing:
             if value is not None and value < 1:
                 raise UserError(f"slicing: {name} is {value}; give at least 1")
 
+    def __str__(self) -> str:
+        return f"{'all' if self.most is None else f'at most {self.most}'} slices of {self.notes} notes"
+
     def bounds(self, count: int) -> list[tuple[int, int]]:
         """First note and last note + 1 of each slice that is read of `count` notes."""
         slices = -(-count // self.notes)

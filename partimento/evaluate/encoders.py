@@ -1,20 +1,23 @@
-"""What turns files into vectors for a probe, whoever made it, and where vectors are kept.
+"""What turns files into vectors, whoever made it, and where vectors are kept.
 
 Knows: the one thing an encoder must do (`Encode`: paths -> float32 [n, channels]), the baselines that need no
 contrastive training, encoders of others by `module:function`, and a cache by content. Refuses to know tasks and labels.
 
-    >>> encode = cached(plugin("my_clamp3:encode"), Path("cache/clamp3"))   # doctest: +SKIP
+    >>> encode = source("my_clamp3:encode", Path("vectors")).encode         # doctest: +SKIP
     >>> encode(paths).shape                                                 # doctest: +SKIP
     (120, 768)
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,13 +27,15 @@ import torch
 from torch import nn
 
 from partimento.embed.encoder import Encoder
+from partimento.embed.slicing import PUBLISHED, Slicing
 from partimento.errors import UserError
 from partimento.evaluate import handcrafted
-from partimento.evaluate.tasks import content_hash
+from partimento.evaluate.tasks import HASH_LENGTH, content_hash
 from partimento.files import replacing
 from partimento.midi.performance import Performance
 from partimento.model.checkpoint import load_any
 from partimento.model.heads import Embedder
+from partimento.model.hub import locate
 from partimento.model.initialisation import STD, random_initialisation
 from partimento.model.transformer import Transformer
 
@@ -38,8 +43,64 @@ Vectors = npt.NDArray[np.float32]
 Encode = Callable[[Sequence[Path]], Vectors]
 """Files -> one vector for each."""
 
+STATISTICS: Final = "statistics"
+"""The name of the encoder that needs no model."""
 UNTRAINED_SIZE: Final = 512
 _BLOCK: Final = 64
+
+Kind = Literal["head", "pooled", "untrained"]
+"""What of a model makes a vector: its embedding head, the mean of its hidden states, its shape with random weights."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How models read files: which slices, where, and whether encoders compute in bfloat16."""
+
+    slicing: Slicing = PUBLISHED
+    half: bool = False
+    device: str = "cpu"
+
+
+EXACT: Final = Reading()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """An encoder, and in a word what decides its vectors."""
+
+    made_of: str
+    encode: Encode
+
+
+def source(name: str, vectors: Path, *, kind: Kind = "head", reading: Reading = EXACT) -> Source:
+    """The encoder of a name: `STATISTICS`, "module:function", or a model.
+
+    Its vectors are kept in a folder of its own in `vectors`. A model is loaded when a vector is missing. Raises
+    `UserError` if there is no such encoder.
+    """
+    made_of, encode = name, _without_a_model(name)
+    if encode is None:
+        half = " in bfloat16" if reading.half else ""
+        made_of = f"{kind} {content_hash(locate(name))} {reading.slicing}{half}"
+        encode = _when_asked(name, kind, reading)
+    folder = vectors / hashlib.sha256(made_of.encode()).hexdigest()[:HASH_LENGTH]
+    return Source(made_of=made_of, encode=cached(encode, folder))
+
+
+def _without_a_model(name: str) -> Encode | None:
+    if name == STATISTICS:
+        return hand_crafted
+    return plugin(name) if ":" in name else None
+
+
+def _when_asked(model: str, kind: Kind, reading: Reading) -> Encode:
+    @cache
+    def encoder() -> Encoder:
+        dtype = torch.bfloat16 if reading.half else torch.float32
+        how: dict[str, Any] = {"slicing": reading.slicing, "device": reading.device, "dtype": dtype}
+        return untrained(model, **how) if kind == "untrained" else Encoder.load(model, pooled=kind == "pooled", **how)
+
+    return lambda paths: encoder().encode(list(paths))
 
 
 def hand_crafted(paths: Sequence[Path]) -> Vectors:
@@ -47,14 +108,20 @@ def hand_crafted(paths: Sequence[Path]) -> Vectors:
     return handcrafted.statistics(Performance.from_midi(path) for path in paths)
 
 
-def untrained(base: str, *, device: torch.device | str = "cpu") -> Encoder:
+def untrained(
+    base: str,
+    *,
+    slicing: Slicing = PUBLISHED,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Encoder:
     """An encoder of the shape and vocabulary of the model `base` whose weights nobody has trained."""
     checkpoint = load_any(base)
     fresh, model = Transformer(checkpoint.config), Embedder(checkpoint.config, size=UNTRAINED_SIZE)
     random_initialisation(fresh, seed=0)
     model.model = fresh.model
     nn.init.normal_(model.emb_head.weight, std=STD, generator=torch.Generator().manual_seed(0))
-    return Encoder(model.to(device), checkpoint.vocabulary)
+    return Encoder(model.to(device, dtype), checkpoint.vocabulary, slicing=slicing)
 
 
 def plugin(name: str) -> Encode:

@@ -2,7 +2,7 @@
 
 Knows: the three ways to get from a task to test predictions (a linear probe on anybody's vectors, boosted trees on
 statistics, a fine-tuned classifier), and how an outcome is kept as JSON so that it can be judged again or compared.
-Refuses to know: which outcomes make a table.
+What a run's classifier says is kept in the run's folder. Refuses to know: which outcomes make a table.
 
     outcome = by_probe(located(task("composer"), contents(folder)), encode)     # encode as in encoders.py
     outcome.score().accuracy
@@ -10,23 +10,31 @@ Refuses to know: which outcomes make a table.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from partimento.embed.labeller import Labeller
+from partimento.embed.slicing import PUBLISHED, Slicing
 from partimento.errors import UserError
 from partimento.evaluate.encoders import Encode
 from partimento.evaluate.handcrafted import boosted
 from partimento.evaluate.metrics import Score, score
 from partimento.evaluate.probe import probe
-from partimento.evaluate.tasks import Example, Task
+from partimento.evaluate.tasks import HASH_LENGTH, Example, Task, content_hash
 from partimento.files import replacing
+from partimento.model.checkpoint import load_any
+from partimento.train.classifier import best_model
+
+OUTCOME: Final = "outcome.json"
+"""What a run's classifier says of the test files, in the run's folder."""
 
 Ints = npt.NDArray[np.int64]
 Trees = Callable[[npt.NDArray, npt.NDArray, npt.NDArray, npt.NDArray, npt.NDArray], Ints]
@@ -69,6 +77,12 @@ class Outcome:
             return None
 
 
+def origin(task: Task, made_of: str) -> dict[str, str]:
+    """What decides an outcome, for `about`: the method with its model as a word, and the files with their splits."""
+    files = "\n".join(example.sha256 + example.split for example in task.found)
+    return {"made_of": made_of, "files": hashlib.sha256(files.encode()).hexdigest()[:HASH_LENGTH]}
+
+
 def by_probe(task: Task, encode: Encode, **about: Any) -> Outcome:
     """A linear probe on the vectors of `encode`."""
     train, validation, test = (task.split(name) for name in ("train", "validation", "test"))
@@ -89,6 +103,18 @@ def by_trees(task: Task, statistics: Encode, *, trees: Trees = boosted, **about:
     return _outcome(task, test, predicted, about)
 
 
+def by_run(task: Task, run: Path, *, slicing: Slicing = PUBLISHED, device: torch.device | str = "cpu") -> Outcome:
+    """The best epoch of a classifier's run, which must know the task's classes; asked once for each way of slicing."""
+    best = best_model(run)
+    about = origin(task, f"{content_hash(best)} {slicing}")
+    kept = Outcome.read(run / OUTCOME)
+    if kept is None or not about.items() <= kept.about.items():
+        trained = training(load_any(best).metadata)
+        kept = by_classifier(task, Labeller.load(best, slicing=slicing, device=device), **about, trained=trained)
+        kept.write(run / OUTCOME)
+    return kept
+
+
 def by_classifier(task: Task, labeller: Labeller, **about: Any) -> Outcome:
     """A fine-tuned classifier, which must know the task's classes; trained on its train split by whoever made it."""
     if set(labeller.classes) != set(task.classes):
@@ -98,6 +124,24 @@ def by_classifier(task: Task, labeller: Labeller, **about: Any) -> Outcome:
     order = [labeller.classes.index(name) for name in task.classes]
     probabilities = labeller.probabilities([_path(example) for example in test])[:, order]
     return _outcome(task, test, probabilities.argmax(1).astype(np.int64), about)
+
+
+def training(metadata: Mapping[str, Any]) -> str:
+    """How a model was trained, in short, out of what is kept with its weights; "" where nothing is."""
+    recipe = metadata.get("recipe")
+    if recipe is None:
+        return ""
+    loop, epochs = recipe["loop"], recipe["epochs"]
+    extent = f"{loop['steps']} steps" if epochs is None else f"{epochs:g} epoch{'' if epochs == 1 else 's'}"
+    words = [
+        extent,
+        f"batch {recipe['batch']}",
+        f"{recipe['length']} ids",
+        f"{loop['optimiser']} at {loop['peak_lr']:g}",
+    ]
+    if "temperature" in recipe:
+        words += [f"temperature {recipe['temperature']:g}", "pretrained" if recipe["pretrained"] else "from scratch"]
+    return ", ".join(words)
 
 
 def _outcome(task: Task, test: tuple[Example, ...], predicted: Ints, about: dict[str, Any]) -> Outcome:

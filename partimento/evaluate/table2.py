@@ -14,24 +14,18 @@ module:function.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
-import torch
-
-from partimento.embed.encoder import Encoder
-from partimento.embed.labeller import Labeller
 from partimento.errors import UserError
-from partimento.evaluate.encoders import Vectors, cached, hand_crafted, plugin, untrained
+from partimento.evaluate.encoders import EXACT, STATISTICS, Kind, Reading, source
 from partimento.evaluate.handcrafted import boosted, forest
-from partimento.evaluate.outcomes import Outcome, by_classifier, by_probe, by_trees
-from partimento.evaluate.tasks import TASKS, Task, content_hash
-from partimento.model.hub import locate
-from partimento.train.classifier import METRICS, best_model
+from partimento.evaluate.outcomes import Outcome, by_probe, by_run, by_trees, origin, training
+from partimento.evaluate.tasks import TASKS, Task
+from partimento.model.checkpoint import load_any
+from partimento.train.classifier import METRICS
 
 FT: Final = "ft"
 OTHERS: Final = ("mert", "m3", "clamp3")
@@ -59,6 +53,7 @@ class Row:
 
 
 _ORDER: Final = tuple(TASKS)
+_KINDS: Final[dict[str, Kind]] = {"untrained": "untrained", "pooled": "pooled"}
 
 ROWS: Final = (
     Row(name="statistics", title="Statistics of the notes, boosted trees"),
@@ -112,7 +107,7 @@ def fill(
     models: Mapping[str, str],
     folder: Path,
     *,
-    device: torch.device | str = "cpu",
+    reading: Reading = EXACT,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Cell]:
     """Every cell that the models allow; what `folder` already holds of the same models and data is not done again.
@@ -125,63 +120,48 @@ def fill(
     cells = []
     for row in ROWS:
         for task in tasks:
-            cell = _cell(row, task, models.get(row.needs, ""), folder, device)
+            cell = _cell(row, task, models.get(row.needs, ""), folder, reading)
             said = f"accuracy {cell.outcome.score().accuracy:.3f}" if cell.outcome else cell.reason
             say(f"{row.name}, {task.name}: {said}")
             cells.append(cell)
     return cells
 
 
-def _cell(row: Row, task: Task, model: str, folder: Path, device: torch.device | str) -> Cell:
+def _cell(row: Row, task: Task, model: str, folder: Path, reading: Reading) -> Cell:
     """The kept outcome if it is of this model and these files, else a new one, else the reason."""
     if row.needs and not model:
         return Cell(row=row, task=task.name, reason=f"no model {row.needs} given")
     try:
-        made_of, make = _way(row, task, model, folder / "vectors", device)
-        about = {"made_of": made_of, "files": _digest(example.sha256 + example.split for example in task.found)}
-        path = folder / "cells" / f"{row.name}.{task.name}.json"
-        outcome = Outcome.read(path)
-        if outcome is None or not about.items() <= outcome.about.items():
-            outcome = make(**about)
-            outcome.write(path)
+        told = row.needs == FT
+        outcome = _told(row, task, Path(model), reading) if told else _fitted(row, task, model, folder, reading)
         return Cell(row=row, task=task.name, outcome=outcome)
     except UserError as error:
         return Cell(row=row, task=task.name, reason=str(error))
 
 
-def _way(
-    row: Row, task: Task, model: str, vectors: Path, device: torch.device | str
-) -> tuple[str, Callable[..., Outcome]]:
-    """What decides the outcome beside the files, as a word; and what makes it."""
-    if row.needs == FT:
-        _, _, labels = row.name.partition("-")
-        run = Path(model) / "-".join((task.name, labels) if labels else (task.name,))
-        if not (run / METRICS).is_file():
-            raise UserError(f"no finished run in {run}")
-        best = best_model(run)
-        return content_hash(best), lambda **about: by_classifier(task, Labeller.load(best, device=device), **about)
-    if not row.needs:
-        trees = forest if row.name == "statistics-forest" else boosted
-        return row.name, partial(by_trees, task, cached(hand_crafted, vectors / "statistics"), trees=trees)
-    if row.needs in OTHERS:
-        return model, partial(by_probe, task, cached(plugin(model), vectors / _digest([model])))
-    made_of = f"{row.name} {content_hash(locate(model))}"
-
-    @cache
-    def encoder() -> Encoder:
-        return _encoder(row, model, device)  # only if a vector is missing
-
-    def encode(paths: Sequence[Path]) -> Vectors:
-        return encoder().encode(list(paths))
-
-    return made_of, partial(by_probe, task, cached(encode, vectors / _digest([made_of])))
+def _told(row: Row, task: Task, runs: Path, reading: Reading) -> Outcome:
+    """By a fine-tuned classifier; what it says is kept in its run's folder."""
+    _, _, labels = row.name.partition("-")
+    run = runs / "-".join((task.name, labels) if labels else (task.name,))
+    if not (run / METRICS).is_file():
+        raise UserError(f"no finished run in {run}")
+    return by_run(task, run, slicing=reading.slicing, device=reading.device)
 
 
-def _encoder(row: Row, model: str, device: torch.device | str) -> Encoder:
-    if row.name == "untrained":
-        return untrained(model, device=device)
-    return Encoder.load(model, pooled=row.name == "pooled", device=device)
-
-
-def _digest(words: Iterable[str]) -> str:
-    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
+def _fitted(row: Row, task: Task, model: str, folder: Path, reading: Reading) -> Outcome:
+    """By a probe or by trees; kept among the table's cells."""
+    kind = _KINDS.get(row.name, "head")
+    vectors = source(model or STATISTICS, folder / "vectors", kind=kind, reading=reading)
+    about = origin(task, f"{row.name} {vectors.made_of}")
+    path = folder / "cells" / f"{row.name}.{task.name}.json"
+    outcome = Outcome.read(path)
+    if outcome is None or not about.items() <= outcome.about.items():
+        if row.needs:
+            by_our_training = row.needs not in OTHERS and kind != "untrained"
+            trained = training(load_any(model).metadata) if by_our_training else ""
+            outcome = by_probe(task, vectors.encode, **about, trained=trained)
+        else:
+            trees = forest if row.name == "statistics-forest" else boosted
+            outcome = by_trees(task, vectors.encode, trees=trees, **about)
+        outcome.write(path)
+    return outcome

@@ -69,13 +69,18 @@ def paper() -> ClassifierRecipe:
 
 
 def small() -> ClassifierRecipe:
-    """For models of a few million parameters, which 1e-5 would hardly move in ten epochs of a few hundred files."""
+    """For models of a few million parameters, which 1e-5 would hardly move in ten epochs of a few hundred files.
+
+    Slices are cut at 256 ids, some 80 notes: a processor then sees four times as many in the same time.
+    """
     recipe = paper()
     return dataclasses.replace(
         recipe,
         name="classifier-small",
-        cost="estimated: about 10 minutes on 2 processor cores (5.6 M parameters, 600 labelled files)",
+        cost="estimated: about 5 minutes of a processor core (5.6 M parameters, 600 labelled files)",
+        length=256,
         batch=8,
+        epochs=5,
         loop=dataclasses.replace(recipe.loop, peak_lr=3e-4),
     )
 

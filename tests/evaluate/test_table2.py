@@ -136,4 +136,7 @@ def test_classifiers_are_judged_where_their_runs_are_finished(tmp_path, capsys):
     judged = {cell.row.name: cell for cell in fill([task], {"ft": str(tmp_path / "runs")}, tmp_path / "table")}
     told = json.loads((run / "metrics.json").read_text())["test"]["accuracy"]
     assert judged["ft"].outcome.score().accuracy == told
+    assert judged["ft"].outcome == Outcome.read(run / "outcome.json")  # asked once, when the run ended
+    how = "1 epoch, batch 16, 128 ids, adamw at 1e-05 (touch)"
+    assert f"- Fine-tuned classifier: {how}" in markdown(list(judged.values()))
     assert "no finished run in" in judged["ft-100"].reason
