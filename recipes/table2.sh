@@ -38,11 +38,11 @@ few() { # TASK LABELS SETTINGS: from the files of the task's own run
 }
 
 part() { # NAME COMMAND: its output to a file, a mark if it was finished
-  rm -f "$out/done/$1"
   if [ "$(date +%s)" -ge "$deadline" ]; then
     echo "no time: $1"
     return
   fi
+  rm -f "$out/done/$1"
   echo "$(date +%T) begins: $1"
   if "${@:2}" >"$out/logs/$1" 2>&1; then
     touch "$out/done/$1"
