@@ -184,3 +184,20 @@ def test_a_model_that_was_not_trained_to_fill_is_refused(model: str, prompt: str
     assert main(["continue", prompt, "--model", model, "--fill", "6:9"]) == 2
     error = capsys.readouterr().err
     assert "not trained with infilling" in error and error.count("\n") == 1
+
+
+def test_a_draft_is_reported_and_another_vocabulary_refused(model: str, prompt: str, tmp_path: Path, capsys) -> None:
+    argv = ["continue", prompt, "--model", model, "--notes", "10", "-o", str(tmp_path / "out"), "--draft"]
+    assert main([*argv, model]) == 0
+    printed = capsys.readouterr().out
+    assert "draft: engine: " in printed
+    record = json.loads((tmp_path / "out" / "étude-1.json").read_text(encoding="utf-8"))
+    assert record["draft"] == model
+    assert f", {record['timings']['draft_kept']:.0%} of the draft kept" in printed
+    v, other = Vocabulary.aria(), tmp_path / "other.safetensors"
+    save(other, Transformer(ModelConfig(vocab_size=len(v), d_model=8, n_heads=1, n_layers=1, d_ff=8, context=64)), v)
+    assert main([*argv, str(other), "--engine", "torch", "--force"]) == 2
+    assert capsys.readouterr().err.strip() == (
+        "partimento: the draft speaks another vocabulary of 17,727 ids, the model one of 2,675; "
+        "take a draft with the model's own"
+    )

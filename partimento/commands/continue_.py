@@ -72,8 +72,11 @@ class Options:
     """Another seed, another continuation; the same seed, the same."""
     model: str = "bundled"
     """Name of a bundled model, a .safetensors file, a folder, or a model of the hub such as loubb/aria-medium-gen."""
-    engine: Literal["auto", "torch", "onnx", "onnx-int8", "onnx-int4"] = "auto"
+    engine: Literal["auto", "torch", "onnx", "onnx-int8", "onnx-int4", "onnx-mixed"] = "auto"
     """What runs the model (auto: torch on a GPU, else ONNX Runtime with 8-bit weights, which are made once)."""
+    draft: str | None = None
+    """A small model of the same vocabulary that writes ahead, for a large one to check several tokens at once: the same
+    distribution, other numbers drawn. For one variation of a model of hundreds of millions of parameters."""
     window: int | None = None
     """Let the model see only so many of the latest tokens: long pieces keep their pace, and forget sooner."""
     continuation_only: bool = False
@@ -121,6 +124,8 @@ def main(argv: list[str]) -> None:
     engine = Engine.load(options.model, engine=options.engine, window=options.window, say=print)
     if options.like is not None:
         engine = like(engine, options.like, model=options.model, embedder=options.like_model, guidance=guidance)
+    if options.draft is not None:
+        engine = engine.drafted_by(Engine.load(options.draft, say=lambda line: print(f"draft: {line}")))
     sampling = dataclasses.replace(engine.abilities.sampling, **changes)
     settings = dataclasses.replace(settings, sampling=sampling)
     with _made(options.out):
@@ -202,6 +207,7 @@ def _write(
         f"{files['mid']}: {len(generated)} new notes, {music.seconds:.1f} s in all, "
         f"{continuation.timings.tokens_per_s:.0f} tokens/s"
         + (f", {continuation.retries} loops taken back" if continuation.retries else "")
+        + (f", {kept:.0%} of the draft kept" if (kept := continuation.timings.draft_kept) is not None else "")
     )
 
 
@@ -212,6 +218,7 @@ def _record(options: Options, settings: Settings, continuation: Continuation, gi
         "prompt_sha256": continuation.performance.source.sha256,
         "model": options.model,
         "engine": options.engine,
+        "draft": options.draft,
         "seed": settings.seed,
         "settings": dataclasses.asdict(settings),
         "notes": len(continuation.generated),

@@ -1,7 +1,8 @@
 """Continues performances and fills gaps in them: one prefill, batches of variations, a stream of notes.
 
 Knows how variations share the model's work: all begin as copies of one cache; one that has to go back, or whose window
-moves, reads its ids anew in a cache of its own. Refuses to know how ids are chosen (`variation.py`).
+moves, reads its ids anew in a cache of its own; one that another model drafts has a cache of its own from the start.
+Refuses to know how ids are chosen (`variation.py`).
 
     engine = Engine.load("bundled")
     for variation, note in engine.stream(prompt, settings=Settings(seconds=30.0)):
@@ -10,13 +11,16 @@ moves, reads its ids anew in a cache of its own. Refuses to know how ids are cho
         continuation.performance.write_midi(...)
     engine.fill(performance, 12.5, 20.0)[0].performance.write_midi(...)
     session = engine.session(prompt)                     # a prompt that will change (session.py)
+    engine = large.drafted_by(Engine.load("bundled"))    # the large one's music, several ids in one pass
+
+Shape legend: B rows, R last positions of a reading, V vocabulary, E channels of a vector.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +29,10 @@ from numpy.typing import NDArray
 
 from partimento.errors import UserError
 from partimento.generate.abilities import Abilities
+from partimento.generate.draft import Draft
 from partimento.generate.engines import open_model
 from partimento.generate.gap import Gap
-from partimento.generate.sampling import Sampling
+from partimento.generate.sampling import Proposal, Sampling
 from partimento.generate.session import Notes, Reading, Session
 from partimento.generate.settings import Continuation, GeneratedNote, Guidance, Settings, Timings
 from partimento.generate.start import LEAST_CONTEXT, Start, begin, begin_gap
@@ -46,11 +51,16 @@ NoteHandler = Callable[[int, GeneratedNote], None]
 
 @dataclass(slots=True)
 class _Group:
-    """Variations in step: one cache, one row for each; None where a variation is over or has left."""
+    """Variations in step: one cache, one row for each; None where a variation is over or has left.
+
+    A group with a draft has one row, and its logits are also those behind each of the proposals.
+    """
 
     rows: list[Variation | None]
     cache: Cache
-    logits_BV: NDArray[np.float32]
+    logits_BRV: NDArray[np.float32]
+    draft: Draft | None = None
+    proposals: list[Proposal] = field(default_factory=list)
 
 
 class Engine:
@@ -64,10 +74,11 @@ class Engine:
         *,
         window: int | None = None,
         guidance: Guidance | None = None,
+        draft: Engine | None = None,
     ) -> None:
         """`window` bounds what the model sees to fewer latest tokens than its context: speed for long-windedness.
 
-        `guidance` says that the back end is guided (`like` makes such an engine).
+        `guidance` says that the back end is guided (`like` makes such an engine); `draft` is as in `drafted_by`.
         """
         if window is not None and not LEAST_CONTEXT <= window <= backend.config.context:
             raise UserError(f"a window must lie in {LEAST_CONTEXT}..{backend.config.context} tokens, not {window}")
@@ -75,6 +86,7 @@ class Engine:
         self.vocabulary = vocabulary
         self.abilities = Abilities() if abilities is None else abilities
         self.context = backend.config.context if window is None else window
+        self.draft = draft
         self._guidance = guidance
 
     @classmethod
@@ -156,7 +168,23 @@ class Engine:
 
         guided = GuidedBackend(self.backend, vector_E)
         window = min(self.context, guided.config.context)
-        return Engine(guided, self.vocabulary, self.abilities, window=window, guidance=guidance)
+        return Engine(guided, self.vocabulary, self.abilities, window=window, guidance=guidance, draft=self.draft)
+
+    def drafted_by(self, draft: Engine) -> Engine:
+        """An engine that lets a smaller model propose the next ids and checks them in one pass; it shares both models.
+
+        Ids are distributed exactly as without, but drawn with other numbers: a seed gives other music. It is made for
+        one variation of a large model on a processor, where reading several ids costs little more than reading one;
+        several variations are read one after another. Raises `UserError` for a draft with another vocabulary.
+        """
+        ours, theirs = self.vocabulary, draft.vocabulary
+        if theirs != ours:
+            raise UserError(
+                f"the draft speaks another vocabulary of {len(theirs):,} ids, the model one of {len(ours):,}; "
+                "take a draft with the model's own"
+            )
+        guidance, window = self._guidance, self.context
+        return Engine(self.backend, ours, self.abilities, window=window, guidance=guidance, draft=draft)
 
     def session(self, prompt: Performance, *, from_seconds: float | None = None) -> Session:
         """A prompt that has been read and can be replaced; what both begin with is not read again."""
@@ -178,10 +206,17 @@ class Engine:
         """What a continuation of the prompt begins by reading, whatever its settings."""
         return Variation(self._start(prompt, from_seconds), Settings(), self.abilities.sampling, 0).ids
 
-    def read(self, ids_BT: Sequence[Sequence[int]], cache: Cache, *, chosen: int = 0) -> NDArray[np.float32]:
-        """Logits [B, V] after the last of the ids, which follow those in the cache; `chosen` ids were chosen so far."""
-        logits_BV = self.backend.read(ids_BT, cache)[:, -1]
-        return logits_BV if self._guidance is None else self._guidance.mix(logits_BV, chosen)
+    def read(
+        self, ids_BT: Sequence[Sequence[int]], cache: Cache, *, chosen: int = 0, last: int = 1
+    ) -> NDArray[np.float32]:
+        """Logits [B, R, V] after each of the last R of the ids, which follow those in the cache.
+
+        `chosen` ids were chosen before those that the first of these logits decide on.
+        """
+        logits_BRV = self.backend.read(ids_BT, cache, last=last)
+        if self._guidance is None:
+            return logits_BRV
+        return np.stack([self._guidance.mix(logits_BRV[:, r], chosen + r) for r in range(last)], axis=1)
 
     def new_cache(self, tokens: int) -> Cache:
         """An empty cache of one row, with room beyond so many tokens."""
@@ -221,17 +256,15 @@ class _Run:
     def notes(self) -> Notes:
         """Each note with the number of its variation, as soon as it is decided for good."""
         began = time.perf_counter()
-        groups = [group := self._shared_prefill()]
+        groups = self._shared_prefill()
+        group = groups[-1]
         self._prefill_s = time.perf_counter() - began
         try:
             while groups:
                 group = groups.pop(0)
                 before = time.perf_counter()
-                active = [(i, row) for i, row in enumerate(group.rows) if row is not None]
-                for i, row in active:
-                    row.advance(group.logits_BV[i])
-                self._tokens += len(active)
-                for _, row in active:
+                self._advance(group)
+                for row in filter(None, group.rows):
                     released = list(row.release())
                     if released and self._first_note_s[row.number] is None:
                         self._first_note_s[row.number] = time.perf_counter() - began
@@ -245,14 +278,30 @@ class _Run:
             if self._reading is not None and len(self.variations) == 1:
                 self._reading.keep(self.variations[0].ids_read(group.cache.length), group.cache)
 
-    def _shared_prefill(self) -> _Group:
+    def _shared_prefill(self) -> list[_Group]:
         reading = Reading(self.engine) if self._reading is None else self._reading
-        cache, logits_BV, _ = reading.read(self.variations[0].ids)
-        batch = len(self.variations)
-        if batch > 1:
-            return _Group([*self.variations], cache.take([0] * batch), np.repeat(logits_BV, batch, axis=0))
-        reading.forget()  # a single variation goes on in the cache itself
-        return _Group([*self.variations], cache, logits_BV)
+        cache, logits_1V, _ = reading.read(self.variations[0].ids)
+        logits_11V, batch = logits_1V[:, None], len(self.variations)
+        if batch == 1:
+            reading.forget()  # a single variation goes on in the cache itself
+        if self.engine.draft is not None:
+            caches = [cache.take([0]) for _ in self.variations[1:]] + [cache]
+            drafts = [Draft(self.engine.draft, row) for row in self.variations]
+            rows = zip(self.variations, caches, drafts, strict=True)
+            return [_Group([row], own, logits_11V, draft) for row, own, draft in rows]
+        if batch == 1:
+            return [_Group([*self.variations], cache, logits_11V)]
+        return [_Group([*self.variations], cache.take([0] * batch), np.repeat(logits_11V, batch, axis=0))]
+
+    def _advance(self, group: _Group) -> None:
+        """Every row decides its next id, or with a draft as many as it can; its cache forgets what was not kept."""
+        before = group.cache.length - len(group.proposals)
+        for i, row in enumerate(group.rows):
+            if row is not None:
+                decided = row.advance(group.logits_BRV[i], group.proposals)
+                self._tokens += decided
+                if group.proposals:
+                    group.cache.rollback(before + decided - 1)
 
     def _go_on(self, group: _Group) -> list[_Group]:
         """The groups that take over from one whose rows have each decided an id, which the model has then read."""
@@ -269,14 +318,16 @@ class _Run:
         active = [row for row in group.rows if row is not None]
         if not active:
             return groups
-        if group.cache.length == group.cache.capacity:
+        if group.draft is not None:
+            group.proposals = group.draft.propose(self.engine.context - len(active[0].ids))
+        ahead = [proposal.id for proposal in group.proposals]
+        if group.cache.length + len(ahead) >= group.cache.capacity:
             kept = [i for i, row in enumerate(group.rows) if row is not None]
             room = min(2 * group.cache.capacity, self.engine.context)
             group.rows, group.cache = [*active], group.cache.take(kept, capacity=room)
         pad = self.engine.vocabulary.pad
-        group.logits_BV = self.engine.read(
-            [[pad if row is None else row.ids[-1]] for row in group.rows], group.cache, chosen=active[0].chosen
-        )
+        ids_BT = [[pad if row is None else row.ids[-1], *ahead] for row in group.rows]
+        group.logits_BRV = self.engine.read(ids_BT, group.cache, chosen=active[0].chosen, last=1 + len(ahead))
         return [group, *groups]
 
     def _reread(self, number: int, group: _Group) -> _Group:
@@ -286,9 +337,9 @@ class _Run:
         if 0 < row.ids_kept <= group.cache.length:
             cache = group.cache if len(group.rows) == 1 else group.cache.take([number])
             cache.rollback(len(row.ids) - 1)
-            return _Group([row], cache, self.engine.read([row.ids[-1:]], cache, chosen=row.chosen))
+            return _Group([row], cache, self.engine.read([row.ids[-1:]], cache, chosen=row.chosen), group.draft)
         cache = self.engine.new_cache(len(row.ids))
-        return _Group([row], cache, self.engine.read([row.ids], cache, chosen=row.chosen))
+        return _Group([row], cache, self.engine.read([row.ids], cache, chosen=row.chosen), group.draft)
 
     def _result(self, variation: Variation) -> Continuation:
         generated = as_performance(self.given, variation.new_notes(), variation.new_pedal())
@@ -303,5 +354,6 @@ class _Run:
                 prefill_s=self._prefill_s,
                 first_note_s=self._first_note_s[variation.number],
                 tokens_per_s=self._tokens / self._decode_s if self._decode_s else 0.0,
+                draft_kept=variation.kept / variation.tested if variation.tested else None,
             ),
         )

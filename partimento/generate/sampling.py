@@ -1,10 +1,11 @@
 """Logits -> one id: temperature, then min-p and top-p, among the ids that the grammar allows.
 
-Knows distributions over ids. Refuses to know what an id means: what may follow is told as half-open id ranges. All
-chance comes from the generator it is given.
+Knows distributions over ids, and how one that was drawn from another distribution is accepted or replaced. Refuses to
+know what an id means: what may follow is told as half-open id ranges. All chance comes from the generator it is given.
 
     generator = seeded(7, variation=0)
-    id_ = sample(logits_V, ((39, 1703), (5, 6)), Sampling(temperature=0.98, min_p=0.035), generator)
+    p_V = probabilities(logits_V, ((39, 1703), (5, 6)), Sampling(temperature=0.98, min_p=0.035))
+    id_ = draw(p_V, generator)
 """
 
 from __future__ import annotations
@@ -42,11 +43,11 @@ class Sampling:
             raise UserError(f"top-p must lie above 0 and at most at 1, not {self.top_p}")
 
 
-def seeded(seed: int, *, variation: int) -> np.random.Generator:
-    """The chance of one variation: the same whichever others are drawn beside it."""
+def seeded(seed: int, *, variation: int, draft: bool = False) -> np.random.Generator:
+    """The chance of one variation, or of its draft: the same whichever others are drawn beside it."""
     if seed < 0:
         raise UserError(f"a seed must be 0 or more, not {seed}")
-    return np.random.default_rng((seed, variation))
+    return np.random.default_rng((seed, variation, 1) if draft else (seed, variation))
 
 
 def distribution(logits_N: NDArray[np.floating], sampling: Sampling) -> NDArray[np.float64]:
@@ -69,15 +70,43 @@ def distribution(logits_N: NDArray[np.floating], sampling: Sampling) -> NDArray[
     return weight_N / weight_N.sum()
 
 
-def sample(logits_V: NDArray[np.floating], allowed: Ranges, sampling: Sampling, generator: np.random.Generator) -> int:
-    """One id of the allowed ranges. Raises `ValueError` if there is none.
+def probabilities(logits_V: NDArray[np.floating], allowed: Ranges, sampling: Sampling) -> NDArray[np.float64]:
+    """Probabilities [V], 0 outside the allowed ranges. Raises `ValueError` if nothing is allowed."""
+    if not allowed:
+        raise ValueError("no id is allowed here")
+    ids_N = np.concatenate([np.arange(low, high) for low, high in allowed])
+    p_V = np.zeros(len(logits_V))
+    p_V[ids_N] = distribution(logits_V[ids_N], sampling)
+    return p_V
+
+
+def draw(weight_V: NDArray[np.float64], generator: np.random.Generator) -> int:
+    """One id, each as often as its share of the weights.
 
     Each call draws one number, also where nothing is left to chance, and takes the id at that height of the cumulative
     distribution: logits that differ in the last bit (another batch size) then give the same id all but always.
     """
-    height = generator.random()
-    ids_N = np.concatenate([np.arange(low, high) for low, high in allowed]) if allowed else np.zeros(0, np.int64)
-    if not len(ids_N):
-        raise ValueError("no id is allowed here")
-    mass_N = np.cumsum(distribution(logits_V[ids_N], sampling))
-    return int(ids_N[np.searchsorted(mass_N, height * mass_N[-1], side="right")])
+    mass_V = np.cumsum(weight_V)
+    return int(np.searchsorted(mass_V, generator.random() * mass_V[-1], side="right"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """An id that somebody else drew, and the probabilities [V] it was drawn with."""
+
+    id: int
+    q_V: NDArray[np.float64]
+
+
+def settle(p_V: NDArray[np.float64], proposal: Proposal, generator: np.random.Generator) -> int:
+    """One id with the probabilities `p_V`, made of one that was drawn with others.
+
+    That one stays with probability min(1, p / q); else another is drawn from what p has more of than q. So each comes
+    out exactly as often as p says, whatever q is (Y. Leviathan, M. Kalman, Y. Matias, "Fast Inference from Transformers
+    via Speculative Decoding", 2023, appendix A.1).
+    """
+    drafted, q_V = proposal.id, proposal.q_V
+    if generator.random() * q_V[drafted] < p_V[drafted]:
+        return drafted
+    missing_V = np.maximum(p_V - q_V, 0.0)
+    return draw(missing_V if missing_V.any() else p_V, generator)  # none is missing where they differ by rounding only

@@ -55,7 +55,7 @@ class Reading:
             self._cache = cache
         self._cache.rollback(same)
         self._ids = []  # whatever happens while reading, nothing wrong is believed to be there
-        logits_1V = self._engine.read([ids[same:]], self._cache)
+        logits_1V = self._engine.read([ids[same:]], self._cache)[:, -1]
         self._ids = list(ids)
         return self._cache, logits_1V, len(ids) - same
 

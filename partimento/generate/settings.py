@@ -95,11 +95,15 @@ class GeneratedNote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """Seconds until the model has read the prompt and until the first note; tokens of all variations per second."""
+    """Seconds until the model has read the prompt and until the first note; tokens of all variations per second.
+
+    `draft_kept`: of the ids that a draft proposed and the model looked at, the share that it kept.
+    """
 
     prefill_s: float
     first_note_s: float | None
     tokens_per_s: float
+    draft_kept: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

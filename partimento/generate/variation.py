@@ -3,20 +3,22 @@
 Knows the grammar, the length asked for, the ending, loops that are taken back, and the window of latest events that
 the model sees; where a gap is filled, what follows it is in that window too. Refuses to know the model: it is given
 logits and says which ids follow. `stale` says that `ids` were replaced (a loop taken back, a window moved) and the
-model has to read them anew; `chosen` counts the ids that were decided, also those that were taken back.
+model has to read them anew; `chosen` counts the ids that were decided, also those that were taken back; `tested` and
+`kept` count what a draft proposed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partimento.generate.events import Event, around_gap, latest, spell
 from partimento.generate.loops import LoopWatch
-from partimento.generate.sampling import Sampling, sample, seeded
+from partimento.generate.sampling import Proposal, Sampling, draw, probabilities, seeded, settle
 from partimento.generate.settings import GeneratedNote, Settings
 from partimento.generate.start import Start
 from partimento.midi.performance import NS_PER_S
@@ -48,7 +50,7 @@ class Variation:
         self._segment = 0
         self._origin = 0
         self.retries = 0
-        self.chosen = 0
+        self.chosen = self.tested = self.kept = 0
         self.done = False
         self.stale = False
         self._generator = seeded(settings.seed, variation=number)
@@ -72,12 +74,39 @@ class Variation:
 
     # -- what the engine does with it ---------------------------------------------------------------------------------
 
-    def advance(self, logits_V: NDArray[np.floating]) -> None:
-        """Decides the next id from logits [V] that follow `ids`."""
-        self._push(self._choose(logits_V))
-        self.chosen += 1
-        if not self.done and not self.stale and self._at_boundary and self._is_full:
-            self._open_window(self.start.context // 2)
+    def advance(self, logits_RV: NDArray[np.floating], proposals: Sequence[Proposal] = ()) -> int:
+        """Decides the next id from logits [R, V], of which the first follow `ids`; how many ids were decided.
+
+        The others follow `ids` and proposals; each decides one more id as long as every proposal before it was kept.
+        """
+        before = self.chosen
+        for logits_V, proposal in zip_longest(logits_RV, proposals):
+            id_ = self._choose(logits_V, proposal)
+            self._push(id_)
+            self.chosen += 1
+            if proposal is not None:
+                self.tested += 1
+                self.kept += id_ == proposal.id
+            if not self.done and not self.stale and self._at_boundary and self._is_full:
+                self._open_window(self.start.context // 2)
+            if self.done or self.stale or proposal is None or id_ != proposal.id:
+                break
+        return self.chosen - before
+
+    def outlook(self, logits_V: NDArray[np.floating], ahead: Sequence[int] = ()) -> NDArray[np.float64]:
+        """Probabilities [V] of the id behind `ids`; behind ids ahead of them a guess: only the grammar sees those."""
+        v, sampling = self.start.vocabulary, self.sampling
+        state = self.start.grammar.run(ahead, self._state)
+        banned_V = self.start.banned_V
+        if state.expect is Expect.EVENT:
+            banned_V = banned_V.copy()
+            banned_V[v.dim] = True
+            banned_V[v.end] = self._dim_at is None and not self.start.after
+            banned_V[v.segment] = self._silent_segments >= _MOST_SILENT_SEGMENTS
+        if len(self.events) < self._hot_until:
+            sampling = replace(sampling, temperature=min(100.0, max(sampling.temperature, 0.5) * _HEAT))
+        masked_V = np.where(banned_V, -np.inf, logits_V)
+        return probabilities(masked_V, self.start.grammar.allowed(state), sampling)
 
     def ids_read(self, length: int) -> list[int]:
         """Those of `ids` that a cache of so many positions holds."""
@@ -142,20 +171,11 @@ class Variation:
     def _is_full(self) -> bool:
         return len(self.ids) + _ROOM_FOR_EVENT > self.start.context
 
-    def _choose(self, logits_V: NDArray[np.floating]) -> int:
-        v, sampling = self.start.vocabulary, self.sampling
-        banned_V = self.start.banned_V
-        if self._at_boundary:
-            if self._ending_is_due():
-                return v.dim
-            banned_V = banned_V.copy()
-            banned_V[v.dim] = True
-            banned_V[v.end] = self._dim_at is None and not self.start.after
-            banned_V[v.segment] = self._silent_segments >= _MOST_SILENT_SEGMENTS
-        if len(self.events) < self._hot_until:
-            sampling = replace(sampling, temperature=min(100.0, max(sampling.temperature, 0.5) * _HEAT))
-        masked_V = np.where(banned_V, -np.inf, logits_V)
-        return sample(masked_V, self.start.grammar.allowed(self._state), sampling, self._generator)
+    def _choose(self, logits_V: NDArray[np.floating], proposal: Proposal | None) -> int:
+        if self._at_boundary and self._ending_is_due():
+            return self.start.vocabulary.dim
+        p_V = self.outlook(logits_V)
+        return draw(p_V, self._generator) if proposal is None else settle(p_V, proposal, self._generator)
 
     def _ending_is_due(self) -> bool:
         if not self.settings.end or self._dim_at is not None:

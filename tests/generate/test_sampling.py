@@ -4,10 +4,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partimento.errors import UserError
-from partimento.generate.sampling import Sampling, distribution, sample, seeded
+from partimento.generate.sampling import Ranges, Sampling, distribution, draw, probabilities, seeded
 
 logits = st.lists(st.floats(-20, 20), min_size=1, max_size=40).map(np.array)
 OPEN = {"min_p": 0.0, "top_p": 1.0}
+
+
+def sample(logits_V: np.ndarray, allowed: Ranges, how: Sampling, generator: np.random.Generator) -> int:
+    return draw(probabilities(logits_V, allowed, how), generator)
 
 
 def softmax(x: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ _POSITIONS = 1024
 @torch.inference_mode()
 def cache_scales(model: Transformer, vocabulary: Vocabulary) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """One step for each channel of each layer's keys (as rotated) and values."""
-    ids = Tokenizer(vocabulary).encode(_made_up())[: min(_POSITIONS, model.config.context)]
+    ids = made_up_ids(vocabulary)[: min(_POSITIONS, model.config.context)]
     weight = model.lm_head.weight
     cache = KVCache(model.config, batch=1, capacity=len(ids), dtype=weight.dtype, device=weight.device)
     model.hidden(torch.tensor(ids[None], device=weight.device), cache)
@@ -37,6 +37,11 @@ def cache_scales(model: Transformer, vocabulary: Vocabulary) -> list[tuple[NDArr
         keys_D, values_D = (np.maximum(peak_D, 1e-6) * np.float32(_ROOM / _LARGEST) for peak_D in peaks)
         scales.append((keys_D, values_D))
     return scales
+
+
+def made_up_ids(vocabulary: Vocabulary) -> NDArray[np.int64]:
+    """The made-up playing, over a thousand ids of it, always the same."""
+    return Tokenizer(vocabulary).encode(_made_up())
 
 
 def _made_up() -> Performance:

@@ -1,0 +1,166 @@
+"""What a draft brings: how many of its ids a model keeps, how much faster both are together, and when it would pay.
+
+    python benchmarks/engines/speculative.py gain FOLDER MODEL DRAFT [DRAFT ...] [--engine onnx-int8] [--rounds 6]
+    python benchmarks/engines/speculative.py passes MODEL [DRAFT ...] [--kept 0.6] [--threads 2] [--rounds 9]
+
+`gain`: FOLDER holds MIDI files, whose beginnings are the prompts. Plain and drafted engines take turns on each prompt;
+tokens are counted by seconds of processor time, which other load on the machine falsifies less than time on a clock
+(small models decode on one thread, so on an idle machine the two are the same).
+
+`passes`: how long MODEL needs to read 1 to 7 ids behind 512, on a clock, each length in turn in every round. From that,
+and from what the draft's reading costs, follows which share of ids has to be kept for a draft of k ids to pay, and what
+the gain would be if `--kept` of them were. That is computed, not measured: it needs no trained weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from partimento.generate.engine import Engine
+from partimento.generate.engines import open_model
+from partimento.generate.settings import Settings
+from partimento.midi.performance import Performance
+
+PAST = 512
+MOST = 7
+
+
+class Counted:
+    """A back end that counts what it reads after a beginning."""
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+        self.passes = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    def read(self, ids_BT: Sequence[Sequence[int]], cache: Any, *, last: int = 1) -> Any:
+        self.passes += cache.length > 0
+        return self._backend.read(ids_BT, cache, last=last)
+
+
+def continued(engine: Engine, prompt: Performance, notes: int, seed: int) -> dict[str, float]:
+    """One continuation from its first note on."""
+    run = engine.continuing(prompt, Settings(notes=notes, seed=seed), None)
+    (variation,), stream = run.variations, run.notes()
+    next(stream)
+    engine.backend.passes = 0
+    chosen, began = variation.chosen, time.process_time()
+    for _ in stream:
+        pass
+    seconds, made = time.process_time() - began, variation.chosen - chosen
+    kept = variation.kept / variation.tested if variation.tested else 0.0
+    return {"speed": made / seconds, "kept": kept, "ids a pass": made / engine.backend.passes}
+
+
+def gain(arguments: argparse.Namespace) -> str:
+    paths = sorted(path for path in arguments.folder.rglob("*") if path.suffix.lower() in (".mid", ".midi"))
+    random.Random(0).shuffle(paths)
+    plain = Engine.load(arguments.model, engine=arguments.engine)
+    plain.backend = Counted(plain.backend)
+    engines = {"plain": plain}
+    for draft in arguments.drafts:
+        engines[draft] = plain.drafted_by(Engine.load(draft, engine=arguments.engine))
+    samples: dict[str, list[dict[str, float]]] = {name: [] for name in engines}
+    for number, path in enumerate(paths[: arguments.rounds]):
+        prompt = Performance.from_midi(path).slice_time(0, 15)
+        for name, engine in engines.items():
+            samples[name].append(continued(engine, prompt, arguments.notes, number))
+    lines = [f"{plain.backend.description}; load average {os.getloadavg()[0]:.1f}", ""]
+    lines += ["| draft | parameters | kept | ids a pass | tokens/s of processor time | gain, median (least, most) |"]
+    lines += ["|---|---|---|---|---|---|"]
+    for name, engine in engines.items():
+        median = {key: statistics.median(s[key] for s in samples[name]) for key in samples[name][0]}
+        gains = [s["speed"] / p["speed"] for s, p in zip(samples[name], samples["plain"], strict=True)]
+        size = (engine.draft or engine).backend.config.parameters / 1e6
+        lines.append(
+            f"| {name} | {size:.2f} M | {median['kept']:.2f} | {median['ids a pass']:.2f} | {median['speed']:.0f} | "
+            f"{statistics.median(gains):.2f} ({min(gains):.2f}, {max(gains):.2f}) |"
+        )
+    return "\n".join(lines)
+
+
+def seconds_of(backend: Any, cache: Any, new: int) -> float:
+    cache.rollback(PAST)
+    began = time.perf_counter()
+    backend.read([[50] * new], cache, last=new)
+    return time.perf_counter() - began
+
+
+def passes(arguments: argparse.Namespace) -> str:
+    large = open_model(arguments.model, arguments.engine).backend
+    small = {name: open_model(name, arguments.engine).backend for name in arguments.drafts}
+    caches = {}
+    for name, backend in (("", large), *small.items()):
+        caches[name] = backend.cache(batch=1, capacity=PAST + MOST)
+        backend.read([[50] * PAST], caches[name])
+    taken: dict[int, list[float]] = {new: [] for new in range(1, MOST + 1)}
+    drafting: dict[str, list[float]] = {name: [] for name in small}
+    for _ in range(arguments.rounds):
+        for new, values in taken.items():
+            values.append(seconds_of(large, caches[""], new))
+        for name, values in drafting.items():
+            values.append(seconds_of(small[name], caches[name], 1))
+    # The least of many is what it takes where nobody interferes.
+    one = min(taken[1])
+    lines = [f"{large.description}; load average {os.getloadavg()[0]:.1f}", ""]
+    lines += [
+        f"Reading one id after {PAST}: {1000 * one:.2f} ms (median {1000 * statistics.median(taken[1]):.2f}).",
+        "",
+    ]
+    lines += ["| draft | ids ahead | a pass, in passes of one id | with drafting | pays above a share kept of | gain |"]
+    lines += ["|---|---|---|---|---|---|"]
+    for name, values in drafting.items():
+        for ahead in range(1, MOST):
+            checking = min(taken[ahead + 1]) / one
+            cost = checking + ahead * min(values) / one
+            lines.append(
+                f"| {name} | {ahead} | {checking:.2f} | {cost:.2f} | {break_even(cost, ahead):.2f} | "
+                f"{expected(arguments.kept, ahead) / cost:.2f} |"
+            )
+    return "\n".join(lines)
+
+
+def expected(kept: float, ahead: int) -> float:
+    """Ids that a pass decides on if each proposal is kept with this probability, and one more."""
+    return sum(kept**k for k in range(ahead + 1))
+
+
+def break_even(cost: float, ahead: int) -> float:
+    """The share at which as many ids come as passes are paid for; above 1 there is none."""
+    low, high = 0.0, 2.0
+    while high - low > 1e-6:
+        middle = (low + high) / 2
+        low, high = (middle, high) if expected(middle, ahead) < cost else (low, middle)
+    return low
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = parser.add_subparsers(required=True)
+    one = verbs.add_parser("gain")
+    one.add_argument("folder", type=Path)
+    one.add_argument("--notes", type=int, default=100)
+    one.set_defaults(run=gain)
+    other = verbs.add_parser("passes")
+    other.add_argument("--kept", type=float, default=0.6)
+    other.set_defaults(run=passes)
+    for verb, rounds in ((one, 6), (other, 9)):
+        verb.add_argument("model")
+        verb.add_argument("drafts", nargs="+")
+        verb.add_argument("--engine", default="onnx-int8")
+        verb.add_argument("--rounds", type=int, default=rounds)
+    arguments = parser.parse_args()
+    print(arguments.run(arguments))
+
+
+if __name__ == "__main__":
+    main()
