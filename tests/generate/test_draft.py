@@ -18,6 +18,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import chisquare
 
 from partimento.errors import UserError
+from partimento.generate.abilities import Abilities
 from partimento.generate.backend import TorchBackend
 from partimento.generate.engine import Engine
 from partimento.generate.sampling import Proposal, Sampling, settle
@@ -246,6 +247,18 @@ def test_a_stream_that_is_closed_leaves_nothing_in_the_cache_that_was_not_kept()
             (again,) = session.continue_(settings=greedy)
         (fresh,) = engine.continue_(prompt(13), settings=greedy)
         assert again.ids == fresh.ids
+
+
+def test_gaps_are_filled_with_a_draft() -> None:
+    engine = random_engine(abilities=Abilities(infilling=True)).drafted_by(random_engine(seed=1))
+    (made,) = engine.fill(prompt(40), 5.0, 8.0, seed=1)
+    Grammar(V).run(made.ids)
+    assert made.timings.draft_kept is not None
+    onsets = made.generated.onset_seconds
+    assert len(onsets) > 0
+    assert onsets.min() >= 5.0 and onsets.max() < 8.0
+    theirs = prompt(40).onset_seconds
+    assert len(made.performance) == len(onsets) + ((theirs < 5.0) | (theirs >= 8.0)).sum()
 
 
 def test_guided_models_are_drafted_too() -> None:
