@@ -28,5 +28,5 @@ model=$run/finetuned/model.safetensors
 # How this model is best sampled travels in its file: the published 0.035 cuts the long notes of a model this weak.
 python -c "from partimento.model.checkpoint import annotate; annotate('$model', sampling={'min_p': 0.01})"
 partimento plot "$run/pretrained" "$run/finetuned" -o "$run/curves.png"
-python benchmarks/bundled/heldout.py "$run/store-pretrain" --model "$model" --split validation
+python benchmarks/bundled/heldout.py "$run/store-pretrain" --models "$model" --split validation
 echo "To ship it: cp $model partimento/bundled/continuation.safetensors, and update its MODEL_CARD.md"

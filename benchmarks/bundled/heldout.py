@@ -1,16 +1,18 @@
-"""Held-out loss of a model beside the two baselines, on the same notes.
+"""Held-out loss of models beside the two baselines, on the same notes.
 
-    python benchmarks/bundled/heldout.py STORE [--model bundled] [--split validation] [--files 600] [-o FILE]
+    python benchmarks/bundled/heldout.py STORE [--models bundled older.safetensors] [--split validation] [-o FILE]
 
-From every file of the split one stretch that fits the model's context is drawn (seed 0). A network's nats are those of
-all ids after <S>; a note's nats are the total divided by the number of notes. The Markov model sees the same notes; its
-nats a token are its total divided by the same number of ids.
+From every file one stretch that fits the smallest context is drawn (seed 0); files are spread evenly over the split. A
+network's nats are those of all ids after <S>; a note's nats are the total divided by the number of notes. The Markov
+model sees the same notes; its nats a token are its total divided by the same number of ids. All models must speak one
+vocabulary.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
+from collections import Counter
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -22,22 +24,29 @@ from partimento.model.checkpoint import load
 from partimento.tokens.tokenizer import Tokenizer
 
 TRAIN_FILES_OF_UNIGRAM = 1000
+KINDS = ("note", "onset", "duration")
+UNIGRAM, MARKOV = "unigram", "Markov over notes"
+ALL, IDS, NOTES, FILES = "all", "ids", "notes", "files"
 
 
 def main() -> None:
     """Measure and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("store", type=Path)
-    parser.add_argument("--model", default="bundled")
+    parser.add_argument("--models", nargs="+", default=["bundled"])
     parser.add_argument("--split", default="validation")
     parser.add_argument("--files", type=int, default=600)
     parser.add_argument("-o", "--out", type=Path)
     arguments = parser.parse_args()
     store = NoteStore(arguments.store)
-    checkpoint = load(arguments.model)
-    model, vocabulary = checkpoint.model.eval(), checkpoint.vocabulary
+    checkpoints = {name: load(name) for name in arguments.models}
+    vocabulary = next(iter(checkpoints.values())).vocabulary
+    context = min(checkpoint.config.context for checkpoint in checkpoints.values())
+    if any(checkpoint.vocabulary != vocabulary for checkpoint in checkpoints.values()):
+        parser.error("the models speak different vocabularies, so that their ids cannot be compared")
     tokenizer = Tokenizer(vocabulary)
-    train, heldout = store.split("train"), store.split(arguments.split)[: arguments.files]
+    train, heldout = store.split("train"), store.split(arguments.split)
+    heldout = heldout[np.linspace(0, len(heldout) - 1, min(arguments.files, len(heldout))).astype(int)]
 
     unigram = Unigram.fit(
         (tokenizer.encode_notes(store.notes(i)) for i in train[:: max(1, len(train) // TRAIN_FILES_OF_UNIGRAM)]),
@@ -46,43 +55,66 @@ def main() -> None:
     markov = NoteMarkov.fit(store.notes(i) for i in train)
     rng = np.random.default_rng(0)
     head = [vocabulary.prefix("instrument", "piano"), vocabulary.start]
-    n_ids = n_notes = 0
-    totals = {"unigram": 0.0, "Markov over notes": 0.0, str(arguments.model): 0.0}
-    by_kind: dict[str, list[float]] = {"note": [], "onset": [], "duration": []}
+    totals: Counter[tuple[str, str]] = Counter()
+    by_kind: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for index in heldout:
+        collection = store.files[index].labels.get("collection", "unknown")
         notes = store.notes(index)
-        room = (checkpoint.config.context - 2) // 4
+        room = (context - 2) // 4
         first = int(rng.integers(0, max(1, len(notes) - room)))
         stretch = notes.slice(first, first + room)
-        body = tokenizer.encode_notes(stretch)[: checkpoint.config.context - 2]
+        body = tokenizer.encode_notes(stretch)[: context - 2]
         stretch = stretch.slice(0, int((vocabulary.kind_of[body] == vocabulary.kind_of[vocabulary.duration[0]]).sum()))
         ids = torch.tensor([[*head, *body.tolist()]])
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-            logits = model(ids[:, :-1])[0, 1:].float()
-        nats = torch.nn.functional.cross_entropy(logits, ids[0, 2:], reduction="none").numpy()
-        totals["unigram"] += unigram.nats(body)
-        totals["Markov over notes"] += markov.nats(stretch)
-        totals[str(arguments.model)] += float(nats.sum())
-        for name, values in by_kind.items():
-            low, high = getattr(vocabulary, name)
-            values.extend(nats[(body >= low) & (body < high)].tolist())
-        n_ids += len(body)
-        n_notes += len(stretch)
-    rows = "\n".join(f"| {k} | {v / n_ids:.3f} | {v / n_notes:.2f} |" for k, v in totals.items())
-    kinds = ", ".join(f"{name} {np.mean(values):.3f}" for name, values in by_kind.items())
-    text = f"""# Held-out loss
+        found = {UNIGRAM: unigram.nats(body), MARKOV: markov.nats(stretch)}
+        for name, checkpoint in checkpoints.items():
+            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+                logits = checkpoint.model.eval()(ids[:, :-1])[0, 1:].float()
+            nats = torch.nn.functional.cross_entropy(logits, ids[0, 2:], reduction="none").numpy()
+            found[name] = float(nats.sum())
+            if name == arguments.models[0]:
+                for kind, values in by_kind.items():
+                    low, high = getattr(vocabulary, kind)
+                    values.extend(nats[(body >= low) & (body < high)].tolist())
+        for part in (ALL, collection):
+            totals.update({(part, name): value for name, value in found.items()})
+            totals.update({(part, IDS): len(body), (part, NOTES): len(stretch), (part, FILES): 1})
+    text = report(totals, by_kind, [UNIGRAM, MARKOV, *checkpoints], arguments.split)
+    print(text)
+    if arguments.out:
+        arguments.out.write_text(text)
 
-{len(heldout)} files of the {arguments.split} split, {n_notes:,} notes, {n_ids:,} ids; {datetime.date.today()}.
+
+def report(totals: Counter[tuple[str, str]], by_kind: dict[str, list[float]], names: list[str], split: str) -> str:
+    """The tables, as Markdown."""
+    rows = "\n".join(
+        f"| {name} | {totals[ALL, name] / totals[ALL, IDS]:.3f} | {totals[ALL, name] / totals[ALL, NOTES]:.2f} |"
+        for name in names
+    )
+    collections = sorted({part for part, _ in totals} - {ALL})
+    parts = "\n".join(
+        f"| {part} | {totals[part, FILES]} | "
+        + " | ".join(f"{totals[part, name] / totals[part, NOTES]:.2f}" for name in names)
+        + " |"
+        for part in collections
+    )
+    kinds = ", ".join(f"{name} {np.mean(values):.3f}" for name, values in by_kind.items())
+    return f"""# Held-out loss
+
+{totals[ALL, FILES]} files of the {split} split, {totals[ALL, NOTES]:,} notes, {totals[ALL, IDS]:,} ids; {date.today()}.
 
 | model | nats a token | nats a note |
 |---|---|---|
 {rows}
 
-{arguments.model}, by kind of id: {kinds}.
+{names[2]}, by kind of id: {kinds}.
+
+Nats a note by collection:
+
+| collection | files | {" | ".join(names)} |
+|---|---|{"---|" * len(names)}
+{parts}
 """
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text)
 
 
 if __name__ == "__main__":
