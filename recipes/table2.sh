@@ -17,14 +17,15 @@ export deadline=$(($(date +%s) + 60 * ${4:-600}))
 export OMP_NUM_THREADS=1 MALLOC_MMAP_THRESHOLD_=2000000000 MALLOC_TRIM_THRESHOLD_=8000000000
 mkdir -p "$out/logs" "$out/done"
 
-# Cells of the table as soon as their models are there; the whole of it is written at the end.
-cells() {
-  partimento evaluate table2 --data "$midi" -o "$out/table" --half --slicing.notes 80 --slicing.most 5 --models "$@"
-}
+# Cells of the table, and another performance among the nearest, as soon as a model is there; all is written at the end.
+reading="--half --slicing.notes 80 --slicing.most 5"
+cells() { partimento evaluate table2 --data "$midi" -o "$out/table" $reading --models "$@"; }
+nearest() { partimento evaluate retrieval --data "$midi" -o "$out/table" $reading --models "$@"; }
 
 contrast() { # NAME SETTINGS
+  local model=$1=$out/$1/model.safetensors
   partimento finetune contrastive "$store" --recipe contrastive-small --from "$base" -o "$out/$1" "${@:2}" &&
-    cells "$1=$out/$1/model.safetensors"
+    cells "$model" && nearest "$model"
 }
 
 classify() { # TASK SETTINGS
@@ -36,6 +37,8 @@ few() { # TASK LABELS SETTINGS: from the files of the task's own run
   partimento finetune classifier --recipe classifier-small --from "$base" --task "$1" --data "$out/ft/$1/store" \
     --labelled "$2" -o "$out/ft/$1-$2" "${@:3}"
 }
+
+untuned() { cells base="$base" && nearest --pooled base="$base"; }
 
 part() { # NAME COMMAND: its output to a file, a mark if it was finished
   if [ "$(date +%s)" -ge "$deadline" ]; then
@@ -51,7 +54,8 @@ part() { # NAME COMMAND: its output to a file, a mark if it was finished
     echo "$(date +%T) FAILED: $1, see $out/logs/$1"
   fi
 }
-export -f cells contrast classify few part
+export reading
+export -f cells nearest contrast classify few untuned part
 
 parts() {
   cat <<END
@@ -67,18 +71,20 @@ ft-pianist8 classify pianist8
 ft-vgmidi classify vgmidi
 emb-t0.05 contrast emb-t0.05 --epochs 1 --temperature 0.05
 emb-t0.5 contrast emb-t0.5 --epochs 1 --temperature 0.5
-base cells base=$base
+base untuned
 END
   # More labels than these, as many of each class, take more files of the rarest class than there are; of period even 100.
   for run in "composer 100" "form 100" "genre 100" "genre 200"; do echo "ft-${run/ /-} few $run"; done
 }
 parts | xargs -P "${LANES:-2}" -d '\n' -I PART bash -c 'part PART'
 
-models=(ft="$out/ft")
-[ ! -e "$out/done/base" ] || models+=(base="$base")
+embedders=()
 for name in emb emb-scratch emb-e1 emb-t0.05 emb-t0.5; do
-  [ ! -e "$out/done/$name" ] || models+=("$name=$out/$name/model.safetensors")
+  [ ! -e "$out/done/$name" ] || embedders+=("$name=$out/$name/model.safetensors")
 done
-cells "${models[@]}"
+pretrained=()
+[ ! -e "$out/done/base" ] || pretrained=(base="$base")
+cells ft="$out/ft" "${pretrained[@]}" "${embedders[@]}"
+nearest "${embedders[@]}" --pooled "${pretrained[@]}"
 absent=$(parts | while read -r name _; do [ -e "$out/done/$name" ] || echo "$name"; done)
 [ -z "$absent" ] || { echo "The table does without:" $absent; exit 1; }

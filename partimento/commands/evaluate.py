@@ -13,6 +13,11 @@ KINDS: tuple[Verb, ...] = (
         help="the paper's table of classifiers, with the models at hand",
         target="partimento.commands.evaluate_table2:main",
     ),
+    Verb(
+        name="retrieval",
+        help="another performance of the same piece among the nearest vectors",
+        target="partimento.commands.evaluate_retrieval:main",
+    ),
 )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from partimento.commands.flags import parse
+from partimento.commands.flags import named_models, parse
 from partimento.embed.slicing import PUBLISHED, Slicing
 from partimento.errors import UserError
 
@@ -42,12 +42,7 @@ class Options:
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = parse(Options, argv, verb="evaluate table2")
-    models = {}
-    for given in options.models:
-        name, equals, model = given.partition("=")
-        if not (equals and model):
-            raise UserError(f"--models {given}: give NAME=MODEL, such as emb=runs/contrastive")
-        models[name] = model
+    models = named_models(options.models, flag="--models")
     from partimento.evaluate import table2, table2_report
     from partimento.evaluate.encoders import Reading
     from partimento.evaluate.tasks import find_all

@@ -54,6 +54,17 @@ def parse(options: type[Options], argv: Sequence[str], *, verb: str, default: Op
         raise UserError(f"{_one_line(complaint.getvalue())} (see partimento {verb} --help)") from None
 
 
+def named_models(given: Sequence[str], *, flag: str) -> dict[str, str]:
+    """NAME=MODEL words as a mapping; raises `UserError`, naming the flag, for anything else."""
+    models = {}
+    for word in given:
+        name, _, model = word.partition("=")
+        if not (name and model):
+            raise UserError(f"{flag} {word}: give NAME=MODEL, such as emb=runs/contrastive")
+        models[name] = model
+    return models
+
+
 def _one_line(box: str) -> str:
     """Tyro's framed complaint without its frame, its title, the pointer to the help and the option's help text."""
     sections: list[list[str]] = [[]]

@@ -54,6 +54,13 @@ def score(truth: Ints, predicted: Ints, *, classes: int, pieces: Ints, seed: int
     )
 
 
+def share(hits: Floats, *, pieces: Ints, seed: int = 0) -> tuple[float, Interval]:
+    """The mean of hits (0..1) [n] and its interval; `pieces` [n] are resampled together."""
+    weight_Rn = np.concatenate([np.ones((1, len(hits))), _resampled(pieces, seed)])
+    share_R = weight_Rn @ hits / weight_Rn.sum(1)
+    return float(share_R[0]), _interval(share_R[1:])
+
+
 def accuracy_differences(truth: Ints, a: Ints, b: Ints, *, pieces: Ints, seed: int = 0) -> Floats:
     """Accuracy of predictions `a` less that of `b` on the same examples [1 + R]: as it is, then in each resample."""
     weight_Rn = np.concatenate([np.ones((1, len(truth))), _resampled(pieces, seed)])

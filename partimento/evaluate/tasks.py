@@ -103,13 +103,17 @@ def task(name: str) -> Task:
     """A task of Table 2 as the package knows it; none of its files is located yet."""
     if name not in TASKS:
         raise UserError(f"no task is called {name!r}; choose one of {', '.join(TASKS)}")
+    return Task(name=name, classes=TASKS[name], examples=read_manifest(name))
+
+
+def read_manifest(name: str) -> tuple[Example, ...]:
+    """The examples of a manifest of the package; none is located yet."""
     path = Path(__file__).parent / "manifests" / f"{name}.csv"
     with path.open(newline="", encoding="utf-8") as file:
-        examples = tuple(
+        return tuple(
             Example(sha256=sha256, label=label, split=split, source=source, piece=int(piece))
             for sha256, label, split, source, piece in islice(csv.reader(file), 1, None)
         )
-    return Task(name=name, classes=TASKS[name], examples=examples)
 
 
 def contents(folder: Path) -> Mapping[str, Path]:

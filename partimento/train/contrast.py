@@ -89,7 +89,7 @@ def small_recipe() -> Contrasting:
         seed=1,
         epochs=3,
         candidates=256,
-        loop=LoopSettings(steps=1000, peak_lr=1e-3, warmup_steps=20, keep_checkpoints=1),
+        loop=LoopSettings(steps=1000, peak_lr=5e-4, warmup_steps=20, keep_checkpoints=1),
         machine=Machine(rows_at_once=8),
     )
 
