@@ -62,14 +62,17 @@ def store(tmp_path_factory) -> Path:
     return folder / "store"
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory) -> Path:
+def language_model(path: Path, seed: int) -> Path:
     config = ModelConfig(vocab_size=len(V), d_model=32, n_heads=2, n_layers=2, d_ff=64, context=256)
     model = Transformer(config)
-    musical_initialisation(model, V, seed=3)
-    path = tmp_path_factory.mktemp("base") / "lm.safetensors"
+    musical_initialisation(model, V, seed=seed)
     save(path, model, V)
     return path
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> Path:
+    return language_model(tmp_path_factory.mktemp("base") / "lm.safetensors", seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +130,16 @@ def test_from_scratch_the_base_gives_its_shape_only(store, base, tmp_path):
     close = load(base).model.state_dict()["model.tok_embeddings.weight"]
     assert (results[0] - close).abs().max() < 0.05 < (results[1] - close).abs().max()
     assert torch.equal(results[1], results[2])
+
+
+def test_a_run_goes_on_from_its_own_base_only_unless_it_began_from_scratch(run, store, base, tmp_path):
+    other = language_model(tmp_path / "other.safetensors", seed=4)
+    with pytest.raises(UserError, match="holds a run of another model"):
+        contrast(RECIPE, store, run, base=other)
+    once = dataclasses.replace(RECIPE, epochs=None, loop=dataclasses.replace(RECIPE.loop, steps=1, warmup_steps=0))
+    scratch = dataclasses.replace(once, pretrained=False)
+    made = contrast(scratch, store, tmp_path / "scratch", base=base).read_bytes()
+    assert contrast(scratch, store, tmp_path / "scratch", base=other).read_bytes() == made
 
 
 def test_it_says_how_many_negatives_there_are(store, base, tmp_path):
