@@ -39,7 +39,7 @@ def cache_scales(model: Transformer, vocabulary: Vocabulary) -> list[tuple[NDArr
     return scales
 
 
-def made_up_ids(vocabulary: Vocabulary) -> NDArray[np.int64]:
+def made_up_ids(vocabulary: Vocabulary) -> NDArray[np.int32]:
     """The made-up playing, over a thousand ids of it, always the same."""
     return Tokenizer(vocabulary).encode(_made_up())
 
