@@ -7,7 +7,7 @@ VENV ?= .venv
 # where your index does not offer it: make demo PIP_ARGS="--extra-index-url <address of PyTorch's CPU wheels>"
 PIP_ARGS ?=
 DEMO_PROMPT ?= examples/nocturne.mid
-DEMO_ARGS ?= --min-p 0.01
+DEMO_ARGS ?=
 
 BIN := $(VENV)/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_ARGS)
