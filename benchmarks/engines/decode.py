@@ -192,11 +192,14 @@ def prepared(model: str, folder: Path) -> str:
 
 
 def llama(arguments: argparse.Namespace) -> dict[str, float]:
-    """llama.cpp's own benchmark of the same shape, in the same round."""
-    sizes = ["-p", str(arguments.prompt_tokens), "-n", str(arguments.new), "-t", str(arguments.threads)]
-    command = [arguments.llama_bench, "-m", arguments.gguf, "-r", "1", "-o", "json", *sizes]
-    rows = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return {"decode" if row["n_gen"] else "prefill": row["avg_ts"] for row in rows}
+    """llama.cpp's own benchmark in the same round: reading the prompt, and new tokens behind one of that length."""
+    prompt, new = str(arguments.prompt_tokens), str(arguments.new)
+    found = {}
+    for name, sizes in ("prefill", ["-p", prompt, "-n", "0"]), ("decode", ["-p", "0", "-n", new, "-d", prompt]):
+        command = [arguments.llama_bench, "-m", arguments.gguf, "-r", "1", "-o", "json", "-t", str(arguments.threads)]
+        (row,) = json.loads(subprocess.run([*command, *sizes], check=True, capture_output=True, text=True).stdout)
+        found[name] = row["avg_ts"]
+    return found
 
 
 def measure(arguments: argparse.Namespace, model: str) -> list[dict[str, Any]]:
