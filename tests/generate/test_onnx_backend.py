@@ -145,15 +145,17 @@ def divergence(ids: list[int], backend: OnnxBackend, model: Transformer) -> floa
     return float((np.exp(theirs) * (theirs - ours)).sum(axis=-1).mean())
 
 
-@pytest.mark.parametrize(("format_", "most"), [("onnx", 1e-8), ("onnx-int8", 0.004), ("onnx-int4", 0.1)])
-@pytest.mark.parametrize("prompt", ["nocturne", "invention"])
-def test_trained_weights_keep_their_distributions(format_, most, prompt):
-    ids = Tokenizer(VOCABULARY).encode(Performance.from_midi(f"examples/{prompt}.mid"), end=False)[:300].tolist()
-    backend = OnnxBackend(prepare("bundled", format_), threads=1)
-    measured = divergence(ids, backend, checkpoint.load("bundled").model)
-    assert measured < most
+@pytest.mark.parametrize(("format_", "most"), [("onnx", 1e-8), ("onnx-int8", 0.002), ("onnx-int4", 0.06)])
+def test_trained_weights_keep_their_distributions(format_, most):
+    backend, model = OnnxBackend(prepare("bundled", format_), threads=1), checkpoint.load("bundled").model
+    measured = []
+    for prompt in ("nocturne", "invention", "ballad"):
+        performance = Performance.from_midi(f"examples/{prompt}.mid")
+        ids = Tokenizer(VOCABULARY).encode(performance, end=False)[:300].tolist()
+        measured.append(divergence(ids, backend, model))
+    assert np.mean(measured) < most
     if format_ != "onnx":
-        assert measured > 1e-6  # something was quantised
+        assert min(measured) > 1e-6  # something was quantised
 
 
 def test_what_a_cache_of_8_bits_must_hold_has_room():
