@@ -108,13 +108,13 @@ def bundled() -> Recipe:
     """The model inside the package: what two processor cores learn in one to two hours.
 
     Time is the limit, not data: so many small steps (2,048 ids) and a short warm-up. After 500 steps Muon had reached
-    4.20 nats per validation id where AdamW stood at 4.36; its step takes a fifth longer. Half of the windows are
-    arranged around a gap, which plain continuation does not pay for: after 1,000 steps of AdamW 4.33 nats per
-    validation id with them, 4.41 without (one seed each).
+    4.20 nats per validation id where AdamW stood at 4.36; its step takes a fifth longer, and up to some 350 steps it is
+    behind (benchmarks/train/trials.md). Half of the windows are arranged around a gap, which plain continuation does
+    not pay for: after 1,000 steps of AdamW 4.33 nats per validation id with them, 4.41 without (one seed each).
     """
     return Recipe(
         name="bundled",
-        cost="about 2 hours on 2 processor cores (31 million ids, 5.6 M parameters); 1.5 GB of memory",
+        cost="estimated: 2 hours on 2 processor cores (31 million ids, 5.6 M parameters); 1.5 GB of memory",
         vocabulary="piano",
         size="small",
         initialisation="musical",
