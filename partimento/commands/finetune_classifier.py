@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from partimento.commands.flags import parse
+from partimento.commands.flags import parse, recipe_name
 from partimento.embed.slicing import PUBLISHED, Slicing
 from partimento.files import replacing
 from partimento.train.classifier import METRICS, ClassifierRecipe, named
@@ -54,7 +54,7 @@ class Options:
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     missing = {"task": tyro.MISSING, "data": tyro.MISSING, "out": tyro.MISSING}
-    default = Options(**missing, settings=named(_recipe_name(argv)))
+    default = Options(**missing, settings=named(recipe_name(argv, "classifier")))
     options = parse(Options, argv, verb="finetune classifier", default=default)
     from partimento.train.classifier import finetune_classifier
 
@@ -110,13 +110,3 @@ def _report(options: Options, task: Task | None, best: Path) -> None:
     with replacing(options.out / METRICS) as part:
         part.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
     print(f"model in {best}")
-
-
-def _recipe_name(argv: list[str]) -> str:
-    """The name given with --recipe, which decides the defaults of all other flags."""
-    for word, following in zip(argv, [*argv[1:], ""], strict=True):
-        if word == "--recipe":
-            return following
-        if word.startswith("--recipe="):
-            return word.partition("=")[2]
-    return "classifier"

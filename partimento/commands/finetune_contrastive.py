@@ -10,7 +10,7 @@ from typing import Annotated
 
 import tyro
 
-from partimento.commands.flags import parse
+from partimento.commands.flags import parse, recipe_name
 from partimento.train import contrast
 from partimento.train.contrast import Contrasting
 from partimento.train.log import TrackerName
@@ -42,8 +42,10 @@ class Options:
 
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
-    options = _options(argv)
-    settings, named = options.settings, contrast.named(options.recipe)
+    named = contrast.named(recipe_name(argv, "contrastive"))
+    default = Options(store=tyro.MISSING, out=tyro.MISSING, settings=named)
+    options = parse(Options, argv, verb="finetune contrastive", default=default)
+    settings = options.settings
     if settings.loop.steps != named.loop.steps and settings.epochs == named.epochs:
         settings = dataclasses.replace(settings, epochs=None)  # who says steps does not mean the recipe's epochs
     model = contrast.contrast(
@@ -58,13 +60,3 @@ def main(argv: list[str]) -> int:
     if os.environ.get("RANK", "0") == "0":
         print(f"model in {model}")
     return 0
-
-
-def _options(argv: list[str]) -> Options:
-    """The options, with what is not given as the recipe has it."""
-
-    def read(recipe: Contrasting) -> Options:
-        default = Options(store=tyro.MISSING, out=tyro.MISSING, settings=recipe)
-        return parse(Options, argv, verb="finetune contrastive", default=default)
-
-    return read(contrast.named(read(contrast.paper_recipe()).recipe))

@@ -54,6 +54,16 @@ def parse(options: type[Options], argv: Sequence[str], *, verb: str, default: Op
         raise UserError(f"{_one_line(complaint.getvalue())} (see partimento {verb} --help)") from None
 
 
+def recipe_name(argv: Sequence[str], default: str) -> str:
+    """The name given with --recipe: it decides the defaults of the other flags, so it is read before them."""
+    for word, following in zip(argv, [*argv[1:], ""], strict=True):
+        if word == "--recipe":
+            return following
+        if word.startswith("--recipe="):
+            return word.partition("=")[2]
+    return default
+
+
 def named_models(given: Sequence[str], *, flag: str) -> dict[str, str]:
     """NAME=MODEL words as a mapping; raises `UserError`, naming the flag, for anything else."""
     models = {}

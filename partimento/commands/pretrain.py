@@ -10,7 +10,7 @@ from typing import Annotated
 
 import tyro
 
-from partimento.commands.flags import parse
+from partimento.commands.flags import parse, recipe_name
 from partimento.train import recipes
 from partimento.train.log import TrackerName
 from partimento.train.recipes import Recipe
@@ -44,7 +44,7 @@ class Options:
 
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
-    named = recipes.named(_recipe_name(argv))
+    named = recipes.named(recipe_name(argv, "bundled"))
     default = Options(store=tyro.MISSING, out=tyro.MISSING, settings=named)
     options = parse(Options, argv, verb="pretrain", default=default)
     settings = options.settings
@@ -64,13 +64,3 @@ def main(argv: list[str]) -> int:
     if os.environ.get("RANK", "0") == "0":
         print(f"model in {model}")
     return 0
-
-
-def _recipe_name(argv: list[str]) -> str:
-    """The name given with --recipe, which decides the defaults of all other flags."""
-    for word, following in zip(argv, [*argv[1:], ""], strict=True):
-        if word == "--recipe":
-            return following
-        if word.startswith("--recipe="):
-            return word.partition("=")[2]
-    return "bundled"

@@ -165,8 +165,10 @@ def test_the_command_takes_a_recipe_by_name(store, base, tmp_path, capsys):
     words = ["finetune", "contrastive", str(store), "--from", str(base), "-o", str(tmp_path / "run")]
     assert main([*words, "--recipe", "none"]) == 2
     assert "choose one of contrastive, contrastive-small" in capsys.readouterr().err
-    more = ["--recipe", "contrastive-small", "--batch", "4", "--epochs", "1", "--loop.precision", "float32"]
+    more = ["--recipe", "contrastive-small", "--batch", "4", "--loop.steps", "21", "--loop.precision", "float32"]
     assert main([*words, *more]) == 0
     assert "model in" in capsys.readouterr().out
     written = json.loads((tmp_path / "run" / "recipe.json").read_text())
-    assert (written["batch"], written["loop"]["peak_lr"]) == (4, small_recipe().loop.peak_lr)
+    # 21 steps would not hold the warm-up of the other recipe
+    assert (written["batch"], written["loop"]["steps"]) == (4, 21)
+    assert written["loop"]["peak_lr"] == small_recipe().loop.peak_lr
