@@ -79,7 +79,9 @@ def small_recipe() -> Contrasting:
     """For models of a few million parameters and corpora of a few thousand files, on a processor.
 
     Views are cut at 256 ids, some 80 notes, where the paper has up to 650: within the same time a processor then sees
-    many more of them. The batch's activations are kept (1.5 GB), since to compute them again costs a fourth more.
+    many more of them. The batch's activations are kept (1.5 GB), since to compute them again costs a fourth more. After
+    half an epoch the loss among 256 pairs was 5.24 with Muon at 4e-4, 5.34 at 1e-3, with AdamW 5.37 at 2e-4 and 5.41 at
+    5e-5 (6.15 before, one seed each); AdamW at 5e-4 falls behind by as much as half an epoch.
     """
     return Contrasting(
         name="contrastive-small",
@@ -89,7 +91,7 @@ def small_recipe() -> Contrasting:
         seed=1,
         epochs=3,
         candidates=256,
-        loop=LoopSettings(steps=1000, peak_lr=5e-4, warmup_steps=20, keep_checkpoints=1),
+        loop=LoopSettings(steps=1000, peak_lr=4e-4, warmup_steps=20, optimiser="muon", keep_checkpoints=1),
         machine=Machine(rows_at_once=8),
     )
 
