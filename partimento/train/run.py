@@ -41,6 +41,7 @@ from partimento.train.recipes import Recipe
 _SHARE_FOR_STEPS = 0.93
 _TIMED_STEPS = 10
 _COUNTED_FILES = 300
+_VALIDATION_STREAMS = 64
 
 
 def run(
@@ -61,31 +62,13 @@ def run(
     """
     with joined() as world:
         store, vocabulary = NoteStore(store_path), recipe.make_vocabulary()
-        arranging = Infilling(vocabulary, share=recipe.infilling_share) if recipe.infilling_share else None
-        loader, validation = (
-            PackedLoader(
-                store,
-                vocabulary,
-                split,
-                length=recipe.length,
-                batch=recipe.batch,
-                seed=recipe.seed,
-                augment=split == "train",
-                lanes=recipe.lanes,
-                pedal=recipe.pedal,
-                # Validation stays as it was played, so that runs with and without infilling can be compared.
-                transform=arranging if split == "train" else None,
-                rank=world.rank,
-                world=world.size,
-            )
-            for split in ("train", "validation")
-        )
+        training, validation = (_loader(recipe, store, vocabulary, split, world) for split in ("train", "validation"))
         if recipe.epochs is not None:
             ids = recipe.epochs * _ids_per_epoch(store, vocabulary)
             recipe = recipe.with_steps(max(2, math.ceil(ids / (recipe.batch * recipe.length))))
         return pretrain(
             recipe,
-            loader,
+            training,
             validation,
             Path(out_dir),
             world=world,
@@ -145,6 +128,29 @@ def pretrain(
         about=about(recipe, data=data or {}, init=str(init) if init is not None else None),
         save=save_model,
         track=track,
+    )
+
+
+def _loader(recipe: Recipe, store: NoteStore, vocabulary: Vocabulary, split: str, world: World) -> PackedLoader:
+    """Training windows as the recipe has them; for validation whole files as they were played, without gaps.
+
+    Recipes of another batch, seed or number of lanes are measured on the same windows if on as many.
+    """
+    training = split == "train"
+    arranging = Infilling(vocabulary, share=recipe.infilling_share) if training and recipe.infilling_share else None
+    return PackedLoader(
+        store,
+        vocabulary,
+        split,
+        length=recipe.length,
+        batch=recipe.batch,
+        seed=recipe.seed if training else 0,
+        augment=training,
+        lanes=recipe.lanes if training else max(1, _VALIDATION_STREAMS // recipe.batch),
+        pedal=recipe.pedal,
+        transform=arranging,
+        rank=world.rank,
+        world=world.size,
     )
 
 

@@ -148,14 +148,14 @@ def playing(seed: int, n: int = 120) -> Performance:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory) -> Path:
-    """A note store of six small files, made by the command."""
+    """A note store of five small files to train on and two to measure on, made by the command."""
     folder = tmp_path_factory.mktemp("corpus")
     with (folder / "labels.csv").open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["path", "split"])
-        for seed in range(6):
+        for seed in range(7):
             playing(seed).write_midi(folder / f"{seed}.mid")
-            table.writerow([f"{seed}.mid", "train" if seed else "validation"])
+            table.writerow([f"{seed}.mid", "train" if seed > 1 else "validation"])
     assert main(["store", str(folder), "--labels", str(folder / "labels.csv"), "-o", str(folder / "store")]) == 0
     return folder / "store"
 
@@ -230,6 +230,21 @@ def test_infilling_and_the_pedal_reach_the_model_but_not_the_validation(store, t
     first = [records(path.parent) for path in (plain, arranged)]
     assert first[0][0]["validation"] == first[1][0]["validation"]
     assert first[0][1]["loss"] != first[1][1]["loss"]
+
+
+def test_runs_of_other_batches_lanes_and_seeds_are_measured_on_the_same_windows(store, tmp_path):
+    model = Transformer(RECIPE.make_config())
+    random_initialisation(model, seed=0)
+    save(tmp_path / "model.safetensors", model, Vocabulary.piano())
+    shapes = {"wide": (4, 1, 1, 32), "narrow": (2, 3, 8, 64), "fewer": (2, 3, 8, 32)}
+    losses = {}
+    for name, (batch, lanes, seed, batches) in shapes.items():
+        loop = dataclasses.replace(RECIPE.loop, steps=6, eval_batches=batches, precision="float32")
+        recipe = dataclasses.replace(RECIPE, batch=batch, lanes=lanes, seed=seed, loop=loop)
+        run(recipe, store, tmp_path / name, init=tmp_path / "model.safetensors")
+        losses[name] = records(tmp_path / name)[0]["validation"]["nats_per_token"]
+    assert losses["narrow"] == pytest.approx(losses["wide"], rel=1e-5)
+    assert losses["fewer"] != pytest.approx(losses["wide"], rel=1e-5)
 
 
 def test_infilling_needs_a_vocabulary_with_its_token(store, tmp_path, capsys):
