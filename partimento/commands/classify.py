@@ -34,7 +34,7 @@ class Options:
     model: Annotated[str, tyro.conf.arg(aliases=["-m"])]
     """Run of 'partimento finetune classifier' (then its best epoch), a model file, or owner/name on the hub."""
     over_time: bool = False
-    """A row for each 300 notes, with its start and end in seconds, instead of one for each file."""
+    """A row for each slice, of 300 notes (or what the model learned from) and with start and end in seconds."""
     format: Literal["table", "json", "csv"] = "table"
     """table: the likeliest labels, for people; json: one object a line; csv: a column a label."""
 

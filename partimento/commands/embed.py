@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from partimento.commands.flags import parse
+from partimento.commands.flags import SlicingFlags, parse
 from partimento.commands.progress import counted
 from partimento.errors import UserError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Turn every MIDI file into a vector, the mean over its slices of 300 notes, and write them as one Parquet table.
+    """Turn every MIDI file into a vector, the mean over its slices, and write them as one Parquet table.
 
     Interrupt it at any time: the same command goes on where it was, and later embeds only what is new.
     """
@@ -31,6 +31,8 @@ class Options:
     """Take the mean of the hidden states instead, which any language model has: a comparison."""
     half: bool = False
     """Compute in bfloat16: faster where the machine can, and vectors differ by about a hundredth of their length."""
+    slicing: SlicingFlags = field(default_factory=SlicingFlags)
+    """Which notes of a file are read."""
     batch_size: int | None = None
     """Slices that go through the model together; default: 4 on a processor, whose cache holds no more, 64 on a GPU."""
     device: str | None = None
@@ -57,8 +59,9 @@ def main(argv: list[str]) -> int:
     path = locate(options.model)
     dtype = torch.bfloat16 if options.half else torch.float32
     encoder = Encoder.load(path, pooled=options.pooled, device=device, dtype=dtype)
+    encoder.slicing = options.slicing(encoder.slicing)
     kind = "pooled hidden states" if options.pooled else "embeddings"
-    made_by = f"{kind} of the model with sha256 {digest(path)}, computed in {dtype}"
+    made_by = f"{kind} of the model with sha256 {digest(path)}, computed in {dtype}, {encoder.slicing}"
     batch_size = options.batch_size or (BATCH_SIZE if device == "cpu" else 64)
     entries = list(source.entries())
     with counted("embedding", total=len(entries)) as advance:

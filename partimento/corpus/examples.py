@@ -255,6 +255,11 @@ class LabelledLoader(_ExampleLoader[Arrays]):
         return {"ids": ids, "label": self._label_of[files], "file": files}
 
 
+def view_notes(length: int) -> int:
+    """About how many notes the longest slices keep that are cut to `length` ids."""
+    return min(SLICE_NOTES[1], math.floor(length / IDS_PER_NOTE))
+
+
 def one_slice(count: int, rng: np.random.Generator) -> tuple[int, int]:
     """First and last + 1 of a slice of 100 to 650 of `count` notes, or of all if there are fewer than 100."""
     low, high = (min(limit, count) for limit in SLICE_NOTES)

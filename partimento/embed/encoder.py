@@ -53,12 +53,16 @@ class NothingToEmbed(UserError):
 
 
 class Encoder:
-    """A model that turns performances into vectors of `size` numbers; `load` makes one from a name."""
+    """A model that turns performances into vectors of `size` numbers; `load` makes one from a name.
+
+    `slicing` says which notes are read, and may be set.
+    """
 
     def __init__(
         self, model: AnyModel, vocabulary: Vocabulary, *, pooled: bool = False, slicing: Slicing = PUBLISHED
     ) -> None:
-        self._model, self._pooled, self._slicing = model.eval(), pooled, slicing
+        self._model, self._pooled = model.eval(), pooled
+        self.slicing = slicing
         self._tokenizer = Tokenizer(vocabulary)
         self._longest = min(LONGEST, model.config.context)
         self.size: Final = model.config.d_model if pooled else len(model.state_dict()["emb_head.weight"])
@@ -69,17 +73,17 @@ class Encoder:
         name: str | Path,
         *,
         pooled: bool = False,
-        slicing: Slicing = PUBLISHED,
+        slicing: Slicing | None = None,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> Encoder:
         """The encoder of a model's name, file, folder, or "owner/name" on the hub.
 
         `pooled`: the mean of the hidden states over all ids of a slice instead of what the head reads at <E>; that
-        needs no embedding head, so any language model will do (a comparison). `slicing` says which notes are read,
-        `dtype` what it computes in: bfloat16 is faster where the machine has it, and a vector then differs by up to a
-        hundredth of its length. Raises `UserError` if there is no such model, or no embedding head and `pooled` is not
-        asked for.
+        needs no embedding head, so any language model will do (a comparison). `slicing`: which notes are read; None:
+        what suits the model (`Slicing.suiting`). `dtype` is what it computes in: bfloat16 is faster where the machine
+        has it, and a vector then differs by up to a hundredth of its length. Raises `UserError` if there is no such
+        model, or no embedding head and `pooled` is not asked for.
         """
         checkpoint = load_any(name, device=device, dtype=dtype)
         if not pooled and not isinstance(checkpoint.model, Embedder):
@@ -87,6 +91,7 @@ class Encoder:
                 f"{name} is of the kind {checkpoint.kind!r} and has no embedding head; fine-tune it "
                 "(partimento finetune contrastive), or take the mean of its hidden states (pooled)"
             )
+        slicing = slicing or Slicing.suiting(checkpoint.metadata)
         return cls(checkpoint.model, checkpoint.vocabulary, pooled=pooled, slicing=slicing)
 
     def encode(
@@ -136,7 +141,7 @@ class Encoder:
         end = np.array([vocabulary.end], np.int32)
         room = self._longest - len(head) - len(end)
         bodies = (
-            self._tokenizer.encode_notes(notes.slice(first, last)) for first, last in self._slicing.bounds(len(notes))
+            self._tokenizer.encode_notes(notes.slice(first, last)) for first, last in self.slicing.bounds(len(notes))
         )
         return [np.concatenate([head, body[:room], end]) for body in bodies]
 

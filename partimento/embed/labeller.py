@@ -5,7 +5,7 @@ file's is the mean of them by notes. Refuses to know: how the classifier was tra
 
     labeller = Labeller.load("runs/composer/best.safetensors")
     labeller.classes, labeller.probabilities(["a.mid", "b.mid"])      # float32 [2, classes]
-    labeller.over_time("long.mid")                                    # a Stretch for each 300 notes
+    labeller.over_time("long.mid")                                    # a Stretch for each slice
 """
 
 from __future__ import annotations
@@ -54,7 +54,6 @@ class Labeller:
             raise UserError(f"a classifier of {len(model.class_head.weight)} classes was given {len(classes)} names")
         self.classes, self.task = tuple(classes), task
         self._instruments = vocabulary.instruments
-        self._slicing = slicing
         self._encoder = Encoder(_as_embedder(model), vocabulary, slicing=slicing)
 
     @classmethod
@@ -62,7 +61,7 @@ class Labeller:
         cls,
         name: str | Path,
         *,
-        slicing: Slicing = PUBLISHED,
+        slicing: Slicing | None = None,
         device: torch.device | str = "cpu",
     ) -> Labeller:
         """The classifier of a file, or of a run's folder (then its best epoch); `slicing` as an encoder's.
@@ -73,6 +72,7 @@ class Labeller:
         checkpoint = load(best if best.is_file() else name, Classifier, device=device)
         numbered = [str(number) for number in range(len(checkpoint.model.class_head.weight))]
         known: dict[str, Any] = checkpoint.metadata
+        slicing = slicing or Slicing.suiting(known)
         classes, task = known.get("classes", numbered), known.get("task", "")
         return cls(checkpoint.model, checkpoint.vocabulary, classes, task, slicing=slicing)
 
@@ -91,7 +91,7 @@ class Labeller:
         slices = self._encoder.encode_slices(performances, batch_size, progress=progress)
         rows = []
         for performance, logits in zip(performances, slices, strict=True):
-            bounds = self._slicing.bounds(len(self._notes(performance)))
+            bounds = self._encoder.slicing.bounds(len(self._notes(performance)))
             rows.append(np.average(_softmax(logits), axis=0, weights=[last - first for first, last in bounds]))
         return np.array(rows, np.float32).reshape(len(items), len(self.classes))
 
@@ -104,7 +104,7 @@ class Labeller:
         performance = _performance(item)
         (logits,) = self._encoder.encode_slices([performance])
         times = [*(self._notes(performance).onset_ms / 1000), performance.seconds]
-        bounds = self._slicing.bounds(len(times) - 1)
+        bounds = self._encoder.slicing.bounds(len(times) - 1)
         return [
             Stretch(start=float(times[first]), end=float(times[last]), probabilities=row)
             for (first, last), row in zip(bounds, _softmax(logits), strict=True)

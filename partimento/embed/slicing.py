@@ -10,8 +10,9 @@ It knows numbers of notes only; it refuses to know what reads them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Self
 
 from partimento.errors import UserError
 
@@ -30,6 +31,14 @@ class Slicing:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"slicing: {name} is {value}; give at least 1")
+
+    @classmethod
+    def suiting(cls, metadata: Mapping[str, Any]) -> Self:
+        """For a model's file: the published slices, or shorter ones if it learned from such (`view_notes`)."""
+        seen = metadata.get("view_notes", PUBLISHED.notes)
+        if not isinstance(seen, int):
+            raise UserError(f"the model file's 'view_notes' is {seen!r}; it must be a number of notes")
+        return cls(notes=min(PUBLISHED.notes, seen))
 
     def __str__(self) -> str:
         return f"{'all' if self.most is None else f'at most {self.most}'} slices of {self.notes} notes"

@@ -19,7 +19,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from partimento.corpus.examples import LabelledLoader
+from partimento.corpus.examples import LabelledLoader, view_notes
 from partimento.corpus.store import MANIFEST, NoteStore, digest
 from partimento.errors import UserError
 from partimento.model.checkpoint import AnyModel, load_any, save
@@ -159,7 +159,7 @@ def finetune_classifier(
             folder=folder,
             world=world,
             start=start,
-            about=about(recipe, task=label, classes=list(training.classes), **sources),
+            about=about(recipe, task=label, classes=list(training.classes), view_notes=view_notes(length), **sources),
             save=save_model,
             track=track,
         )

@@ -19,7 +19,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from partimento.corpus.examples import ViewPairLoader
+from partimento.corpus.examples import ViewPairLoader, view_notes
 from partimento.corpus.store import MANIFEST, NoteStore, digest
 from partimento.errors import UserError
 from partimento.model.checkpoint import Checkpoint, load, save
@@ -165,7 +165,7 @@ def contrast(
             folder=folder,
             world=world,
             start=start,
-            about=about(recipe, **sources),
+            about=about(recipe, view_notes=view_notes(recipe.length), **sources),
             save=save_model,
             track=track,
         )

@@ -32,6 +32,13 @@ def test_the_published_ones_have_300_notes():
     assert PUBLISHED.bounds(650) == [(0, 300), (300, 600), (600, 650)] and PUBLISHED.bounds(0) == []
 
 
+def test_a_model_that_learned_from_shorter_slices_gets_such():
+    assert Slicing.suiting({}) == Slicing.suiting({"view_notes": 640}) == PUBLISHED
+    assert Slicing.suiting({"view_notes": 80}) == Slicing(notes=80)
+    with pytest.raises(UserError, match="view_notes"):
+        Slicing.suiting({"view_notes": "many"})
+
+
 def test_what_reads_nothing_is_refused():
     with pytest.raises(UserError, match="notes is 0"):
         Slicing(notes=0)

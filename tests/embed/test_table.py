@@ -140,8 +140,8 @@ def test_the_command_embeds_an_archive_and_says_what_it_passed_over(folder, whol
     expected = rows(whole)
     for name in ("0.mid", "1.mid"):
         np.testing.assert_allclose(rows(out)[name]["embedding"], expected[name]["embedding"], atol=2e-5, rtol=1e-4)
-    for other in ("--pooled", "--half"):
-        assert main([*arguments, other]) == 2
+    for other in (["--pooled"], ["--half"], ["--slicing.notes", "100"], ["--slicing.most", "2"]):
+        assert main([*arguments, *other]) == 2
         assert "another model or other settings" in capsys.readouterr().err
     assert main(["embed", str(folder), "-o", str(tmp_path / "x.parquet"), "--model", "bundled"]) == 2
     assert "has no embedding head" in capsys.readouterr().err

@@ -12,6 +12,7 @@ from views import V
 from partimento.cli import main
 from partimento.corpus.build import build
 from partimento.corpus.plans import plan_folder
+from partimento.embed.encoder import Encoder
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from partimento.model.checkpoint import load, load_any, save
@@ -97,6 +98,8 @@ def test_the_model_has_the_published_names_and_says_what_it_is(run, base, store,
     assert checkpoint.metadata["recipe"]["temperature"] == 0.1
     assert checkpoint.metadata["recipe"]["machine"]["rows_at_once"] == 3
     assert checkpoint.metadata["data"]["files"] == 2 * FILES
+    notes = Encoder.load(run / "model.safetensors").slicing.notes
+    assert 3 * notes + 3 < RECIPE.length < 4 * notes  # as many as fit the views, at three ids and a bit each
     assert main(["info", str(run / "model.safetensors"), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["kind"], told["outputs"]) == ("embedding model", 16)
