@@ -3,7 +3,7 @@
 Knows: how to show a `Progress`, as a bar that moves or, where nobody watches, as a line now and then. Refuses to know:
 how training is done.
 
-    with Display("debug", flops_per_target=1e9, device=device) as display:
+    with Display("debug", unit="ids", flops_per_target=1e9, device=device) as display:
         train(..., report=display.show)
 """
 
@@ -29,9 +29,10 @@ class Display:
     """Shows the progress of one run on standard error. `shown` is false in all processes but the main one."""
 
     def __init__(
-        self, name: str, *, flops_per_target: float, device: torch.device, processes: int, shown: bool
+        self, name: str, *, unit: str, flops_per_target: float, device: torch.device, processes: int, shown: bool
     ) -> None:
         console = Console(stderr=True)
+        self._unit = unit
         self._shown, self._watched = shown, console.is_terminal
         self._device, self._per_target = device, flops_per_target / processes
         self._bar = Bar(
@@ -69,10 +70,11 @@ class Display:
     def state(self, progress: Progress) -> str:
         """One line: `loss 3.214, 12,345 ids/s, 41 % MFU, 3.1 GB, 12 min left, validation 3.4`."""
         pace = progress.targets / progress.seconds
+        digits = 0 if pace >= 100 else 1
         used = pace * self._per_target / peak_flops(self._device)
         parts = [
             f"loss {progress.loss:.3f}",
-            f"{pace:,.0f} ids/s",
+            f"{pace:,.{digits}f} {self._unit}/s",
             f"{used:.0%} MFU".replace("%", " %"),
             f"{_memory(self._device) / 1e9:.1f} GB",
             _left(progress.seconds_left),

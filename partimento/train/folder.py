@@ -124,9 +124,11 @@ def carry_out(
 
     config = model.config
     assert isinstance(config, ModelConfig)
+    ids = 1 if objective.unit == "ids" else recipe.length
     with Display(
         recipe.name,
-        flops_per_target=flops_per_id(config, length=recipe.length),
+        unit=objective.unit,
+        flops_per_target=ids * flops_per_id(config, length=recipe.length),
         device=world.device,
         processes=world.size,
         shown=world.main,

@@ -63,6 +63,8 @@ class Objective(Protocol):
 
     criterion: str
     """The measurement that says which checkpoint is best: the lower the better."""
+    unit: str
+    """What its targets are: "ids", or sequences of them, such as "views"."""
 
     def targets(self, batch: Batch) -> int:
         """Number of losses in the sum; the batch is still on the processor."""

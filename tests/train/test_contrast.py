@@ -170,7 +170,8 @@ def test_the_command_takes_a_recipe_by_name(store, base, tmp_path, capsys):
     assert "choose one of contrastive, contrastive-small" in capsys.readouterr().err
     more = ["--recipe", "contrastive-small", "--batch", "4", "--loop.steps", "21", "--loop.precision", "float32"]
     assert main([*words, *more]) == 0
-    assert "model in" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "model in" in printed.out and " views/s" in printed.err
     written = json.loads((tmp_path / "run" / "recipe.json").read_text())
     # 21 steps would not hold the warm-up of the other recipe
     assert (written["batch"], written["loop"]["steps"]) == (4, 21)

@@ -83,6 +83,7 @@ class Doubling:
     """Something else than ids to learn: two columns, one of which is to be twice the other."""
 
     criterion = "error"
+    unit = "rows"
 
     def targets(self, batch):
         return len(batch["x"])

@@ -25,6 +25,7 @@ class Classification:
     """Cross entropy of one label a slice, in nats; batches are mappings `ids` int [B, T] and `label` int [B]."""
 
     criterion = "error"
+    unit = "slices"
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._end = vocabulary.end

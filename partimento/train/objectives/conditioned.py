@@ -32,6 +32,7 @@ class ConditionedContinuation:
     """
 
     criterion = Pretraining.criterion
+    unit = Pretraining.unit
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._plain = Pretraining(vocabulary)

@@ -30,6 +30,7 @@ class Continuation:
     """Next-id cross entropy in nats, measured on two sides; the criterion is that of what is held out."""
 
     criterion = Pretraining.criterion
+    unit = Pretraining.unit
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._plain = Pretraining(vocabulary)

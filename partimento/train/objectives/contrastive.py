@@ -43,6 +43,7 @@ class Contrastive:
     """
 
     criterion = "loss"
+    unit = "views"
 
     def __init__(
         self,

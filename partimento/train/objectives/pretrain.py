@@ -25,6 +25,7 @@ class Pretraining:
     """Next-id cross entropy in nats; padding is never a target. Batches are ids [B, W]."""
 
     criterion = "nats_per_token"
+    unit = "ids"
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._pad = vocabulary.pad
