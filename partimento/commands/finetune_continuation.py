@@ -77,9 +77,7 @@ def _options(argv: list[str]) -> Options:
     first = read(recipe_for(Path(), lora=False))
     suited = recipe_for(first.corpus, lora=first.settings.lora_rank is not None)
     options = read(suited)
-    settings = options.settings
-    if settings.loop.steps != suited.loop.steps and settings.epochs == suited.epochs:
-        settings = dataclasses.replace(settings, epochs=None)  # who says steps does not mean the recipe's epochs
+    settings = options.settings.changed_from(suited)
     if settings.loop.eval_every != suited.loop.eval_every and settings.measurements == suited.measurements:
         settings = dataclasses.replace(settings, measurements=None)
     return dataclasses.replace(options, settings=settings)

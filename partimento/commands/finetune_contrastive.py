@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,11 +44,8 @@ def main(argv: list[str]) -> int:
     named = contrast.named(recipe_name(argv, "contrastive"))
     default = Options(store=tyro.MISSING, out=tyro.MISSING, settings=named)
     options = parse(Options, argv, verb="finetune contrastive", default=default)
-    settings = options.settings
-    if settings.loop.steps != named.loop.steps and settings.epochs == named.epochs:
-        settings = dataclasses.replace(settings, epochs=None)  # who says steps does not mean the recipe's epochs
     model = contrast.contrast(
-        settings,
+        options.settings.changed_from(named),
         options.store,
         options.out,
         base=options.base,

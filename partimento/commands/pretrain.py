@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,13 +46,10 @@ def main(argv: list[str]) -> int:
     named = recipes.named(recipe_name(argv, "bundled"))
     default = Options(store=tyro.MISSING, out=tyro.MISSING, settings=named)
     options = parse(Options, argv, verb="pretrain", default=default)
-    settings = options.settings
-    if settings.loop.steps != named.loop.steps and settings.epochs == named.epochs:
-        settings = dataclasses.replace(settings, epochs=None)  # who says steps does not mean the recipe's epochs
     from partimento.train.run import run
 
     model = run(
-        settings,
+        options.settings.changed_from(named),
         options.store,
         options.out,
         resume=options.resume,

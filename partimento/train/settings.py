@@ -130,6 +130,12 @@ class RunRecipe:
         loop = dataclasses.replace(self.loop, steps=steps, warmup_steps=min(self.loop.warmup_steps, steps // 2))
         return dataclasses.replace(self, loop=loop)
 
+    def changed_from(self, named: Self) -> Self:
+        """These settings as who changed `named` into them meant: said steps replace epochs that were not said."""
+        if self.loop.steps == named.loop.steps or self.epochs != named.epochs:
+            return self
+        return dataclasses.replace(self, epochs=None)
+
     def to_json(self) -> str:
         """Readable JSON of every field."""
         return json.dumps(dataclasses.asdict(self), indent=2)
