@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The story of the bundled model: a folder of MIDI files -> a corpus -> note stores -> a pretrained model -> one that
-# was fine-tuned for continuation -> its held-out loss.
+# The story of the bundled models: a folder of MIDI files -> a corpus -> note stores -> a pretrained model -> one that
+# was fine-tuned for continuation -> its held-out loss; and from the pretrained one to a model that makes embeddings.
 #
 #   recipes/bundled.sh MIDI_FOLDER LABELS.csv HOURS
 #
@@ -32,4 +32,7 @@ from partimento.model.checkpoint import annotate
 annotate('$model', sampling={'temperature': 1.0, 'min_p': 0.002})"
 partimento plot "$run/pretrained" "$run/finetuned" -o "$run/curves.png"
 python benchmarks/bundled/heldout.py "$run/store-pretrain" --models "$model" --split validation
-echo "To ship it: cp $model partimento/bundled/continuation.safetensors, and update its MODEL_CARD.md"
+OMP_NUM_THREADS=1 partimento finetune contrastive "$run/store-finetune" --recipe contrastive-small --epochs 6 \
+    --from "$run/pretrained" -o "$run/embedding"
+echo "To ship them: cp $model partimento/bundled/continuation.safetensors,"
+echo "cp $run/embedding/model.safetensors partimento/bundled/embedding.safetensors, and update their cards there"

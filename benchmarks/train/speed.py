@@ -29,6 +29,7 @@ from partimento.corpus.loaders import PackedLoader
 from partimento.corpus.store import NoteStore
 from partimento.model.initialisation import musical_initialisation
 from partimento.model.transformer import Transformer
+from partimento.tokens.infill import Infilling
 from partimento.train import recipes
 from partimento.train.log import read_log
 from partimento.train.loop import Progress, train
@@ -81,11 +82,22 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     recipe = recipes.named(arguments.recipe).with_steps(arguments.steps + WARMING_UP)
-    recipe = replace(recipe, loop=replace(recipe.loop, eval_every=10**6, checkpoint_every=10**6, eval_batches=1))
+    # The plain loop has AdamW and nothing else.
+    loop = replace(recipe.loop, optimiser="adamw", eval_every=10**6, checkpoint_every=10**6, eval_batches=1)
+    recipe = replace(recipe, loop=loop)
     store, vocabulary = NoteStore(arguments.store), recipe.make_vocabulary()
 
     def loader() -> PackedLoader:
-        return PackedLoader(store, vocabulary, "train", length=recipe.length, batch=recipe.batch, seed=recipe.seed)
+        return PackedLoader(
+            store,
+            vocabulary,
+            "train",
+            length=recipe.length,
+            batch=recipe.batch,
+            seed=recipe.seed,
+            lanes=recipe.lanes,
+            transform=Infilling(vocabulary, share=recipe.infilling_share) if recipe.infilling_share else None,
+        )
 
     model = Transformer(recipe.make_config())
     musical_initialisation(model, vocabulary, seed=recipe.seed)
@@ -124,9 +136,10 @@ def main() -> None:
         [
             "# Our loop beside a plain one",
             "",
-            f"Recipe {recipe.name} ({recipe.make_config().parameters:,} parameters, {recipe.batch} x {recipe.length} "
-            f"ids a step, {recipe.loop.precision}), {len(ours)} steps of each in turns, {arguments.threads} threads of "
-            f"{os.cpu_count()} cores, torch {torch.__version__}, {datetime.datetime.now(tz=datetime.UTC).date()}. "
+            f"Recipe {recipe.name} with AdamW ({recipe.make_config().parameters:,} parameters, "
+            f"{recipe.batch} x {recipe.length} ids a step, {recipe.loop.precision}), {len(ours)} steps of each in "
+            f"turns, {arguments.threads} threads of {os.cpu_count()} cores, torch {torch.__version__}, "
+            f"{datetime.datetime.now(tz=datetime.UTC).date()}. "
             f"{arguments.load}".strip(),
             "",
             "| loop | processor: median ms a step | fastest | ids a processor second | clock: median ms | fastest |",

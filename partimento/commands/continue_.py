@@ -205,10 +205,18 @@ def _write(
         draw_piano_roll(music, files["png"], split_seconds=split, until_seconds=until, title=title)
     print(
         f"{files['mid']}: {len(generated)} new notes, {music.seconds:.1f} s in all, "
-        f"{continuation.timings.tokens_per_s:.0f} tokens/s"
+        f"{_pace(continuation)}"
         + (f", {continuation.retries} loops taken back" if continuation.retries else "")
         + (f", {kept:.0%} of the draft kept" if (kept := continuation.timings.draft_kept) is not None else "")
     )
+
+
+def _pace(continuation: Continuation) -> str:
+    """`first note after 0.05 s, 61 notes/s (190 tokens/s)`; the pace is that of all variations together."""
+    timings, tokens = continuation.timings, len(continuation.ids) - continuation.prompt_ids
+    notes_per_s = timings.tokens_per_s * len(continuation.generated) / max(tokens, 1)
+    first = "" if timings.first_note_s is None else f"first note after {timings.first_note_s:.2f} s, "
+    return f"{first}{notes_per_s:.0f} notes/s ({timings.tokens_per_s:.0f} tokens/s)"
 
 
 def _record(options: Options, settings: Settings, continuation: Continuation, given: dict[str, Any]) -> dict[str, Any]:

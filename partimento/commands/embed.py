@@ -25,8 +25,8 @@ class Options:
     """Folder, .zip or .tar archive (read in place), or URL of an object store (s3://bucket/folder)."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("embeddings.parquet")
     """The table: path, sha256, notes, slices, embedding; for a file that cannot be embedded the reason."""
-    model: str = "loubb/aria-medium-embedding"
-    """An embedding model: a file, a run's folder, or owner/name on the hub."""
+    model: str = "bundled-embedding"
+    """An embedding model: the bundled one, a file, a run's folder, or one of the hub (loubb/aria-medium-embedding)."""
     pooled: bool = False
     """Take the mean of the hidden states instead, which any language model has: a comparison."""
     half: bool = False

@@ -13,7 +13,10 @@ from partimento.commands.flags import parse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Print a recipe's resolved configuration as JSON; without a name, list the recipes and what they cost."""
+    """Print a recipe's resolved configuration as JSON; without a name, list the recipes and what they cost.
+
+    Behind the name any field may be set, as in --batch 4 --loop.peak-lr 1e-3, to see what a run would be told.
+    """
 
     name: Annotated[str | None, tyro.conf.Positional] = None
     """Name of the recipe."""
@@ -21,7 +24,8 @@ class Options:
 
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
-    options = parse(Options, argv, verb="recipe")
+    named = bool(argv) and not argv[0].startswith("-")
+    options = parse(Options, argv[:1] if named else argv, verb="recipe")
     from partimento.train import classifier, contrast, finetune_recipes, recipes
     from partimento.train.settings import RunRecipe, choose
 
@@ -29,7 +33,9 @@ def main(argv: list[str]) -> int:
     for kind in (recipes, finetune_recipes, contrast, classifier):
         table |= kind.RECIPES
     if options.name is not None:
-        print(choose(table, options.name).to_json())
+        recipe = choose(table, options.name)
+        changed = parse(type(recipe), argv[1:], verb=f"recipe {options.name}", default=recipe)
+        print(changed.changed_from(recipe).to_json())
         return 0
     width = max(map(len, table))
     for name, make in table.items():

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from partimento.errors import UserError
 
-BUNDLED = {"bundled": "continuation.safetensors"}
+BUNDLED = {"bundled": "continuation.safetensors", "bundled-embedding": "embedding.safetensors"}
 """Models that come with the package: name and file inside `partimento/bundled`."""
 
 MODEL_FILE = "model.safetensors"
@@ -25,6 +25,7 @@ BEST_FILE = "best.safetensors"
 
 LICENCES = {
     "bundled": "CC-BY-NC-SA-4.0",
+    "bundled-embedding": "CC-BY-NC-SA-4.0",
     "loubb/aria-medium-base": "Apache-2.0",
     "loubb/aria-medium-gen": "Apache-2.0",
     "loubb/aria-medium-embedding": "Apache-2.0",
@@ -63,20 +64,32 @@ def locate(name: str | Path) -> Path:
 
 def _download(repository: str) -> Path:
     from huggingface_hub import constants, hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+    )
 
     page = f"{constants.ENDPOINT}/{repository}"
-    with contextlib.suppress(LocalEntryNotFoundError):  # what is there is not asked for again: no network, no waiting
-        return Path(hf_hub_download(repository, MODEL_FILE, local_files_only=True))
     try:
+        with contextlib.suppress(
+            LocalEntryNotFoundError
+        ):  # what is there is not asked for again: no network, no waiting
+            return Path(hf_hub_download(repository, MODEL_FILE, local_files_only=True))
         return Path(hf_hub_download(repository, MODEL_FILE))
     except LocalEntryNotFoundError as error:
         raise UserError(
             f"{repository} is not on this machine and the hub cannot be reached; with a network, download {MODEL_FILE} "
             f"from {page} and give its path"
         ) from error
+    except HFValidationError as error:
+        raise UserError(f"{repository!r} is no name for the hub; give owner/name, a file or a folder") from error
     except EntryNotFoundError as error:
-        raise UserError(f"{page} has no {MODEL_FILE}; it is no model that partimento can read") from error
+        raise UserError(
+            f"{page} has no {MODEL_FILE}; partimento reads no other file from there "
+            "(of an ONNX export, download the folder and give its path)"
+        ) from error
     except HfHubHTTPError as error:
         status = error.response.status_code
         raise UserError(

@@ -81,6 +81,7 @@ def single_gpu() -> Recipe:
         vocabulary="piano",
         size="large",
         initialisation="musical",
+        infilling_share=0.5,
         length=4096,
         batch=64,
         seed=1,
@@ -97,8 +98,10 @@ def laptop() -> Recipe:
         vocabulary="piano",
         size="small",
         initialisation="musical",
+        infilling_share=0.5,
         length=1024,
         batch=4,
+        lanes=16,
         seed=1,
         loop=LoopSettings(steps=15_000, peak_lr=1.5e-3, warmup_steps=300, eval_every=500, checkpoint_every=500),
     )
@@ -108,7 +111,7 @@ def bundled() -> Recipe:
     """The model inside the package: what two processor cores learn in one to two hours.
 
     Time is the limit, not data: so many small steps (2,048 ids) and a short warm-up. After 500 steps Muon had reached
-    4.20 nats per validation id where AdamW stood at 4.36; its step takes a fifth longer, and up to some 350 steps it is
+    4.20 nats per validation id where AdamW stood at 4.36; its step takes a fifth longer, and in the first minutes it is
     behind (benchmarks/train/trials.md). Half of the windows are arranged around a gap, which plain continuation does
     not pay for: after 1,000 steps of AdamW 4.33 nats per validation id with them, 4.41 without (one seed each).
     """

@@ -24,6 +24,7 @@ from partimento.corpus.loaders import PackedLoader
 from partimento.corpus.store import MANIFEST, NoteStore, digest
 from partimento.errors import UserError
 from partimento.model.checkpoint import load, save
+from partimento.model.hub import locate
 from partimento.model.initialisation import musical_initialisation, random_initialisation
 from partimento.model.transformer import Transformer
 from partimento.tokens.infill import Infilling
@@ -31,7 +32,7 @@ from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Vocabulary
 from partimento.train.checkpoints import Checkpoints, read_header
 from partimento.train.distributed import ALONE, World, joined
-from partimento.train.folder import about, begun, carry_out, own_checkpoint
+from partimento.train.folder import about, begun, carry_out, check_sources, own_checkpoint
 from partimento.train.log import TrackerName
 from partimento.train.loop import CHECKPOINTS, Loader, Trainer
 from partimento.train.objectives.pretrain import Pretraining
@@ -76,7 +77,7 @@ def run(
             init=init,
             max_hours=max_hours,
             track=track,
-            data={"store": store.path.name, "files": len(store), "manifest_sha256": digest(store.path / MANIFEST)},
+            data={"store": store.path.name, "files": len(store), "sha256": digest(store.path / MANIFEST)},
         )
 
 
@@ -95,14 +96,19 @@ def pretrain(
 ) -> Path:
     """`run` on loaders that are there already, whose batches have `recipe.length` + 1 ids in a row.
 
-    `data` says what the loaders read; it is kept with the model.
+    `data` says what the loaders read, its `sha256` in particular: it is kept with the model, and a run goes on with the
+    same only.
     """
     if max_hours is not None and not max_hours > 0:
         raise UserError(f"max_hours is {max_hours}; give a positive number of hours")
     vocabulary = recipe.make_vocabulary()
+    sources = {"data": data or {}}
+    if init is not None:
+        sources["init"] = {"model": str(init), "sha256": digest(locate(init))}
     model, objective = _initial_model(recipe, vocabulary, init).to(world.device), Pretraining(vocabulary)
     start = _start(recipe, out_dir, resume)
     if start is not None and start.is_relative_to(out_dir):
+        check_sources(start, sources)
         recipe = begun(recipe, start, free_steps=max_hours is not None)
     elif max_hours is not None:
         trial = Trainer(copy.deepcopy(model), objective, recipe.loop, recipe.machine, world)
@@ -125,7 +131,7 @@ def pretrain(
         folder=out_dir,
         world=world,
         start=start,
-        about=about(recipe, data=data or {}, init=str(init) if init is not None else None),
+        about=about(recipe, **sources),
         save=save_model,
         track=track,
     )
@@ -185,6 +191,11 @@ def _start(recipe: Recipe, out_dir: Path, resume: str) -> Path | None:
         theirs, ours = getattr(other, name), getattr(recipe, name)
         if theirs != ours:
             raise UserError(f"{given} was trained with {name} {theirs!r}, this recipe says {ours!r}; make them agree")
+    if other.loop.optimiser != recipe.loop.optimiser:
+        raise UserError(
+            f"{given} was trained by {other.loop.optimiser}, whose state says nothing to {recipe.loop.optimiser}; "
+            "begin with the run's model instead (--init)"
+        )
     if header["step"] >= recipe.loop.steps:
         raise UserError(f"{given} is at step {header['step']} of {recipe.loop.steps}; raise loop.steps to go on")
     return given

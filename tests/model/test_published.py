@@ -114,6 +114,9 @@ def test_what_the_hub_does_not_have_is_said(tmp_path, monkeypatch):
             load("someone/empty")
         with pytest.raises(UserError, match=r"/no/such cannot be read \(HTTP status 404\)"):
             load("no/such")
+    for name in ("someone/two--dashes", "someone/two..dots"):
+        with pytest.raises(UserError, match="is no name for the hub"):
+            load(name)
 
 
 def test_loading_maps_the_file_instead_of_copying_it(tmp_path):

@@ -28,10 +28,10 @@ def begin() -> None:
 
 def take_over() -> None:
     with joined() as world:
-        for way in ("replicate", "shard"):
+        for way, taken_over in (("replicate", "shard"), ("shard", "replicate")):
             machine = Machine(shard=way == "shard")
             run = folder / f"{way}-on-four"
-            train_in(run, make_model(seed=99), SPREAD, world, machine=machine, resume=folder / "shard" / HALFWAY)
+            train_in(run, make_model(seed=99), SPREAD, world, machine=machine, resume=folder / taken_over / HALFWAY)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,14 @@ def test_recipes_are_complete(name, capsys):
     assert Recipe.from_json(capsys.readouterr().out) == recipe
 
 
+def test_what_is_changed_on_the_command_line_is_resolved_too(capsys):
+    assert main(["recipe", "contrastive-small", "--loop.steps", "90", "--temperature", "0.5"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["loop"]["steps"], told["epochs"], told["temperature"]) == (90, None, 0.5)
+    assert main(["recipe", "laptop", "--nothing", "1"]) == 2
+    assert "--nothing" in capsys.readouterr().err
+
+
 def test_without_a_name_all_recipes_are_listed_with_their_cost(capsys):
     assert main(["recipe"]) == 0
     lines = capsys.readouterr().out.splitlines()

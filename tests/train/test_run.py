@@ -61,6 +61,10 @@ def test_a_folder_with_another_run_is_refused(tmp_path):
         pretrain(RECIPE, *loaders(), tmp_path, resume="off")
     with pytest.raises(UserError, match=r"another recipe \(seed, loop differ"):
         pretrain(dataclasses.replace(with_loop(clip=2.0), seed=2), *loaders(), tmp_path)
+    with pytest.raises(UserError, match="a run of another store"):
+        pretrain(RECIPE, *loaders(), tmp_path, data={"store": "cycle", "sha256": "1"})
+    with pytest.raises(UserError, match="a run of another model"):
+        pretrain(RECIPE, *loaders(), tmp_path, init=tmp_path / "model.safetensors")
 
 
 def test_another_machine_is_the_same_run(tmp_path):
@@ -88,6 +92,8 @@ def test_a_new_run_can_begin_from_a_checkpoint(tmp_path):
     other = dataclasses.replace(longer, vocabulary="aria")
     with pytest.raises(UserError, match="was trained with vocabulary 'piano', this recipe says 'aria'"):
         pretrain(other, *loaders(), tmp_path / "third", resume=start)
+    with pytest.raises(UserError, match="was trained by adamw, whose state says nothing to muon"):
+        pretrain(with_loop(steps=30, optimiser="muon"), *loaders(), tmp_path / "third", resume=start)
     with pytest.raises(UserError, match="nowhere is not a checkpoint"):
         pretrain(longer, *loaders(), tmp_path / "third", resume=str(tmp_path / "nowhere"))
     assert not (tmp_path / "third").exists()
@@ -170,7 +176,7 @@ def test_from_the_command_line_every_field_can_be_set(store, tmp_path, capsys):
     assert (recipe.batch, recipe.length, recipe.seed, recipe.loop.steps, recipe.loop.optimiser) == (2, 64, 3, 4, "muon")
     assert recipe.machine == Machine(rows_at_once=1)
     manifest = hashlib.sha256((store / "store.json").read_bytes()).hexdigest()
-    assert load(out / "model.safetensors").metadata["data"]["manifest_sha256"] == manifest
+    assert load(out / "model.safetensors").metadata["data"]["sha256"] == manifest
     assert list((out / "tensorboard").iterdir())
 
 
