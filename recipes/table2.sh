@@ -75,7 +75,8 @@ emb-t0.5 contrast emb-t0.5 --epochs 1 --temperature 0.5
 base untuned
 END
   # More labels than these, as many of each class, take more files of the rarest class than there are; of period even 100.
-  for run in "composer 100" "form 100" "genre 100" "genre 200"; do echo "ft-${run/ /-} few $run"; done
+  for run in "composer 100" "form 100" "pianist8 100" "pianist8 200"; do echo "ft-${run/ /-} few $run"; done
+  for labels in 100 200 500 1000; do echo "ft-genre-$labels few genre $labels --epochs 5"; done
 }
 parts | xargs -P "${LANES:-2}" -d '\n' -I PART bash -c 'part PART'
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from partimento.commands.flags import SlicingFlags, parse
+from partimento.commands.flags import parse
 from partimento.commands.progress import counted
+from partimento.embed.slicing import SUITING, Slicing
 from partimento.errors import UserError
 
 
@@ -31,7 +32,7 @@ class Options:
     """Take the mean of the hidden states instead, which any language model has: a comparison."""
     half: bool = False
     """Compute in bfloat16: faster where the machine can, and vectors differ by about a hundredth of their length."""
-    slicing: SlicingFlags = field(default_factory=SlicingFlags)
+    slicing: Slicing = SUITING
     """Which notes of a file are read."""
     batch_size: int | None = None
     """Slices that go through the model together; default: 4 on a processor, whose cache holds no more, 64 on a GPU."""
@@ -58,8 +59,7 @@ def main(argv: list[str]) -> int:
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     path = locate(options.model)
     dtype = torch.bfloat16 if options.half else torch.float32
-    encoder = Encoder.load(path, pooled=options.pooled, device=device, dtype=dtype)
-    encoder.slicing = options.slicing(encoder.slicing)
+    encoder = Encoder.load(path, pooled=options.pooled, slicing=options.slicing, device=device, dtype=dtype)
     kind = "pooled hidden states" if options.pooled else "embeddings"
     made_by = f"{kind} of the model with sha256 {digest(path)}, computed in {dtype}, {encoder.slicing}"
     batch_size = options.batch_size or (BATCH_SIZE if device == "cpu" else 64)

@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from partimento.commands.flags import named_models, parse
-from partimento.embed.slicing import PUBLISHED, Slicing
+from partimento.embed.slicing import SUITING, Slicing
 from partimento.errors import UserError
 
 
@@ -26,11 +26,11 @@ class Options:
     """Folder of MIDI files, in which the performances are found by content."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Folder of the result."""
-    models: tuple[str, ...] = ()
+    models: tuple[str, ...] = ("emb=bundled-embedding",)
     """NAME=MODEL for each embedding model, or NAME=module:function for an encoder of your own."""
     pooled: tuple[str, ...] = ()
     """NAME=MODEL for models of which the mean of the hidden states is taken instead."""
-    slicing: Slicing = PUBLISHED
+    slicing: Slicing = SUITING
     """Which notes of a file models read; fewer than all of them where time is short."""
     half: bool = False
     """Compute vectors in bfloat16: faster where the machine can."""

@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from partimento.commands.flags import named_models, parse
-from partimento.embed.slicing import PUBLISHED, Slicing
+from partimento.embed.slicing import SUITING, Slicing
 from partimento.errors import UserError
 
 
@@ -27,11 +27,11 @@ class Options:
     """Folder of MIDI files, in which the tasks' are found by content; or a metadata.json of the published layout."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Folder of the table."""
-    models: tuple[str, ...] = ("base=bundled",)
+    models: tuple[str, ...] = ("base=bundled", "emb=bundled-embedding")
     """NAME=MODEL for each model at hand."""
     tasks: tuple[str, ...] = ()
     """Only these tasks."""
-    slicing: Slicing = PUBLISHED
+    slicing: Slicing = SUITING
     """Which notes of a file models read; fewer than all of them where time is short."""
     half: bool = False
     """Compute vectors in bfloat16: faster where the machine can."""

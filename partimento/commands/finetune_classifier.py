@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from partimento.commands.flags import SlicingFlags, parse, recipe_name
-from partimento.embed.slicing import Slicing
+from partimento.commands.flags import parse, recipe_name
+from partimento.embed.slicing import SUITING, Slicing
 from partimento.files import replacing
 from partimento.train.classifier import METRICS, ClassifierRecipe, named
 from partimento.train.log import TrackerName
@@ -45,7 +45,7 @@ class Options:
     """auto: go on if the folder holds a run; off: refuse such a folder."""
     track: tuple[TrackerName, ...] = ()
     """Where to log beside log.jsonl."""
-    slicing: SlicingFlags = field(default_factory=SlicingFlags)
+    slicing: Slicing = SUITING
     """Which notes of a test file are read."""
     settings: Annotated[ClassifierRecipe, tyro.conf.arg(name="")]
     """The recipe's own fields, such as --labelled 100 or --loop.peak-lr 1e-4."""
@@ -97,12 +97,11 @@ def _report(options: Options, task: Task | None, best: Path) -> None:
     if (options.out / METRICS).exists():
         print(f"done already: {options.out / METRICS}")
         return
-    known = load_any(best).metadata
-    validation = known["validation"]
+    validation = load_any(best).metadata["validation"]
     metrics = {"task": options.task, "labelled": options.settings.labelled, "validation": validation}
     print(f"validation: {100 * (1 - validation['error']):.1f} % of the slices right")
     if task is not None:
-        score = by_run(task, options.out, slicing=options.slicing(Slicing.suiting(known))).score()
+        score = by_run(task, options.out, slicing=options.slicing).score()
         metrics["test"] = asdict(score)
         low, high = score.accuracy_interval
         interval = f"({100 * low:.1f} to {100 * high:.1f})"

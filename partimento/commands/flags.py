@@ -20,31 +20,14 @@ import contextlib
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 import tyro
 
-from partimento.embed.slicing import Slicing
 from partimento.errors import UserError
 
 Options = TypeVar("Options")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlicingFlags:
-    """`--slicing.notes` and `--slicing.most`, for commands whose default is what suits the model."""
-
-    notes: int | None = None
-    """Notes of a slice; default: 300, or what the model learned from."""
-    most: int | None = None
-    """Read so many slices of a file, spread evenly over it; default: all of them."""
-
-    def __call__(self, suiting: Slicing) -> Slicing:
-        """What suits the model, with what was asked for instead."""
-        return replace(suiting, **{name: value for name, value in asdict(self).items() if value is not None})
-
 
 _RULE = re.compile(r"[─-]{8,}")  # the latter where the encoding has no lines
 _FRAME = re.compile(rf"[╭╮╰╯│]|{_RULE.pattern}")

@@ -6,12 +6,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from partimento.commands.flags import parse
 from partimento.commands.progress import counted
+from partimento.embed.slicing import SUITING, Slicing
 from partimento.errors import UserError
 
 if TYPE_CHECKING:
@@ -35,6 +36,12 @@ class Options:
     """Take the mean of a model's hidden states instead of its embedding."""
     untrained: bool = False
     """Take random weights of the model's shape instead of its own."""
+    slicing: Slicing = SUITING
+    """Which notes of a file a model reads."""
+    half: bool = False
+    """Compute vectors in bfloat16: faster where the machine can."""
+    device: str = "cpu"
+    """Where a model runs: cpu, cuda, mps."""
     cache: Path | None = None
     """Folder in which vectors are kept, so that they are made once; use one for each encoder."""
     json: bool = False
@@ -79,6 +86,8 @@ def main(argv: list[str]) -> int:
 
 
 def _encode(options: Options) -> Encode:
+    import torch
+
     from partimento.embed.encoder import Encoder
     from partimento.evaluate.encoders import hand_crafted, plugin, untrained
 
@@ -86,7 +95,13 @@ def _encode(options: Options) -> Encode:
         return hand_crafted
     if ":" in options.encoder:
         return plugin(options.encoder)
-    encoder = untrained(options.encoder) if options.untrained else Encoder.load(options.encoder, pooled=options.pooled)
+    how: dict[str, Any] = {
+        "slicing": options.slicing,
+        "device": options.device,
+        "dtype": torch.bfloat16 if options.half else torch.float32,
+    }
+    model = options.encoder
+    encoder = untrained(model, **how) if options.untrained else Encoder.load(model, pooled=options.pooled, **how)
 
     def encode(paths: Sequence[Path]) -> Vectors:
         return encoder.encode(list(paths))

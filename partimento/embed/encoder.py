@@ -29,7 +29,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from partimento.embed.slicing import PUBLISHED, Slicing
+from partimento.embed.slicing import PUBLISHED, SUITING, Slicing
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from partimento.model.checkpoint import AnyModel, load_any
@@ -73,17 +73,17 @@ class Encoder:
         name: str | Path,
         *,
         pooled: bool = False,
-        slicing: Slicing | None = None,
+        slicing: Slicing = SUITING,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> Encoder:
         """The encoder of a model's name, file, folder, or "owner/name" on the hub.
 
         `pooled`: the mean of the hidden states over all ids of a slice instead of what the head reads at <E>; that
-        needs no embedding head, so any language model will do (a comparison). `slicing`: which notes are read; None:
-        what suits the model (`Slicing.suiting`). `dtype` is what it computes in: bfloat16 is faster where the machine
-        has it, and a vector then differs by up to a hundredth of its length. Raises `UserError` if there is no such
-        model, or no embedding head and `pooled` is not asked for.
+        needs no embedding head, so any language model will do (a comparison). `slicing` says which notes are read; what
+        it leaves open is as suits the model. `dtype` is what it computes in: bfloat16 is faster where the machine has
+        it, and a vector then differs by up to a hundredth of its length. Raises `UserError` if there is no such model,
+        or no embedding head and `pooled` is not asked for.
         """
         checkpoint = load_any(name, device=device, dtype=dtype)
         if not pooled and not isinstance(checkpoint.model, Embedder):
@@ -91,7 +91,7 @@ class Encoder:
                 f"{name} is of the kind {checkpoint.kind!r} and has no embedding head; fine-tune it "
                 "(partimento finetune contrastive), or take the mean of its hidden states (pooled)"
             )
-        slicing = slicing or Slicing.suiting(checkpoint.metadata)
+        slicing = slicing.suiting(checkpoint.metadata)
         return cls(checkpoint.model, checkpoint.vocabulary, pooled=pooled, slicing=slicing)
 
     def encode(

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from partimento.embed.encoder import BATCH_SIZE, Encoder, Item, Vectors
-from partimento.embed.slicing import PUBLISHED, Slicing
+from partimento.embed.slicing import PUBLISHED, SUITING, Slicing
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from partimento.model.checkpoint import load
@@ -61,7 +61,7 @@ class Labeller:
         cls,
         name: str | Path,
         *,
-        slicing: Slicing | None = None,
+        slicing: Slicing = SUITING,
         device: torch.device | str = "cpu",
     ) -> Labeller:
         """The classifier of a file, or of a run's folder (then its best epoch); `slicing` as an encoder's.
@@ -72,7 +72,7 @@ class Labeller:
         checkpoint = load(best if best.is_file() else name, Classifier, device=device)
         numbered = [str(number) for number in range(len(checkpoint.model.class_head.weight))]
         known: dict[str, Any] = checkpoint.metadata
-        slicing = slicing or Slicing.suiting(known)
+        slicing = slicing.suiting(known)
         classes, task = known.get("classes", numbered), known.get("task", "")
         return cls(checkpoint.model, checkpoint.vocabulary, classes, task, slicing=slicing)
 

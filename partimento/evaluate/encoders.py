@@ -27,7 +27,7 @@ import torch
 from torch import nn
 
 from partimento.embed.encoder import Encoder
-from partimento.embed.slicing import PUBLISHED, Slicing
+from partimento.embed.slicing import SUITING, Slicing
 from partimento.errors import UserError
 from partimento.evaluate import handcrafted
 from partimento.evaluate.tasks import HASH_LENGTH, content_hash
@@ -56,7 +56,7 @@ Kind = Literal["head", "pooled", "untrained"]
 class Reading:
     """How models read files: which slices, where, and whether encoders compute in bfloat16."""
 
-    slicing: Slicing = PUBLISHED
+    slicing: Slicing = SUITING
     half: bool = False
     device: str = "cpu"
 
@@ -111,7 +111,7 @@ def hand_crafted(paths: Sequence[Path]) -> Vectors:
 def untrained(
     base: str,
     *,
-    slicing: Slicing = PUBLISHED,
+    slicing: Slicing = SUITING,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> Encoder:
@@ -121,7 +121,7 @@ def untrained(
     random_initialisation(fresh, seed=0)
     model.model = fresh.model
     nn.init.normal_(model.emb_head.weight, std=STD, generator=torch.Generator().manual_seed(0))
-    return Encoder(model.to(device, dtype), checkpoint.vocabulary, slicing=slicing)
+    return Encoder(model.to(device, dtype), checkpoint.vocabulary, slicing=slicing.suiting(checkpoint.metadata))
 
 
 def plugin(name: str) -> Encode:

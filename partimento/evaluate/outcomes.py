@@ -22,7 +22,7 @@ import numpy.typing as npt
 import torch
 
 from partimento.embed.labeller import Labeller
-from partimento.embed.slicing import PUBLISHED, Slicing
+from partimento.embed.slicing import SUITING, Slicing
 from partimento.errors import UserError
 from partimento.evaluate.encoders import Encode
 from partimento.evaluate.handcrafted import boosted
@@ -103,7 +103,7 @@ def by_trees(task: Task, statistics: Encode, *, trees: Trees = boosted, **about:
     return _outcome(task, test, predicted, about)
 
 
-def by_run(task: Task, run: Path, *, slicing: Slicing = PUBLISHED, device: torch.device | str = "cpu") -> Outcome:
+def by_run(task: Task, run: Path, *, slicing: Slicing = SUITING, device: torch.device | str = "cpu") -> Outcome:
     """The best epoch of a classifier's run, which must know the task's classes; asked once for each way of slicing."""
     best = best_model(run)
     about = origin(task, f"{content_hash(best)} {slicing}")

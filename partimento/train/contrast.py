@@ -222,7 +222,13 @@ def _negatives(store: NoteStore, recipe: Contrasting) -> str:
     files = store.split("train")
     pieces = store.pieces[files]
     effective = expected_negatives(pieces, recipe.batch)
+    different = len(set(pieces.tolist()))
+    told = (
+        "files of one piece are never each other's negatives"
+        if different < len(files)
+        else "each file counts as a piece of its own: only a store made from a selection knows which files repeat"
+    )
     return (
         f"negatives: {effective:.1f} of {2 * recipe.batch - 2} a view on average ({len(files):,} files of "
-        f"{len(set(pieces.tolist())):,} pieces; files of one piece are never each other's negatives)"
+        f"{different:,} pieces; {told})"
     )

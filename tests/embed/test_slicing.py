@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partimento.embed.slicing import PUBLISHED, Slicing
+from partimento.embed.slicing import PUBLISHED, SUITING, Slicing
 from partimento.errors import UserError
 
 
@@ -33,10 +33,11 @@ def test_the_published_ones_have_300_notes():
 
 
 def test_a_model_that_learned_from_shorter_slices_gets_such():
-    assert Slicing.suiting({}) == Slicing.suiting({"view_notes": 640}) == PUBLISHED
-    assert Slicing.suiting({"view_notes": 80}) == Slicing(notes=80)
+    assert SUITING.suiting({}) == SUITING.suiting({"view_notes": 640}) == PUBLISHED
+    assert Slicing(most=5).suiting({"view_notes": 80}) == Slicing(notes=80, most=5)
+    assert PUBLISHED.suiting({"view_notes": 80}) == PUBLISHED
     with pytest.raises(UserError, match="view_notes"):
-        Slicing.suiting({"view_notes": "many"})
+        SUITING.suiting({"view_notes": "many"})
 
 
 def test_what_reads_nothing_is_refused():
