@@ -138,7 +138,7 @@ def main() -> None:
             "",
             f"Recipe {recipe.name} with AdamW ({recipe.make_config().parameters:,} parameters, "
             f"{recipe.batch} x {recipe.length} ids a step, {recipe.loop.precision}), {len(ours)} steps of each in "
-            f"turns, {arguments.threads} threads of {os.cpu_count()} cores, torch {torch.__version__}, "
+            f"turns, {arguments.threads} thread(s) of {os.cpu_count()} cores, torch {torch.__version__}, "
             f"{datetime.datetime.now(tz=datetime.UTC).date()}. "
             f"{arguments.load}".strip(),
             "",
