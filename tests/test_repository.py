@@ -158,7 +158,10 @@ def test_the_readmes_python_runs(text, tmp_path, monkeypatch):
     runpy.run_path(str(tmp_path / "snippet.py"))
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+CARDS_AND_RESULTS = [*sorted((ROOT / "partimento").rglob("*.md")), *sorted((ROOT / "benchmarks").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, *CARDS_AND_RESULTS], ids=lambda path: path.name)
 def test_links_lead_somewhere(document):
     targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text())
     missing = [target for target in targets if "://" not in target and not (document.parent / target).exists()]
