@@ -26,6 +26,7 @@ def performances(draw) -> Performance:
     gaps = draw(st.lists(st.sampled_from([0, 1, 30, 250, 1000, 2999, 3000, 20_000, 60_000]), min_size=n, max_size=n))
     of = {"min_size": n, "max_size": n}
     edges = sorted(draw(st.sets(st.integers(0, 200_000), max_size=8)))
+    even = len(edges) // 2 * 2
     return Performance.from_notes(
         onset=(np.cumsum(gaps) + draw(st.integers(0, 5000))) / 1000,
         duration=np.array(draw(st.lists(st.integers(1, 9000), **of))) / 1000,
@@ -33,7 +34,7 @@ def performances(draw) -> Performance:
         velocity=draw(st.lists(st.integers(1, 127), **of)),
         channel=draw(st.lists(st.sampled_from([0, 1, 9]), **of)),
         programs=((0, 0), (1, 40)),
-        pedal=[(a / 1000, b / 1000) for a, b in zip(edges[::2], edges[1::2], strict=False)],
+        pedal=[(a / 1000, b / 1000) for a, b in zip(edges[:even:2], edges[1:even:2], strict=True)],
     )
 
 

@@ -26,12 +26,13 @@ def performances(draw):
     rows = draw(st.lists(st.tuples(gap, st.integers(1, 500_000), st.integers(0, 127)), min_size=1, max_size=20))
     gaps, durations, pitches = np.array(rows).T
     moves = np.cumsum(draw(st.lists(st.integers(1, 90_000), max_size=12))) / 10_000
+    even = len(moves) // 2 * 2
     return Performance.from_notes(
         pitch=pitches,
         velocity=1 + pitches % 127,
         onset=np.cumsum(gaps) / 10_000,
         duration=durations / 10_000,
-        pedal=list(zip(moves[::2], moves[1::2], strict=False)),
+        pedal=list(zip(moves[:even:2], moves[1:even:2], strict=True)),
     )
 
 

@@ -73,6 +73,7 @@ def test_shards_hold_what_the_manifest_says(store):
 
 
 def test_other_processes_read_the_same(store):
+    # A worker process is sent the store like this.
     assert np.array_equal(pickle.loads(pickle.dumps(store)).packed(3).notes, store.packed(3).notes)  # noqa: S301
     with multiprocessing.get_context("fork").Pool(2) as pool:
         theirs = pool.map(store.packed, range(4))
