@@ -12,6 +12,7 @@ says how far the events may already be handed out, so that what was handed out n
 from __future__ import annotations
 
 from collections.abc import Hashable
+from typing import Self
 
 LONGEST_FIGURE = 32
 REPETITIONS = 4
@@ -28,6 +29,12 @@ class LoopWatch:
 
     def __len__(self) -> int:
         return len(self._events)
+
+    def copy(self) -> Self:
+        """Another that has followed the same events."""
+        copied = type(self)()
+        copied._events, copied._matches = self._events.copy(), self._matches.copy()
+        return copied
 
     def add(self, event: Hashable) -> None:
         """The next event."""

@@ -10,8 +10,10 @@ model has to read them anew; `chosen` counts the ids that were decided, also tho
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from itertools import zip_longest
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +94,13 @@ class Variation:
             if self.done or self.stale or proposal is None or id_ != proposal.id:
                 break
         return self.chosen - before
+
+    def fork(self, generator: np.random.Generator) -> Self:
+        """The same so far, and from here on with its own chance: what either does changes nothing in the other."""
+        other = copy(self)
+        other.events, other.ids, other._watch = self.events.copy(), self.ids.copy(), self._watch.copy()
+        other._generator = generator
+        return other
 
     def outlook(self, logits_V: NDArray[np.floating], ahead: Sequence[int] = ()) -> NDArray[np.float64]:
         """Probabilities [V] of the id behind `ids`; behind ids ahead of them a guess: only the grammar sees those."""
