@@ -57,17 +57,29 @@ class Options:
     published (1 unless given)."""
     like_model: str | None = None
     """The embedding model that reads the reference (unless given, the one that the model's file names)."""
+    candidates: int | None = None
+    """Of so many continuations keep the best, a few seconds at a time; 1: what the model says, as it comes (unless
+    given, what the model's file says, else 8 for models of less than 100 million parameters, else 1)."""
+    density: float = 1.0
+    """Wish for so many times the prompt's notes per second; the candidates that come nearest are kept."""
+    loudness: float = 1.0
+    """Wish for so many times the prompt's loudness (mean velocity)."""
     temperature: float | None = None
-    """Below 1 safer, above 1 wilder; 0 always takes the likeliest (unless given, what the model's file says, else 0.98,
-    as published)."""
+    """Below 1 safer, above 1 wilder; 0 always takes the likeliest (unless given, what the model's file says, else 1 for
+    small models and 0.98, as published, for others)."""
     min_p: float | None = None
     """Leave out whatever is less likely than this share of the likeliest; 0: nothing (unless given, what the model's
     file says, else 0.035, as published)."""
     top_p: float | None = None
     """Keep only the likeliest that together have this probability; 1: everything (unless given, what the model's file
     says, else 1)."""
+    time_temperature: float | None = None
+    """Temperature of onsets and durations (unless given, that of the notes)."""
+    cut_times: bool | None = None
+    """Whether --min-p and --top-p also cut onsets and durations, which makes them shorter (unless given, what the
+    model's file says, else no for small models and yes, as published, for others)."""
     end: bool = False
-    """Bring the piece to a close within the length given."""
+    """Bring the piece to a close near the length given, within 20 % of it."""
     seed: int = 0
     """Another seed, another continuation; the same seed, the same."""
     model: str = "bundled"
@@ -108,10 +120,10 @@ def main(argv: list[str]) -> None:
     # Only now: loading an engine takes longer than all of the refusals above.
     from partimento.generate.engine import Engine
     from partimento.generate.sampling import Sampling
-    from partimento.generate.settings import Guidance, Settings
+    from partimento.generate.settings import Guidance, Settings, Wishes
 
-    stated = {"temperature": options.temperature, "min_p": options.min_p, "top_p": options.top_p}
-    changes = {name: value for name, value in stated.items() if value is not None}
+    names = (field.name for field in dataclasses.fields(Sampling))
+    changes: dict[str, Any] = {name: value for name in names if (value := getattr(options, name)) is not None}
     settings = Settings(
         seconds=span[1] - span[0] if span else options.seconds,
         notes=options.notes,
@@ -119,6 +131,8 @@ def main(argv: list[str]) -> None:
         seed=options.seed,
         variations=options.variations,
         sampling=Sampling(**changes),
+        candidates=options.candidates,
+        wishes=Wishes(density=options.density, loudness=options.loudness),
     )
     guidance = Guidance() if options.guidance is None else Guidance(weight=options.guidance)
     engine = Engine.load(options.model, engine=options.engine, window=options.window, say=print)
@@ -127,7 +141,10 @@ def main(argv: list[str]) -> None:
     if options.draft is not None:
         engine = engine.drafted_by(Engine.load(options.draft, say=lambda line: print(f"draft: {line}")))
     sampling = dataclasses.replace(engine.abilities.sampling, **changes)
-    settings = dataclasses.replace(settings, sampling=sampling)
+    candidates = engine.candidates(settings, filling=span is not None)
+    settings = dataclasses.replace(settings, sampling=sampling, candidates=candidates)
+    if candidates > 1:
+        print(f"search: the best of {candidates} candidates, a few seconds at a time")
     with _made(options.out):
         if span:
             with _Progress(settings, span[0]) as progress:
@@ -172,6 +189,11 @@ def _span(options: Options) -> tuple[float, float]:
             raise UserError(f"--fill says where the new notes go; leave out --{flag.replace('_', '-')}")
     if options.end:
         raise UserError("--fill joins what follows, so the piece cannot end there; leave out --end")
+    for flag in ("density", "loudness"):
+        if getattr(options, flag) != 1:
+            raise UserError(f"--{flag} is a wish for continuations; leave it out with --fill")
+    if options.candidates is not None and options.candidates > 1:
+        raise UserError("a filling has one candidate; leave out --candidates")
     start, _, end = str(options.fill).partition(":")
     try:
         span = float(start), float(end)
@@ -207,6 +229,7 @@ def _write(
         f"{files['mid']}: {len(generated)} new notes, {music.seconds:.1f} s in all, "
         f"{_pace(continuation)}"
         + (f", {continuation.retries} loops taken back" if continuation.retries else "")
+        + (", stopped: the model came to no ending by itself" if continuation.ended is False else "")
         + (f", {kept:.0%} of the draft kept" if (kept := continuation.timings.draft_kept) is not None else "")
     )
 

@@ -1,8 +1,7 @@
-"""Continues performances and fills gaps in them: one prefill, batches of variations, a stream of notes.
+"""Continues performances and fills gaps in them: a model, its vocabulary, and what may be asked of them.
 
-Knows how variations share the model's work: all begin as copies of one cache; one that has to go back, or whose window
-moves, reads its ids anew in a cache of its own; one that another model drafts has a cache of its own from the start.
-Refuses to know how ids are chosen (`variation.py`).
+It knows what a model can do and reads tokens with it; how rows share a cache is the run's (`run.py`), how tokens are
+chosen the variation's (`variation.py`).
 
     engine = Engine.load("bundled")
     for variation, note in engine.stream(prompt, settings=Settings(seconds=30.0)):
@@ -18,9 +17,7 @@ Shape legend: B rows, R last positions of a reading, V vocabulary, E channels of
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,15 +26,14 @@ from numpy.typing import NDArray
 
 from partimento.errors import UserError
 from partimento.generate.abilities import Abilities
-from partimento.generate.draft import Draft
 from partimento.generate.engines import open_model
 from partimento.generate.gap import Gap
-from partimento.generate.sampling import Proposal, Sampling
+from partimento.generate.run import NoteHandler, Run
+from partimento.generate.sampling import Sampling
 from partimento.generate.session import Notes, Reading, Session
-from partimento.generate.settings import Continuation, GeneratedNote, Guidance, Settings, Timings
+from partimento.generate.settings import AS_THE_PROMPT, Continuation, Guidance, Settings
 from partimento.generate.start import LEAST_CONTEXT, Start, begin, begin_gap
 from partimento.generate.variation import Variation
-from partimento.generate.writer import as_performance
 from partimento.midi.performance import Performance
 from partimento.tokens.vocabulary import Vocabulary
 
@@ -45,22 +41,6 @@ if TYPE_CHECKING:
     from partimento.generate.backend import Backend, Cache
 
 _FIRST_ROOM = 1024  # tokens beyond the prompt that a cache has room for, before it is doubled
-
-NoteHandler = Callable[[int, GeneratedNote], None]
-
-
-@dataclass(slots=True)
-class _Group:
-    """Variations in step: one cache, one row for each; None where a variation is over or has left.
-
-    A group with a draft has one row, and its logits are also those behind each of the proposals.
-    """
-
-    rows: list[Variation | None]
-    cache: Cache
-    logits_BRV: NDArray[np.float32]
-    draft: Draft | None = None
-    proposals: list[Proposal] = field(default_factory=list)
 
 
 class Engine:
@@ -104,7 +84,8 @@ class Engine:
         `UserError` if there is no such model, or no language model in it.
         """
         opened = open_model(name_or_path, engine, say=say)
-        return cls(opened.backend, opened.vocabulary, Abilities.from_metadata(opened.metadata), window=window)
+        abilities = Abilities.from_metadata(opened.metadata, parameters=opened.backend.config.parameters)
+        return cls(opened.backend, opened.vocabulary, abilities, window=window)
 
     def stream(self, prompt: Performance, *, settings: Settings, from_seconds: float | None = None) -> Notes:
         """Yields (variation, note) as notes are decided, those of each variation in the order of their onsets.
@@ -149,7 +130,7 @@ class Engine:
         gap = Gap.open(performance, start_seconds, end_seconds)
         start = begin_gap(self.vocabulary, gap, context=self.context, pedal=self.abilities.pedal_tokens)
         settings = Settings(seconds=end_seconds - start_seconds, seed=seed, variations=variations, sampling=sampling)
-        return _Run(self, gap.kept, start, settings).complete(on_note)
+        return Run(self, gap.kept, start, settings).complete(on_note)
 
     @property
     def vector_size(self) -> int:
@@ -198,9 +179,9 @@ class Engine:
         settings: Settings,
         from_seconds: float | None,
         reading: Reading | None = None,
-    ) -> _Run:
+    ) -> Run:
         """A continuation that has not begun. It begins with what `reading` has read, and leaves it what it reads."""
-        return _Run(self, prompt, self._start(prompt, from_seconds), settings, reading)
+        return Run(self, prompt, self._start(prompt, from_seconds), settings, reading)
 
     def ids_of(self, prompt: Performance, from_seconds: float | None) -> list[int]:
         """What a continuation of the prompt begins by reading, whatever its settings."""
@@ -218,6 +199,22 @@ class Engine:
             return logits_BRV
         return np.stack([self._guidance.mix(logits_BRV[:, r], chosen + r) for r in range(last)], axis=1)
 
+    def candidates(self, settings: Settings, *, filling: bool = False) -> int:
+        """Candidates for each segment: what is asked for, else what the model's file says; fillings have one.
+
+        Raises `UserError` for wishes and drafts where there is no search, or no place for one.
+        """
+        if filling:
+            return 1
+        if self.draft is not None:
+            if (settings.candidates or 1) > 1 or settings.wishes != AS_THE_PROMPT:
+                raise UserError("a draft writes ahead of one candidate; leave out the draft, or candidates and wishes")
+            return 1
+        candidates = self.abilities.candidates if settings.candidates is None else settings.candidates
+        if candidates == 1 and settings.wishes != AS_THE_PROMPT:
+            raise UserError("a wish needs candidates to choose from; give 2 or more, 8 for example")
+        return candidates
+
     def new_cache(self, tokens: int) -> Cache:
         """An empty cache of one row, with room beyond so many tokens."""
         return self.backend.cache(batch=1, capacity=min(tokens + _FIRST_ROOM, self.context))
@@ -229,131 +226,4 @@ class Engine:
             context=self.context,
             pedal=self.abilities.pedal_tokens,
             from_seconds=from_seconds,
-        )
-
-
-class _Run:
-    """One call: its variations, its groups, its clock."""
-
-    def __init__(
-        self, engine: Engine, given: Performance, start: Start, settings: Settings, reading: Reading | None = None
-    ) -> None:
-        self.engine, self.given = engine, given
-        self._reading = reading
-        sampling = settings.sampling or engine.abilities.sampling
-        self.variations = [Variation(start, settings, sampling, number) for number in range(settings.variations)]
-        self._prefill_s = self._decode_s = 0.0
-        self._first_note_s: list[float | None] = [None] * settings.variations
-        self._tokens = 0
-
-    def complete(self, on_note: NoteHandler | None) -> list[Continuation]:
-        """All variations to their ends."""
-        for variation, note in self.notes():
-            if on_note is not None:
-                on_note(variation, note)
-        return [self._result(variation) for variation in self.variations]
-
-    def notes(self) -> Notes:
-        """Each note with the number of its variation, as soon as it is decided for good."""
-        began = time.perf_counter()
-        groups = self._shared_prefill()
-        group = groups[-1]
-        self._prefill_s = time.perf_counter() - began
-        try:
-            while groups:
-                group = groups.pop(0)
-                before = time.perf_counter()
-                self._advance(group)
-                for row in filter(None, group.rows):
-                    released = list(row.release())
-                    if released and self._first_note_s[row.number] is None:
-                        self._first_note_s[row.number] = time.perf_counter() - began
-                    for note in released:
-                        self._decode_s += time.perf_counter() - before
-                        yield row.number, note
-                        before = time.perf_counter()  # the listener's time is not ours
-                groups += self._go_on(group)
-                self._decode_s += time.perf_counter() - before
-        finally:
-            if self._reading is not None and len(self.variations) == 1:
-                self._reading.keep(self.variations[0].ids_read(group.cache.length), group.cache)
-
-    def _shared_prefill(self) -> list[_Group]:
-        reading = Reading(self.engine) if self._reading is None else self._reading
-        cache, logits_1V, _ = reading.read(self.variations[0].ids)
-        logits_11V, batch = logits_1V[:, None], len(self.variations)
-        if batch == 1:
-            reading.forget()  # a single variation goes on in the cache itself
-        if self.engine.draft is not None:
-            caches = [cache.take([0]) for _ in self.variations[1:]] + [cache]
-            drafts = [Draft(self.engine.draft, row) for row in self.variations]
-            rows = zip(self.variations, caches, drafts, strict=True)
-            return [_Group([row], own, logits_11V, draft) for row, own, draft in rows]
-        if batch == 1:
-            return [_Group([*self.variations], cache, logits_11V)]
-        return [_Group([*self.variations], cache.take([0] * batch), np.repeat(logits_11V, batch, axis=0))]
-
-    def _advance(self, group: _Group) -> None:
-        """Every row decides its next id, or with a draft as many as it can; its cache forgets what was not kept."""
-        before = group.cache.length - len(group.proposals)
-        for i, row in enumerate(group.rows):
-            if row is not None:
-                decided = row.advance(group.logits_BRV[i], group.proposals)
-                self._tokens += decided
-                if group.proposals:
-                    group.cache.rollback(before + decided - 1)
-
-    def _go_on(self, group: _Group) -> list[_Group]:
-        """The groups that take over from one whose rows have each decided an id, which the model has then read."""
-        groups = []
-        for i, row in enumerate(group.rows):
-            if row is None:
-                continue
-            if row.done:
-                group.rows[i] = None
-            elif row.stale:
-                row.stale = False
-                groups.append(self._reread(i, group))
-                group.rows[i] = None
-        active = [row for row in group.rows if row is not None]
-        if not active:
-            return groups
-        if group.draft is not None:
-            group.proposals = group.draft.propose(self.engine.context - len(active[0].ids))
-        ahead = [proposal.id for proposal in group.proposals]
-        if group.cache.length + len(ahead) >= group.cache.capacity:
-            kept = [i for i, row in enumerate(group.rows) if row is not None]
-            room = min(2 * group.cache.capacity, self.engine.context)
-            group.rows, group.cache = [*active], group.cache.take(kept, capacity=room)
-        pad = self.engine.vocabulary.pad
-        ids_BT = [[pad if row is None else row.ids[-1], *ahead] for row in group.rows]
-        group.logits_BRV = self.engine.read(ids_BT, group.cache, chosen=active[0].chosen, last=1 + len(ahead))
-        return [group, *groups]
-
-    def _reread(self, number: int, group: _Group) -> _Group:
-        """A group for one row whose ids were replaced: its cache rolled back if its ids begin so, else read anew."""
-        row = group.rows[number]
-        assert row is not None
-        if 0 < row.ids_kept <= group.cache.length:
-            cache = group.cache if len(group.rows) == 1 else group.cache.take([number])
-            cache.rollback(len(row.ids) - 1)
-            return _Group([row], cache, self.engine.read([row.ids[-1:]], cache, chosen=row.chosen), group.draft)
-        cache = self.engine.new_cache(len(row.ids))
-        return _Group([row], cache, self.engine.read([row.ids], cache, chosen=row.chosen), group.draft)
-
-    def _result(self, variation: Variation) -> Continuation:
-        generated = as_performance(self.given, variation.new_notes(), variation.new_pedal())
-        ids, prompt_ids = variation.final_ids()
-        return Continuation(
-            performance=self.given.merge(generated),
-            generated=generated,
-            ids=tuple(ids),
-            prompt_ids=prompt_ids,
-            retries=variation.retries,
-            timings=Timings(
-                prefill_s=self._prefill_s,
-                first_note_s=self._first_note_s[variation.number],
-                tokens_per_s=self._tokens / self._decode_s if self._decode_s else 0.0,
-                draft_kept=variation.kept / variation.tested if variation.tested else None,
-            ),
         )

@@ -21,14 +21,40 @@ from partimento.midi.performance import Performance
 MOST_VARIATIONS = 64
 MOST_SECONDS = 24 * 3600.0
 MOST_GUIDANCE = 10.0
+MOST_CANDIDATES = 64
+WISH = (0.25, 4.0)
+"""Smallest and largest factor that a wish may name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the music should be like, as factors of what the prompt is like; 1 is: as the prompt.
+
+    `density`: notes per second. `loudness`: mean velocity. A search over candidates grants them, as far as the model
+    offers what is wished for; without a search they are refused.
+    """
+
+    density: float = 1.0
+    loudness: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("density", "loudness"):
+            value = getattr(self, name)
+            if not WISH[0] <= value <= WISH[1]:
+                raise UserError(f"{name} must lie in {WISH[0]:g}..{WISH[1]:g} times the prompt's, not {value}")
+
+
+AS_THE_PROMPT = Wishes()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Give `seconds` (notes start less than that after the prompt) or `notes` (exactly so many); default 45 s.
 
-    `end` brings the piece to a close: it stops by itself, at the latest at the length given. `variation` k of a seed is
-    the same music whatever the number of `variations`. Without `sampling` the model's own is used (`abilities.py`).
+    `end` brings the piece to a close near that length: within 20 % of it the model ends the piece by itself, or it is
+    stopped there. `variation` k of a seed is the same music whatever the number of `variations`. `candidates`: of so
+    many, the best is kept, a few seconds at a time (`search.py`); 1 samples exactly what the model says. Without
+    `sampling` or `candidates` the model's own are used (`abilities.py`).
     """
 
     seconds: float | None = None
@@ -37,6 +63,8 @@ class Settings:
     seed: int = 0
     variations: int = 1
     sampling: Sampling | None = None
+    candidates: int | None = None
+    wishes: Wishes = AS_THE_PROMPT
 
     def __post_init__(self) -> None:
         if self.seconds is not None and self.notes is not None:
@@ -51,6 +79,10 @@ class Settings:
             raise UserError(f"variations must lie in 1..{MOST_VARIATIONS}, not {self.variations}")
         if self.seed < 0:
             raise UserError(f"a seed must be 0 or more, not {self.seed}")
+        if self.candidates is not None and not 1 <= self.candidates <= MOST_CANDIDATES:
+            raise UserError(f"candidates must lie in 1..{MOST_CANDIDATES}, not {self.candidates}")
+        if self.candidates == 1 and self.wishes != AS_THE_PROMPT:
+            raise UserError("a wish needs candidates to choose from; give 2 or more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +143,8 @@ class Continuation:
     """One variation. `performance` is the whole, `generated` the new notes and pedal alone, on the same clock.
 
     `ids` spell the whole in the model's vocabulary, what was given first (`prompt_ids` of them); `retries` says how
-    often a loop was taken back.
+    often a loop was taken back. `ended`: where an ending was asked for, whether the model came to one by itself, or was
+    stopped at the last moment (None: no ending was asked for).
     """
 
     performance: Performance
@@ -119,4 +152,5 @@ class Continuation:
     ids: tuple[int, ...]
     prompt_ids: int
     retries: int
+    ended: bool | None = None
     timings: Timings

@@ -9,6 +9,7 @@ model has to read them anew; `chosen` counts the ids that were decided, also tho
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
@@ -30,8 +31,11 @@ from partimento.tokens.tokenizer import DRUM_MS, pedal_intervals
 from partimento.tokens.vocabulary import GRID_MS, SEGMENT_MS, Kind
 
 _ROOM_FOR_EVENT = 8
-_ENDING_TOKENS = 130  # before the limit, the published models are told that the end is near
-_TOKENS_PER_MS = 0.03  # a piece of about ten notes a second, until this one has said how dense it is
+_ENDING_TOKENS = 100  # models learn the announcement so many tokens before the end (section 3.2)
+_TOKENS_PER_NOTE = 3.2
+_RATE_MS = 15_000  # how much of the latest music says how many tokens a second takes
+_USUAL_RATE = 0.025  # tokens a millisecond, eight notes a second, where the music says nothing
+_ENDING_BAND = 0.2  # of the length asked for: how much earlier or later a piece may end
 _MOST_SILENT_SEGMENTS = 3
 _MOST_RETRIES = 16
 _HEAT = 1.3
@@ -53,24 +57,32 @@ class Variation:
         self._origin = 0
         self.retries = 0
         self.chosen = self.tested = self.kept = 0
-        self.done = False
+        self.until_ms: float | None = None
+        self.surprisal = 0.0
+        self.done = self.paused = False
         self.stale = False
         self._generator = seeded(settings.seed, variation=number)
         self._watch = LoopWatch()
         self._released = 0
         self._dim_at: int | None = None
-        self._ended = False
+        self.ended: bool | None = None
         self._hot_until = 0
         self._silent_segments = 0
         self._head, self._onset_ms = 0, 0
         self._from_ns = round(start.from_seconds * NS_PER_S) - start.clock_ns
-        self._end_ms: float | None = None
+        self._earliest_ms, self._asked_ms, self._end_ms = 0.0, math.inf, math.inf
+        self._fewest_notes, self._most_notes = 0, settings.notes
+        band = _ENDING_BAND if settings.end else 0.0
         if settings.seconds is not None:
-            end_ns = round((start.from_seconds + settings.seconds) * NS_PER_S) - start.clock_ns
+            self._asked_ms = self.from_ms + 1000 * settings.seconds
+            self._earliest_ms = self.from_ms + 1000 * settings.seconds * (1 - band)
+            end_ns = round((start.from_seconds + settings.seconds * (1 + band)) * NS_PER_S) - start.clock_ns
             self._end_ms = end_ns / 1e6
+        elif settings.notes is not None:
+            self._fewest_notes = math.ceil(settings.notes * (1 - band)) if settings.end else 0
+            self._most_notes = math.floor(settings.notes * (1 + band))
         whole = len(spell(start.vocabulary, start.prefix, start.events, origin=0))
         fits = whole <= start.context - start.context // 8 and not start.after
-        self._body_tokens = whole - len(start.prefix)
         self._open_window(whole if fits else start.context * 3 // 4)
         self.stale = False
 
@@ -89,18 +101,33 @@ class Variation:
             if proposal is not None:
                 self.tested += 1
                 self.kept += id_ == proposal.id
-            if not self.done and not self.stale and self._at_boundary and self._is_full:
+            self.paused = self._has_come_to_pause()
+            if not (self.done or self.stale or self.paused) and self._at_boundary and self._is_full:
                 self._open_window(self.start.context // 2)
-            if self.done or self.stale or proposal is None or id_ != proposal.id:
+            if self.done or self.stale or self.paused or proposal is None or id_ != proposal.id:
                 break
         return self.chosen - before
 
-    def fork(self, generator: np.random.Generator) -> Self:
-        """The same so far, and from here on with its own chance: what either does changes nothing in the other."""
+    def fork(self, generator: np.random.Generator, *, until_ms: float | None = None) -> Self:
+        """The same so far, and from here on with its own chance: what either does changes nothing in the other.
+
+        The fork pauses where it has come to `until_ms` on the model's clock.
+        """
         other = copy(self)
         other.events, other.ids, other._watch = self.events.copy(), self.ids.copy(), self._watch.copy()
         other._generator = generator
+        other.until_ms, other.paused = until_ms, False
         return other
+
+    @property
+    def from_ms(self) -> float:
+        """Where lengths count from, on the model's clock."""
+        return self._from_ns / 1e6
+
+    def make_room(self, tokens: int) -> None:
+        """Moves the window on if it has no room for so many more tokens; the model then has to read it anew."""
+        if len(self.ids) + tokens > self.start.context:
+            self._open_window(self.start.context // 2)
 
     def outlook(self, logits_V: NDArray[np.floating], ahead: Sequence[int] = ()) -> NDArray[np.float64]:
         """Probabilities [V] of the id behind `ids`; behind ids ahead of them a guess: only the grammar sees those."""
@@ -110,12 +137,17 @@ class Variation:
         if state.expect is Expect.EVENT:
             banned_V = banned_V.copy()
             banned_V[v.dim] = True
-            banned_V[v.end] = self._dim_at is None and not self.start.after
+            banned_V[v.end] = not self._may_end()
             banned_V[v.segment] = self._silent_segments >= _MOST_SILENT_SEGMENTS
         if len(self.events) < self._hot_until:
-            sampling = replace(sampling, temperature=min(100.0, max(sampling.temperature, 0.5) * _HEAT))
+            sampling = sampling.heated(_HEAT)
+        uncut: tuple[int, ...] = ()
+        if state.expect is not Expect.EVENT:
+            sampling = sampling.of_times()
+        elif not sampling.cut_times:
+            uncut = (v.segment, v.end)
         masked_V = np.where(banned_V, -np.inf, logits_V)
-        return probabilities(masked_V, self.start.grammar.allowed(state), sampling)
+        return probabilities(masked_V, self.start.grammar.allowed(state), sampling, uncut=uncut)
 
     def ids_read(self, length: int) -> list[int]:
         """Those of `ids` that a cache of so many positions holds."""
@@ -139,7 +171,7 @@ class Variation:
         v, clock_ns = self.start.vocabulary, self.start.clock_ns
         moves = [event for event in self.events if not self._sounds(event)]
         final_ms = max((e.ms + int(v.ms_of[e.duration]) for e in self.events if e.duration is not None), default=0)
-        if self.start.after and self._end_ms is not None:
+        if self.start.after:
             final_ms = min(final_ms, int(self._end_ms))  # behind the gap the pedal is as it was
         ups, downs = pedal_intervals(
             np.array([event.ms for event in moves], np.int64),
@@ -184,19 +216,34 @@ class Variation:
         if self._at_boundary and self._ending_is_due():
             return self.start.vocabulary.dim
         p_V = self.outlook(logits_V)
-        return draw(p_V, self._generator) if proposal is None else settle(p_V, proposal, self._generator)
+        id_ = draw(p_V, self._generator) if proposal is None else settle(p_V, proposal, self._generator)
+        self.surprisal -= math.log(p_V[id_])
+        return id_
+
+    def _has_come_to_pause(self) -> bool:
+        return self.until_ms is not None and self._at_boundary and self.now_ms >= self.until_ms
 
     def _ending_is_due(self) -> bool:
         if not self.settings.end or self._dim_at is not None:
             return False
-        if self._end_ms is None:
-            assert self.settings.notes is not None
-            return 3 * (self.settings.notes - self.note_count) <= _ENDING_TOKENS
-        rate = self._body_tokens / self._now_ms if self._now_ms > 2000 else _TOKENS_PER_MS
-        return (self._end_ms - self._now_ms) * rate <= _ENDING_TOKENS
+        if self.settings.notes is not None:
+            return _TOKENS_PER_NOTE * (self.settings.notes - self.note_count) <= _ENDING_TOKENS
+        return (self._asked_ms - self.now_ms) * self._rate() <= _ENDING_TOKENS
+
+    def _rate(self) -> float:
+        """Tokens a millisecond, as the latest music takes them."""
+        since = max(0, self.now_ms - _RATE_MS)
+        latest = sum(event.ms >= since for event in [*self.start.events, *self.events])
+        return _TOKENS_PER_NOTE * latest / (self.now_ms - since) if self.now_ms > 2000 else _USUAL_RATE
+
+    def _may_end(self) -> bool:
+        if self._dim_at is None:
+            return bool(self.start.after)
+        return self.now_ms >= self._earliest_ms and self.note_count >= self._fewest_notes
 
     @property
-    def _now_ms(self) -> int:
+    def now_ms(self) -> int:
+        """Where the music has come to on the model's clock: its latest event, or the segment that has begun."""
         last = self.events[-1] if self.events else self.start.events[-1] if self.start.events else None
         return max(last.ms if last else 0, self._origin + self._segment * SEGMENT_MS)
 
@@ -206,7 +253,6 @@ class Variation:
         v = self.start.vocabulary
         self._state = self.start.grammar.step(self._state, id_)
         self.ids.append(id_)
-        self._body_tokens += 1
         kind = Kind(int(v.kind_of[id_]))
         if kind == Kind.SEGMENT:
             self._segment += 1
@@ -216,7 +262,7 @@ class Variation:
         elif kind == Kind.DIM:
             self._dim_at = len(self.events)
         elif kind == Kind.END:
-            self._finish()
+            self._finish(by_itself=True)
         elif kind == Kind.ONSET:
             self._onset_ms = self._origin + self._segment * SEGMENT_MS + int(v.ms_of[id_])
             if self._is_late(self._onset_ms):
@@ -229,7 +275,7 @@ class Variation:
             self._head = id_
 
     def _is_late(self, ms: int) -> bool:
-        return self._end_ms is not None and ms >= self._end_ms
+        return ms >= self._end_ms
 
     def _complete(self, event: Event) -> None:
         self._silent_segments = 0
@@ -249,7 +295,7 @@ class Variation:
             if keep is not None:
                 self._take_back(keep)
                 return
-        if self.settings.notes is not None and self.note_count >= self.settings.notes:
+        if self._most_notes is not None and self.note_count >= self._most_notes:
             self._finish()
 
     def _sounds(self, event: Event) -> bool:
@@ -262,10 +308,10 @@ class Variation:
             (int(v.instrument_of[event.head]), int(v.pitch_of[event.head])) if self._sounds(event) else (-1, event.head)
         )
 
-    def _finish(self) -> None:
+    def _finish(self, *, by_itself: bool = False) -> None:
         self.done = True
         if self.settings.end:
-            self._ended = True
+            self.ended = by_itself
             self._dim_at = len(self.events) if self._dim_at is None else self._dim_at
 
     # -- going back, moving on ----------------------------------------------------------------------------------------
@@ -313,6 +359,6 @@ class Variation:
         if self._dim_at is not None:
             at = len(self.start.events) + self._dim_at
             events.insert(at, Event(head=v.dim, ms=events[at - 1].ms if at else 0, timed=False))
-        if self._ended:
+        if self.ended is not None:
             events.append(Event(head=v.end, ms=events[-1].ms, timed=False))
         return events

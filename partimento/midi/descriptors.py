@@ -111,6 +111,11 @@ class Stretch:
         return max((float(bins[lag:] @ bins[:-lag]) / power for lag in lags), default=0.0) if power else 0.0
 
     @property
+    def distinct_pitches(self) -> int:
+        """How many different keys are struck."""
+        return len(np.unique(self.pitch))
+
+    @property
     def pitch_classes(self) -> Floats:
         """How often each pitch class [C] is struck, as a vector of length 1 (zeros without notes)."""
         counts_C = np.bincount(self.pitch % 12, minlength=12).astype(float)

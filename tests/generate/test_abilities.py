@@ -12,19 +12,20 @@ from partimento.model.checkpoint import save
 
 
 def test_a_file_that_says_nothing_gets_the_published_sampling_and_no_abilities() -> None:
-    abilities = Abilities.from_metadata({"steps": 7})
+    abilities = Abilities.from_metadata({"steps": 7}, parameters=650_000_000)
     assert abilities == Abilities(infilling=False, pedal_tokens=False, sampling=Sampling())
     assert (abilities.sampling.temperature, abilities.sampling.min_p) == (0.98, 0.035)
 
 
 def test_what_a_file_names_is_used_unless_the_caller_says_otherwise(tmp_path: Path) -> None:
-    random = random_engine()
+    random, can = random_engine(), {"infilling": True, "pedal_tokens": True}
     path = tmp_path / "model.safetensors"
-    save(path, random.backend.model, random.vocabulary, sampling={"min_p": 0.01}, infilling=True, pedal_tokens=True)
+    save(path, random.backend.model, random.vocabulary, sampling={"min_p": 0.01}, candidates=2, **can)
     engine = Engine.load(path)
-    assert engine.abilities == Abilities(infilling=True, pedal_tokens=True, sampling=Sampling(min_p=0.01))
+    stated = Sampling(temperature=1.0, min_p=0.01, cut_times=False)  # the rest is that of small models
+    assert engine.abilities == Abilities(infilling=True, pedal_tokens=True, sampling=stated, candidates=2)
     (own,) = engine.continue_(prompt(), settings=Settings(notes=12))
-    (same,) = engine.continue_(prompt(), settings=Settings(notes=12, sampling=Sampling(min_p=0.01)))
+    (same,) = engine.continue_(prompt(), settings=Settings(notes=12, sampling=stated, candidates=2))
     (other,) = engine.continue_(prompt(), settings=Settings(notes=12, sampling=Sampling(min_p=1.0)))
     assert own.ids == same.ids != other.ids
 
@@ -32,4 +33,4 @@ def test_what_a_file_names_is_used_unless_the_caller_says_otherwise(tmp_path: Pa
 @pytest.mark.parametrize("sampling", [{"heat": 1.0}, 0.5, {"min_p": 7}, {"min_p": "low"}, {"top_p": None}])
 def test_a_sampling_that_cannot_be_is_refused(sampling: object) -> None:
     with pytest.raises(UserError):
-        Abilities.from_metadata({"sampling": sampling})
+        Abilities.from_metadata({"sampling": sampling}, parameters=1)

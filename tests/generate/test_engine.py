@@ -43,7 +43,7 @@ def test_random_weights_cannot_break_the_grammar(vocabulary: str, seed: int) -> 
     settings = Settings(notes=60, variations=2, seed=seed, sampling=WILD, end=seed == 1)
     for continuation in random_engine(vocabulary, seed=seed).continue_(prompt(), settings=settings):
         check(continuation, prompt(), VOCABULARIES[vocabulary])
-        assert len(continuation.generated) <= 60
+        assert len(continuation.generated) <= (72 if settings.end else 60)
 
 
 def test_several_instruments_and_drums_go_on_in_their_channels() -> None:
@@ -135,7 +135,7 @@ def test_engines_agree_on_the_music(tmp_path, variations: int) -> None:
     path = tmp_path / "model.safetensors"
     save(path, by_torch.backend.model, by_torch.vocabulary)
     by_onnx = Engine.load(path, engine="onnx")
-    settings = Settings(notes=100, seed=3, variations=variations)
+    settings = Settings(notes=100, seed=3, variations=variations, sampling=WILD, candidates=1)
     for theirs, ours in zip(
         by_torch.continue_(prompt(), settings=settings), by_onnx.continue_(prompt(), settings=settings), strict=True
     ):
@@ -176,8 +176,8 @@ def test_an_ending_is_announced_and_then_the_piece_stops(length: dict[str, float
         assert continuation.ids[-1] == v.end
         assert continuation.ids.count(v.end) == continuation.ids.count(v.dim) == 1
         assert continuation.ids.index(v.dim) >= continuation.prompt_ids
-        assert len(continuation.generated) <= length.get("notes", 10_000)
-        assert continuation.generated.onset_seconds[-1] < prompt().seconds + length.get("seconds", 10_000)
+        assert len(continuation.generated) <= 1.2 * length.get("notes", 10_000)
+        assert continuation.generated.onset_seconds[-1] < prompt().seconds + 1.2 * length.get("seconds", 10_000)
 
 
 def test_a_model_that_wants_to_end_does_so_only_after_the_announcement() -> None:
@@ -188,8 +188,9 @@ def test_a_model_that_wants_to_end_does_so_only_after_the_announcement() -> None
     (plain,) = engine.continue_(prompt(), settings=Settings(notes=100, sampling=WILD))
     assert len(plain.generated) == 100
     (ended,) = engine.continue_(prompt(), settings=Settings(notes=100, end=True, sampling=WILD))
-    assert ended.ids[-2:] == (v.dim, v.end)
-    assert 40 < len(ended.generated) < 70
+    assert ended.ids[-1] == v.end and ended.ended
+    assert len(ended.generated) == 80  # as early as an ending is allowed to be
+    assert ended.ids.index(v.dim) < len(ended.ids) - 1
 
 
 def test_a_stuck_model_is_freed_and_what_was_streamed_stays() -> None:

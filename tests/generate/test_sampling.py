@@ -94,6 +94,23 @@ def test_impossible_settings_are_refused(bad: dict[str, float]) -> None:
         Sampling(**bad)
 
 
+def test_uncut_tokens_keep_their_share_of_the_whole() -> None:
+    x = np.log(np.array([0.5, 0.3, 0.15, 0.05]))
+    spared = distribution(x, Sampling(temperature=1.0, min_p=0.5), np.array([False, False, False, True]))
+    np.testing.assert_allclose(spared, np.array([0.5, 0.3, 0.0, 0.05]) / 0.85)
+    by_mass = distribution(x, Sampling(temperature=1.0, min_p=0.0, top_p=0.5), np.array([False, False, True, False]))
+    np.testing.assert_allclose(by_mass, np.array([0.5, 0.0, 0.15, 0.0]) / 0.65)
+
+
+def test_times_have_a_temperature_of_their_own_and_are_cut_only_if_asked() -> None:
+    published = Sampling()
+    assert published.of_times() == published
+    ours = Sampling(temperature=1.0, min_p=0.035, top_p=0.9, cut_times=False, time_temperature=0.8).of_times()
+    assert (ours.temperature, ours.min_p, ours.top_p) == (0.8, 0.0, 1.0)
+    with pytest.raises(UserError, match="time-temperature"):
+        Sampling(time_temperature=-1.0)
+
+
 def test_nothing_allowed_is_a_defect() -> None:
-    with pytest.raises(ValueError, match="no id"):
+    with pytest.raises(ValueError, match="no token"):
         sample(np.zeros(3), (), Sampling(), seeded(0, variation=0))

@@ -15,7 +15,7 @@ from partimento.generate.settings import Settings
 from partimento.midi.performance import Performance
 from partimento.model.checkpoint import save
 
-SETTINGS = Settings(notes=25, seed=3, sampling=Sampling(temperature=1.0, min_p=0.0))
+SETTINGS = Settings(candidates=1, notes=25, seed=3, sampling=Sampling(temperature=1.0, min_p=0.0))
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_a_replaced_prompt_continues_as_a_fresh_one(engine):
     with engine.session(prompt(5)) as session:
         for given in prompts:
             session.replace(given)
-            for settings in (SETTINGS, Settings(notes=8, variations=3, sampling=SETTINGS.sampling)):
+            for settings in (SETTINGS, Settings(candidates=1, notes=8, variations=3, sampling=SETTINGS.sampling)):
                 theirs = session.continue_(settings=settings)
                 ours = engine.continue_(given, settings=settings)
                 assert [c.ids for c in theirs] == [c.ids for c in ours]
@@ -118,7 +118,9 @@ def test_an_answer_that_becomes_part_of_the_prompt_has_been_read(engine, watch):
 @pytest.mark.parametrize("stop_after", [0, 1, 4, 11])
 @pytest.mark.parametrize("temperature", [0.0, 1.0])  # without chance random weights get into loops that are taken back
 def test_a_stream_that_is_cut_short_leaves_nothing_wrong_behind(engine, stop_after, temperature):
-    settings = Settings(notes=60, variations=1, seed=5, sampling=Sampling(temperature=temperature, min_p=0.0))
+    settings = Settings(
+        candidates=1, notes=60, variations=1, seed=5, sampling=Sampling(temperature=temperature, min_p=0.0)
+    )
     expected = [(n.onset_s, n.pitch) for _, n in engine.stream(prompt(40), settings=settings)]
     session = engine.session(prompt(40))
     stream = session.stream(settings=settings)
@@ -143,7 +145,7 @@ def test_what_a_session_believes_to_have_read_is_what_its_cache_holds(temperatur
     """Also where a stream is cut just when a window moves, and its ids are no longer those that were read."""
     engine = random_engine(context=64)
     session = engine.session(prompt(12))
-    settings = Settings(notes=60, seed=5, sampling=Sampling(temperature=temperature, min_p=0.0))
+    settings = Settings(candidates=1, notes=60, seed=5, sampling=Sampling(temperature=temperature, min_p=0.0))
     lengths = set()
     for stop_after in range(1, 25):
         stream = session.stream(settings=settings)
@@ -163,7 +165,9 @@ def test_what_a_session_believes_to_have_read_is_what_its_cache_holds(temperatur
 
 @pytest.mark.parametrize("variations", [1, 3])
 def test_closing_a_stream_frees_every_cache(engine, watch, variations):
-    stream = engine.stream(prompt(), settings=Settings(notes=10_000, variations=variations, sampling=SETTINGS.sampling))
+    stream = engine.stream(
+        prompt(), settings=Settings(candidates=1, notes=10_000, variations=variations, sampling=SETTINGS.sampling)
+    )
     for _ in range(9):
         next(stream)
     assert watch.made > 0
@@ -174,7 +178,7 @@ def test_closing_a_stream_frees_every_cache(engine, watch, variations):
 
 def test_closing_a_session_frees_every_cache_and_it_can_be_used_again(engine, watch):
     session = engine.session(prompt())
-    stream = session.stream(settings=Settings(notes=10_000))
+    stream = session.stream(settings=Settings(candidates=1, notes=10_000))
     next(stream)
     assert watch.alive == 1
     stream.close()

@@ -1,0 +1,229 @@
+"""One call of the engine: its variations, the batches they share, its clock.
+
+It knows when rows of a cache may be shared, copied, rolled back or have to be read anew, and where candidates of a
+search are followed by the best of them. How tokens are chosen is the variation's (`variation.py`).
+
+    run = Run(engine, prompt, start, settings)
+    for variation, note in run.notes(): ...
+
+Shape legend: B rows, R last positions of a reading, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partimento.generate.draft import Draft
+from partimento.generate.search import TOKENS_OF_A_SEGMENT, Search
+from partimento.generate.session import Notes, Reading
+from partimento.generate.settings import Continuation, GeneratedNote, Settings, Timings
+from partimento.generate.start import Start
+from partimento.generate.variation import Variation
+from partimento.generate.writer import as_performance
+from partimento.midi.performance import Performance
+
+if TYPE_CHECKING:
+    from partimento.generate.backend import Cache
+    from partimento.generate.engine import Engine
+    from partimento.generate.sampling import Proposal
+
+NoteHandler = Callable[[int, GeneratedNote], None]
+
+
+@dataclass(slots=True)
+class _Group:
+    """Variations in step: one cache, one row for each; None where a variation is over, waits or has left.
+
+    A group with a draft has one row, and its logits are also those behind each of the proposals.
+    """
+
+    rows: list[Variation | None]
+    cache: Cache
+    logits_BRV: NDArray[np.float32]
+    draft: Draft | None = None
+    proposals: list[Proposal] = field(default_factory=list)
+
+
+class Run:
+    """One continuation, or one filling, in as many variations as asked for."""
+
+    def __init__(
+        self, engine: Engine, given: Performance, start: Start, settings: Settings, reading: Reading | None = None
+    ) -> None:
+        self.engine, self.given = engine, given
+        self._reading = reading
+        sampling = settings.sampling or engine.abilities.sampling
+        self.variations = [Variation(start, settings, sampling, number) for number in range(settings.variations)]
+        candidates = engine.candidates(settings, filling=bool(start.after))
+        self._searches: dict[int, Search] = {}
+        if candidates > 1:
+            self._searches = {
+                row.number: Search(row, candidates=candidates, wishes=settings.wishes) for row in self.variations
+            }
+        self._prefill_s = self._decode_s = self._listening_s = 0.0
+        self._first_note_s: list[float | None] = [None] * settings.variations
+        self._tokens = 0
+        self._decided: list[tuple[int, GeneratedNote]] = []
+
+    def complete(self, on_note: NoteHandler | None) -> list[Continuation]:
+        """All variations to their ends."""
+        for variation, note in self.notes():
+            if on_note is not None:
+                on_note(variation, note)
+        return [self._result(variation) for variation in self.variations]
+
+    def notes(self) -> Notes:
+        """Each note with the number of its variation, as soon as it is decided for good."""
+        began = time.perf_counter()
+        groups = self._shared_prefill()
+        group = groups[-1]
+        self._prefill_s = time.perf_counter() - began
+        try:
+            while groups:
+                group = groups.pop(0)
+                self._advance(group)
+                if not self._searches:
+                    for row in filter(None, group.rows):
+                        self._release(row)
+                yield from self._hand_out(began)
+                groups += self._go_on(group)
+                yield from self._hand_out(began)
+                self._decode_s = time.perf_counter() - began - self._prefill_s - self._listening_s
+        finally:
+            if self._reading is not None and len(self.variations) == 1 and not self._searches:
+                self._reading.keep(self.variations[0].ids_read(group.cache.length), group.cache)
+
+    def _shared_prefill(self) -> list[_Group]:
+        reading = Reading(self.engine) if self._reading is None else self._reading
+        cache, logits_1V, _ = reading.read(self.variations[0].ids)
+        logits_11V, batch = logits_1V[:, None], len(self.variations)
+        if self._searches:
+            return [self._copied(search.begin(), cache, logits_11V) for search in self._searches.values()]
+        if batch == 1:
+            reading.forget()  # a single variation goes on in the cache itself
+        if self.engine.draft is not None:
+            caches = [cache.take([0]) for _ in self.variations[1:]] + [cache]
+            drafts = [Draft(self.engine.draft, row) for row in self.variations]
+            rows = zip(self.variations, caches, drafts, strict=True)
+            return [_Group([row], own, logits_11V, draft) for row, own, draft in rows]
+        if batch == 1:
+            return [_Group([*self.variations], cache, logits_11V)]
+        return [self._copied([*self.variations], cache, logits_11V)]
+
+    def _copied(self, rows: list[Variation], cache: Cache, logits_11V: NDArray[np.float32]) -> _Group:
+        """A group whose rows all begin with the one row of a cache."""
+        batch = len(rows)
+        return _Group([*rows], cache.take([0] * batch), np.repeat(logits_11V, batch, axis=0))
+
+    def _advance(self, group: _Group) -> None:
+        """Every row decides its next id, or with a draft as many as it can; its cache forgets what was not kept."""
+        before = group.cache.length - len(group.proposals)
+        for i, row in enumerate(group.rows):
+            if row is not None:
+                decided = row.advance(group.logits_BRV[i], group.proposals)
+                self._tokens += decided
+                if group.proposals:
+                    group.cache.rollback(before + decided - 1)
+
+    def _go_on(self, group: _Group) -> list[_Group]:
+        """The groups that take over from one whose rows have each decided an id, which the model has then read."""
+        groups = []
+        for i, row in enumerate(group.rows):
+            if row is None:
+                continue
+            if row.done or row.paused:
+                group.rows[i] = None
+                groups += self._arrived(row, group, i)
+            elif row.stale:
+                row.stale = False
+                groups.append(self._reread(i, group))
+                group.rows[i] = None
+        active = [row for row in group.rows if row is not None]
+        if not active:
+            return groups
+        if group.draft is not None:
+            group.proposals = group.draft.propose(self.engine.context - len(active[0].ids))
+        ahead = [proposal.id for proposal in group.proposals]
+        if group.cache.length + len(ahead) >= group.cache.capacity:
+            kept = [i for i, row in enumerate(group.rows) if row is not None]
+            room = min(2 * group.cache.capacity, self.engine.context)
+            group.rows, group.cache = [*active], group.cache.take(kept, capacity=room)
+        pad = self.engine.vocabulary.pad
+        ids_BT = [[pad if row is None else row.ids[-1], *ahead] for row in group.rows]
+        group.logits_BRV = self.engine.read(ids_BT, group.cache, chosen=active[0].chosen, last=1 + len(ahead))
+        return [group, *groups]
+
+    def _arrived(self, row: Variation, group: _Group, number: int) -> list[_Group]:
+        """What follows when a row is over, or has come to the end of its segment: the next segment, if all have."""
+        search = self._searches.get(row.number)
+        if search is None:
+            return []
+        search.arrive(row, group.cache, number)
+        if not search.complete:
+            return []
+        best = search.choose()
+        self.variations[row.number] = best.row
+        self._release(best.row)  # before it is forked, or its candidates would release the same again
+        if best.row.done:
+            return []
+        best.row.make_room(min(TOKENS_OF_A_SEGMENT, self.engine.context // 4))
+        if best.row.stale:
+            best.row.stale = False
+            return [self._copied(search.begin(), *self._read_anew(best.row))]
+        rows, length = search.begin(), len(best.row.ids)
+        room = min(max(best.cache.capacity, length + TOKENS_OF_A_SEGMENT), self.engine.context)
+        cache = best.cache.take([best.number] * len(rows), capacity=room)
+        cache.rollback(length - 1)
+        last_BT = [best.row.ids[-1:]] * len(rows)
+        return [_Group([*rows], cache, self.engine.read(last_BT, cache, chosen=best.row.chosen))]
+
+    def _release(self, row: Variation) -> None:
+        self._decided += [(row.number, note) for note in row.release()]
+
+    def _hand_out(self, began: float) -> Notes:
+        """What was decided since the last time; how long the listener takes is not ours."""
+        decided, self._decided = self._decided, []
+        for number, note in decided:
+            handed = time.perf_counter()
+            if self._first_note_s[number] is None:
+                self._first_note_s[number] = handed - began
+            yield number, note
+            self._listening_s += time.perf_counter() - handed
+
+    def _reread(self, number: int, group: _Group) -> _Group:
+        """A group for one row whose ids were replaced: its cache rolled back if its ids begin so, else read anew."""
+        row = group.rows[number]
+        assert row is not None
+        if 0 < row.ids_kept <= group.cache.length:
+            cache = group.cache if len(group.rows) == 1 else group.cache.take([number])
+            cache.rollback(len(row.ids) - 1)
+            return _Group([row], cache, self.engine.read([row.ids[-1:]], cache, chosen=row.chosen), group.draft)
+        return _Group([row], *self._read_anew(row), group.draft)
+
+    def _read_anew(self, row: Variation) -> tuple[Cache, NDArray[np.float32]]:
+        cache = self.engine.new_cache(len(row.ids))
+        return cache, self.engine.read([row.ids], cache, chosen=row.chosen)
+
+    def _result(self, variation: Variation) -> Continuation:
+        generated = as_performance(self.given, variation.new_notes(), variation.new_pedal())
+        ids, prompt_ids = variation.final_ids()
+        return Continuation(
+            performance=self.given.merge(generated),
+            generated=generated,
+            ids=tuple(ids),
+            prompt_ids=prompt_ids,
+            retries=variation.retries,
+            ended=variation.ended,
+            timings=Timings(
+                prefill_s=self._prefill_s,
+                first_note_s=self._first_note_s[variation.number],
+                tokens_per_s=self._tokens / self._decode_s if self._decode_s else 0.0,
+                draft_kept=variation.kept / variation.tested if variation.tested else None,
+            ),
+        )
