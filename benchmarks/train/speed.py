@@ -31,9 +31,11 @@ from partimento.model.initialisation import musical_initialisation
 from partimento.model.transformer import Transformer
 from partimento.tokens.infill import Infilling
 from partimento.train import recipes
+from partimento.train.distributed import ALONE
 from partimento.train.log import read_log
 from partimento.train.loop import Progress, train
 from partimento.train.objectives.pretrain import Pretraining
+from partimento.train.opening import settled
 from partimento.train.recipes import Recipe
 
 WARMING_UP = 5
@@ -55,7 +57,7 @@ class PlainLoop:
         starts = self.random.integers(0, len(self.ids) - length - 1, self.recipe.batch)
         x = torch.from_numpy(np.stack([self.ids[i : i + length] for i in starts]).astype(np.int64))
         y = torch.from_numpy(np.stack([self.ids[i + 1 : i + 1 + length] for i in starts]).astype(np.int64))
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.loop.precision == "bfloat16"):
             logits = self.model(x)
             loss = F.cross_entropy(logits.view(-1, logits.size(-1)), y.view(-1))
         loss.backward()
@@ -84,7 +86,7 @@ def main() -> None:
     recipe = recipes.named(arguments.recipe).with_steps(arguments.steps + WARMING_UP)
     # The plain loop has AdamW and nothing else.
     loop = replace(recipe.loop, optimiser="adamw", eval_every=10**6, checkpoint_every=10**6, eval_batches=1)
-    recipe = replace(recipe, loop=loop)
+    recipe = replace(recipe, loop=settled(loop, ALONE))
     store, vocabulary = NoteStore(arguments.store), recipe.make_vocabulary()
 
     def loader() -> PackedLoader:

@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from partimento.commands.flags import parse
+from partimento.commands.precision import told_dtype
 from partimento.commands.progress import counted
 from partimento.embed.slicing import SUITING, Slicing
 from partimento.errors import UserError
@@ -31,7 +32,8 @@ class Options:
     pooled: bool = False
     """Take the mean of the hidden states instead, which any language model has: a comparison."""
     half: bool = False
-    """Compute in bfloat16: faster where the machine can, and vectors differ by about a hundredth of their length."""
+    """Compute in bfloat16 where the device multiplies it itself, else in float32: faster, and vectors differ by about a
+    hundredth of their length."""
     slicing: Slicing = SUITING
     """Which notes of a file are read."""
     batch_size: int | None = None
@@ -58,7 +60,7 @@ def main(argv: list[str]) -> int:
     source = open_source(options.source)
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     path = locate(options.model)
-    dtype = torch.bfloat16 if options.half else torch.float32
+    dtype = told_dtype(device, half=options.half)
     encoder = Encoder.load(path, pooled=options.pooled, slicing=options.slicing, device=device, dtype=dtype)
     kind = "pooled hidden states" if options.pooled else "embeddings"
     made_by = f"{kind} of the model with sha256 {digest(path)}, computed in {dtype}, {encoder.slicing}"

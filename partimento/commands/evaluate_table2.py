@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from partimento.commands.flags import named_models, parse
+from partimento.commands.precision import told_dtype
 from partimento.embed.slicing import SUITING, Slicing
 from partimento.errors import UserError
 
@@ -34,7 +35,7 @@ class Options:
     slicing: Slicing = SUITING
     """Which notes of a file models read; fewer than all of them where time is short."""
     half: bool = False
-    """Compute vectors in bfloat16: faster where the machine can."""
+    """Compute vectors in bfloat16 where the device multiplies it itself, which is faster; elsewhere in float32."""
     device: str = "cpu"
     """Where models run: cpu, cuda, mps."""
 
@@ -52,7 +53,8 @@ def main(argv: list[str]) -> int:
     if absent:
         raise UserError(f"--tasks: {options.data} has no task {min(absent)!r}")
     options.out.mkdir(parents=True, exist_ok=True)
-    reading = Reading(slicing=options.slicing, half=options.half, device=options.device)
+    dtype = told_dtype(options.device, half=options.half)
+    reading = Reading(slicing=options.slicing, dtype=dtype, device=options.device)
     cells = table2.fill(tasks, models, options.out, reading=reading, say=lambda line: print(line, flush=True))
     table2_report.write(cells, options.out)
     print(f"table in {options.out / 'table2.md'}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from partimento.commands.flags import parse
+from partimento.commands.precision import told_dtype
 from partimento.commands.progress import counted
 from partimento.embed.slicing import SUITING, Slicing
 from partimento.errors import UserError
@@ -39,7 +40,7 @@ class Options:
     slicing: Slicing = SUITING
     """Which notes of a file a model reads."""
     half: bool = False
-    """Compute vectors in bfloat16: faster where the machine can."""
+    """Compute vectors in bfloat16 where the device multiplies it itself, which is faster; elsewhere in float32."""
     device: str = "cpu"
     """Where a model runs: cpu, cuda, mps."""
     cache: Path | None = None
@@ -86,7 +87,6 @@ def main(argv: list[str]) -> int:
 
 
 def _encode(options: Options) -> Encode:
-    import torch
 
     from partimento.embed.encoder import Encoder
     from partimento.evaluate.encoders import hand_crafted, plugin, untrained
@@ -98,7 +98,7 @@ def _encode(options: Options) -> Encode:
     how: dict[str, Any] = {
         "slicing": options.slicing,
         "device": options.device,
-        "dtype": torch.bfloat16 if options.half else torch.float32,
+        "dtype": told_dtype(options.device, half=options.half),
     }
     model = options.encoder
     encoder = untrained(model, **how) if options.untrained else Encoder.load(model, pooled=options.pooled, **how)

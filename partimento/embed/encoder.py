@@ -81,9 +81,9 @@ class Encoder:
 
         `pooled`: the mean of the hidden states over all ids of a slice instead of what the head reads at <E>; that
         needs no embedding head, so any language model will do (a comparison). `slicing` says which notes are read; what
-        it leaves open is as suits the model. `dtype` is what it computes in: bfloat16 is faster where the machine has
-        it, and a vector then differs by up to a hundredth of its length. Raises `UserError` if there is no such model,
-        or no embedding head and `pooled` is not asked for.
+        it leaves open is as suits the model. `dtype` is what it computes in: bfloat16 is faster where the device
+        multiplies it itself (`partimento.model.precision` tells), and a vector then differs by up to a hundredth of its
+        length. Raises `UserError` if there is no such model, or no embedding head and `pooled` is not asked for.
         """
         checkpoint = load_any(name, device=device, dtype=dtype)
         if not pooled and not isinstance(checkpoint.model, Embedder):

@@ -54,10 +54,10 @@ Kind = Literal["head", "pooled", "untrained"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """How models read files: which slices, where, and whether encoders compute in bfloat16."""
+    """How models read files: which slices, where, and what encoders compute in."""
 
     slicing: Slicing = SUITING
-    half: bool = False
+    dtype: torch.dtype = torch.float32
     device: str = "cpu"
 
 
@@ -80,7 +80,7 @@ def source(name: str, vectors: Path, *, kind: Kind = "head", reading: Reading = 
     """
     made_of, encode = name, _without_a_model(name)
     if encode is None:
-        half = " in bfloat16" if reading.half else ""
+        half = " in bfloat16" if reading.dtype == torch.bfloat16 else ""
         made_of = f"{kind} {content_hash(locate(name))} {reading.slicing}{half}"
         encode = _when_asked(name, kind, reading)
     folder = vectors / hashlib.sha256(made_of.encode()).hexdigest()[:HASH_LENGTH]
@@ -96,8 +96,7 @@ def _without_a_model(name: str) -> Encode | None:
 def _when_asked(model: str, kind: Kind, reading: Reading) -> Encode:
     @cache
     def encoder() -> Encoder:
-        dtype = torch.bfloat16 if reading.half else torch.float32
-        how: dict[str, Any] = {"slicing": reading.slicing, "device": reading.device, "dtype": dtype}
+        how: dict[str, Any] = {"slicing": reading.slicing, "device": reading.device, "dtype": reading.dtype}
         return untrained(model, **how) if kind == "untrained" else Encoder.load(model, pooled=kind == "pooled", **how)
 
     return lambda paths: encoder().encode(list(paths))

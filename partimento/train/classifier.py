@@ -141,7 +141,7 @@ def finetune_classifier(
         recipe = _counted(recipe, training.examples_per_epoch, validation.examples_per_epoch)
         if start is not None:
             check_sources(start, sources)
-            recipe = begun(recipe, start)
+        recipe = begun(recipe, start, world)
         model = beginning(checkpoint.model, len(training.classes), dropout=recipe.dropout, seed=recipe.seed)
         torch.manual_seed(recipe.seed)  # dropout draws from torch's own generator, which checkpoints keep
 

@@ -135,7 +135,7 @@ def contrast(
         recipe, training, validation = _loaders(recipe, store, checkpoint, world)
         if start is not None:
             check_sources(start, sources)
-            recipe = begun(recipe, start)
+        recipe = begun(recipe, start, world)
         if world.main:
             say(_negatives(store, recipe))
         model = _embedder(recipe, checkpoint).to(world.device)

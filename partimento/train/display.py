@@ -55,6 +55,11 @@ class Display:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._bar.stop()
 
+    def say(self, line: str) -> None:
+        """A line of its own, to whoever watches."""
+        if self._shown:
+            print(line, file=sys.stderr)  # noqa: T201
+
     def show(self, progress: Progress) -> None:
         """After every step."""
         if not self._shown:

@@ -108,8 +108,7 @@ def finetune(
             of_these = folder / VECTORS / "-".join(sources[key]["sha256"][:16] for key in ("data", "embedder"))
             conditions = Conditions.of(store, embedding, of_these, world)
         recipe, loader, validation = _loaders(recipe, store, checkpoint, world, conditions)
-        if start is not None:
-            recipe = begun(recipe, start)
+        recipe = begun(recipe, start, world)
         model = checkpoint.model
         objective: Objective = Continuation(checkpoint.vocabulary)
         if conditions is not None:

@@ -8,11 +8,14 @@ Knows: the products of a transformer in closed form, the rated speed of common G
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 import torch
 
 from partimento.model.config import ModelConfig
+from partimento.model.precision import computing_dtype
+from partimento.train.optimiser import ITERATIONS
 
 # Dense bfloat16 products with float32 sums, per second, as the makers' data sheets say.
 _RATED = {
@@ -41,17 +44,26 @@ def flops_per_id(config: ModelConfig, *, length: int) -> float:
     return 6 * (products + attention)
 
 
+def muon_flops(shapes: Iterable[Sequence[int]]) -> float:
+    """Operations of the products of one step of Muon for matrices of such shapes."""
+    sides = [(min(shape), max(shape)) for shape in shapes]
+    # In each iteration [m, n] times its transpose, the square [m, m] times itself, and [m, m] times [m, n].
+    return ITERATIONS * sum(4 * m * m * n + 2 * m**3 for m, n in sides)
+
+
 @cache
 def peak_flops(device: torch.device) -> float:
-    """Operations per second in bfloat16: a known GPU's rated speed, else what one large product reaches right now."""
+    """Operations per second in the precision that `auto` stands for: a known GPU's rated speed, else what one large
+    product reaches right now.
+    """
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     rated = [flops for part, flops in _RATED.items() if part in name]
     return rated[0] if rated else _measured(device)
 
 
 def _measured(device: torch.device) -> float:
-    side = 1024
-    a, b = (torch.randn(side, side, dtype=torch.bfloat16, device=device) for _ in range(2))
+    side, dtype = 1024, computing_dtype("auto", device)
+    a, b = (torch.randn(side, side, dtype=dtype, device=device) for _ in range(2))
     seconds = []
     for _ in range(6):
         begun = time.perf_counter()

@@ -1,13 +1,13 @@
 """A run as a folder: what it holds, when it may be continued, and the loop working in it.
 
 Knows: `recipe.json`, `log.jsonl`, `checkpoints/`, `model.safetensors` (the last weights) and `best.safetensors` (the
-best on the validation split), and that a run goes on with the recipe it was begun with. Refuses to know: what is
-trained, on what, and how to take a step.
+best on the validation split), and that a run goes on with the recipe it was begun with, precision included. Refuses to
+know: what is trained, on what, and how to take a step.
 
     start = own_checkpoint(folder, resume="auto")
     if start is not None:
         check_sources(start, sources)
-        recipe = begun(recipe, start)
+    recipe = begun(recipe, start, world)
     carry_out(recipe, model, objective, loader=..., validation=..., folder=folder, world=world, start=start,
               about=about(recipe, ...), save=save)
 """
@@ -33,6 +33,7 @@ from partimento.train.distributed import ALONE, World, whole
 from partimento.train.flops import flops_per_id
 from partimento.train.log import LOG_FILE, TrackerName, open_trackers
 from partimento.train.loop import CHECKPOINTS, Loader, Objective, train
+from partimento.train.opening import remarks, settled
 from partimento.train.settings import AnyRecipe, RunRecipe
 
 RECIPE_FILE = "recipe.json"
@@ -51,12 +52,18 @@ def own_checkpoint(folder: Path, *, resume: str) -> Path | None:
     return newest
 
 
-def begun(recipe: AnyRecipe, checkpoint: Path, *, free_steps: bool = False) -> AnyRecipe:
-    """The recipe that the run of a checkpoint was begun with, on this machine; refuses to continue it with another.
+def begun(recipe: AnyRecipe, checkpoint: Path | None, world: World, *, free_steps: bool = False) -> AnyRecipe:
+    """The recipe with which a run begins on this machine, or with which the run of a checkpoint was begun.
 
-    With `free_steps` the number of steps is the begun run's, whatever `recipe` says.
+    Precision `auto` is settled here: as suits the machine for a new run, else as the run was begun, even where that is
+    slow, since another precision leads to another model. Refuses to continue a run with another recipe. With
+    `free_steps` the number of steps is the begun run's, whatever `recipe` says.
     """
+    if checkpoint is None:
+        return dataclasses.replace(recipe, loop=settled(recipe.loop, world))
     before = type(recipe).from_json(json.dumps(read_header(checkpoint)["about"]["recipe"]))
+    if recipe.loop.precision == "auto":
+        recipe = dataclasses.replace(recipe, loop=dataclasses.replace(recipe.loop, precision=before.loop.precision))
     if free_steps:
         recipe = recipe.with_steps(before.loop.steps)
     compared = [field.name for field in dataclasses.fields(recipe) if field.compare]
@@ -133,6 +140,8 @@ def carry_out(
         processes=world.size,
         shown=world.main,
     ) as display:
+        for line in remarks(recipe, model, config, world):
+            display.say(line)
         train(
             model,
             objective,

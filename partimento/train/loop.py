@@ -31,6 +31,7 @@ from partimento.model.parallel import place, sync_gradients
 from partimento.train.checkpoints import Checkpoints, restore, tensors
 from partimento.train.distributed import ALONE, World, whole
 from partimento.train.log import RunLog, Tracker
+from partimento.train.opening import settled
 from partimento.train.optimiser import make_optimisers
 from partimento.train.settings import AT_ONCE, LoopSettings, Machine, learning_rate
 
@@ -118,6 +119,7 @@ class Trainer:
     def __init__(
         self, model: nn.Module, objective: Objective, settings: LoopSettings, machine: Machine, world: World
     ) -> None:
+        settings = settled(settings, world)
         self._objective, self._settings, self._machine, self._world = objective, settings, machine, world
         self._learner = Learner(model, objective)
         place(

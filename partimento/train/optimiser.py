@@ -16,26 +16,26 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from partimento.model.parallel import blocks_of
+from partimento.model.precision import computing_dtype
 from partimento.train.distributed import whole
 from partimento.train.settings import LoopSettings
 
 # Coefficients of the quintic iteration, from the paper of Muon: steep at zero, and no more exact than is of use.
 _A, _B, _C = 3.4445, -4.7750, 2.0315
+ITERATIONS: Final = 5
 
 
 def make_optimisers(model: nn.Module, settings: LoopSettings) -> list[torch.optim.Optimizer]:
     """The optimisers of one step; every trained weight belongs to exactly one of them."""
     trained = [p for p in model.parameters() if p.requires_grad]
-    muon: list[nn.Parameter] = []
-    if settings.optimiser == "muon":
-        muon = [p for block in blocks_of(model) for p in block.parameters() if p.requires_grad and p.ndim == 2]
+    muon = muon_weights(model) if settings.optimiser == "muon" else []
     taken = set(map(id, muon))
     adamw = torch.optim.AdamW(
         parameter_groups([p for p in trained if id(p) not in taken], settings),
@@ -45,8 +45,13 @@ def make_optimisers(model: nn.Module, settings: LoopSettings) -> list[torch.opti
     )
     if not muon:
         return [adamw]
-    precision = torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
+    precision = computing_dtype(settings.precision, muon[0].device)
     return [adamw, Muon(muon, lr=settings.peak_lr, weight_decay=settings.weight_decay, precision=precision)]
+
+
+def muon_weights(model: nn.Module) -> list[nn.Parameter]:
+    """The weights that are Muon's to move: the matrices of the blocks that are trained."""
+    return [p for block in blocks_of(model) for p in block.parameters() if p.requires_grad and p.ndim == 2]
 
 
 def parameter_groups(parameters: Iterable[nn.Parameter], settings: LoopSettings) -> list[dict[str, Any]]:
@@ -108,7 +113,7 @@ class Muon(torch.optim.Optimizer):
         return whole(weight.grad.lerp(momentum, decay))
 
 
-def orthogonalised(matrices: Tensor, precision: torch.dtype = torch.float32, *, iterations: int = 5) -> Tensor:
+def orthogonalised(matrices: Tensor, precision: torch.dtype = torch.float32) -> Tensor:
     """Matrices [..., m, n] with singular values moved to about 0.7..1.2, their singular vectors kept; zeros stay.
 
     `precision` is what is multiplied in; bfloat16 suffices, since the iteration is inexact by design.
@@ -116,7 +121,7 @@ def orthogonalised(matrices: Tensor, precision: torch.dtype = torch.float32, *, 
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.mT if tall else matrices
     x = (x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)).to(precision)
-    for _ in range(iterations):
+    for _ in range(ITERATIONS):
         square = x @ x.mT
         x = _A * x + (_B * square + _C * square @ square) @ x
     return (x.mT if tall else x).to(matrices.dtype)

@@ -107,10 +107,11 @@ def pretrain(
         sources["init"] = {"model": str(init), "sha256": digest(locate(init))}
     model, objective = _initial_model(recipe, vocabulary, init).to(world.device), Pretraining(vocabulary)
     start = _start(recipe, out_dir, resume)
-    if start is not None and start.is_relative_to(out_dir):
-        check_sources(start, sources)
-        recipe = begun(recipe, start, free_steps=max_hours is not None)
-    elif max_hours is not None:
+    own = start if start is not None and start.is_relative_to(out_dir) else None
+    if own is not None:
+        check_sources(own, sources)
+    recipe = begun(recipe, own, world, free_steps=max_hours is not None)
+    if own is None and max_hours is not None:
         trial = Trainer(copy.deepcopy(model), objective, recipe.loop, recipe.machine, world)
         recipe = _fitted(recipe, trial, loader, world, hours=max_hours)
         del trial

@@ -44,8 +44,9 @@ class LoopSettings:
     """Let gains and biases of norms decay too."""
     clip: float = 1.0
     """Longest gradient; a longer one is scaled down."""
-    precision: Literal["bfloat16", "float32"] = "bfloat16"
-    """What matrices are multiplied in; weights and moments stay float32."""
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    """What matrices are multiplied in; weights and moments stay float32. auto: bfloat16 where the device multiplies it
+    itself, else float32; settled when a run begins, and kept when it is resumed, on whatever machine."""
     eval_every: int = 1000
     """Steps between measurements on the validation split."""
     eval_batches: int = 16

@@ -21,6 +21,7 @@ from partimento.embed import table
 from partimento.embed.encoder import Encoder
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
+from partimento.model import precision
 
 NOTES = (5, 310, 40, 120, 650, 20, 33)
 
@@ -140,8 +141,27 @@ def test_the_command_embeds_an_archive_and_says_what_it_passed_over(folder, whol
     expected = rows(whole)
     for name in ("0.mid", "1.mid"):
         np.testing.assert_allclose(rows(out)[name]["embedding"], expected[name]["embedding"], atol=2e-5, rtol=1e-4)
-    for other in (["--pooled"], ["--half"], ["--slicing.notes", "100"], ["--slicing.most", "2"]):
+    for other in (["--pooled"], ["--slicing.notes", "100"], ["--slicing.most", "2"]):
         assert main([*arguments, *other]) == 2
         assert "another model or other settings" in capsys.readouterr().err
     assert main(["embed", str(folder), "-o", str(tmp_path / "x.parquet"), "--model", "bundled"]) == 2
     assert "has no embedding head" in capsys.readouterr().err
+
+
+def test_half_is_bfloat16_where_the_processor_multiplies_it_and_says_where_it_does_not(
+    folder, tmp_path, capsys, monkeypatch
+):
+    tables = {name: tmp_path / f"{name}.parquet" for name in ("exact", "half", "elsewhere")}
+    arguments = ["embed", str(folder), "--model", str(model_file(tmp_path))]
+    assert main([*arguments, "-o", str(tables["exact"])]) == 0
+    monkeypatch.setattr(precision, "native_bfloat16", lambda device: True)
+    assert main([*arguments, "-o", str(tables["half"]), "--half"]) == 0
+    assert "precision: bfloat16, which this processor multiplies itself" in capsys.readouterr().err
+    assert main([*arguments, "-o", str(tables["exact"]), "--half"]) == 2
+    assert "another model or other settings" in capsys.readouterr().err
+    monkeypatch.setattr(precision, "native_bfloat16", lambda device: False)
+    assert main([*arguments, "-o", str(tables["elsewhere"]), "--half"]) == 0
+    assert "precision: float32, since this processor does not" in capsys.readouterr().err
+    assert tables["elsewhere"].read_bytes() == tables["exact"].read_bytes()
+    exact, half = (rows(tables[name])["0.mid"]["embedding"] for name in ("exact", "half"))
+    assert 0 < np.linalg.norm(np.subtract(exact, half)) < 0.1 * np.linalg.norm(exact)
