@@ -19,6 +19,7 @@ import torch
 from partimento.corpus.store import NoteStore
 from partimento.embed.encoder import Encoder, Vectors
 from partimento.embed.slicing import Slicing
+from partimento.model.precision import computing_dtype
 from partimento.tokens.notes import Notes
 
 FILES, LEAST_NOTES, NOTES_READ = 100, 400, 240
@@ -38,7 +39,7 @@ def main(argv: list[str]) -> int:
     for word in arguments.models:
         name, _, model = word.partition("=")
         path, pooled = model.removesuffix(",pooled"), model.endswith(",pooled")
-        encoder = Encoder.load(path, pooled=pooled, dtype=torch.bfloat16)
+        encoder = Encoder.load(path, pooled=pooled, dtype=computing_dtype("auto", torch.device("cpu")))
         shares = []
         for notes in SLICES:
             encoder.slicing = Slicing(notes=notes, most=max(1, NOTES_READ // notes))

@@ -22,6 +22,7 @@ from partimento.corpus.store import NoteStore
 from partimento.errors import UserError
 from partimento.files import replacing
 from partimento.model.checkpoint import load
+from partimento.model.precision import native_bfloat16
 from partimento.train.folder import RECIPE_FILE
 from partimento.train.objectives.pretrain import Pretraining
 from partimento.train.recipes import Recipe
@@ -62,9 +63,9 @@ class HeldOut:
     def measured(self, model_file: Path) -> Losses:
         """The losses of a model."""
         model, objective = load(model_file).model.eval(), Pretraining(self._vocabulary)
-        losses = {}
+        losses, half = {}, native_bfloat16(torch.device("cpu"))
         for name, windows in self._windows.items():
-            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
                 sums = sum(objective.measure(model, rows) for rows in torch.from_numpy(windows).split(_AT_ONCE))
             assert isinstance(sums, torch.Tensor)
             losses[name] = objective.report(sums)

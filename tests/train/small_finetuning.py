@@ -20,6 +20,7 @@ def recipe(**changes: Any) -> Finetuning:
         "eval_every": 3,
         "checkpoint_every": 3,
         "keep_checkpoints": 2,
+        "precision": "float32",
     } | changes
     of_loop = {field.name for field in dataclasses.fields(finetune_recipes.folder().loop)}
     settings = dataclasses.replace(
