@@ -19,7 +19,7 @@ from partimento.generate.settings import MOST_CANDIDATES
 
 SMALL: Final = 100_000_000
 """Models of fewer parameters drift where they read themselves; they are searched with unless their file says no."""
-SMALL_SAMPLING: Final = Sampling(temperature=1.0, min_p=0.035, cut_times=False)
+SMALL_SAMPLING: Final = Sampling(temperature=1.0, min_p=0.01, cut_times=False)
 """How tokens of small models are drawn (benchmarks/generate/coherence.md)."""
 SMALL_CANDIDATES: Final = 8
 
