@@ -1,7 +1,7 @@
 """What generation starts from: a prompt, or the two sides of a gap, as a model reads them.
 
-Knows which notes a vocabulary can say, on which clock they are spelt, and which ids must never come out. Refuses to
-know how ids are chosen.
+Knows which notes a vocabulary can say, on which clock they are spelt, which ids must never come out, and the window of
+latest events that a model sees. Refuses to know how ids are chosen.
 
     start = begin(vocabulary, prompt, context=1024, pedal=False)
     start = begin_gap(vocabulary, Gap.open(performance, 12.5, 20.0), context=1024, pedal=False)
@@ -9,21 +9,26 @@ know how ids are chosen.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partimento.errors import UserError
-from partimento.generate.events import Event, split
+from partimento.generate.crowd import Crowd
+from partimento.generate.events import Event, around_gap, latest, split
 from partimento.generate.gap import MOST_SECONDS, Gap
+from partimento.generate.settings import GeneratedNote
 from partimento.midi.performance import DRUM, NS_PER_S, Performance
-from partimento.tokens.grammar import Grammar
-from partimento.tokens.tokenizer import Tokenizer
-from partimento.tokens.vocabulary import Kind, Vocabulary
+from partimento.tokens.grammar import Grammar, State
+from partimento.tokens.infill import delimiter_of
+from partimento.tokens.tokenizer import DRUM_MS, Tokenizer, pedal_intervals
+from partimento.tokens.vocabulary import GRID_MS, SEGMENT_MS, Kind, Vocabulary
 
 LEAST_CONTEXT = 32
 LEAST_CONTEXT_FOR_GAP = 256
+_DRUM_VELOCITY = 60  # drum tokens have none; decoding gives them this one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +41,7 @@ class Start:
 
     vocabulary: Vocabulary
     grammar: Grammar
+    crowd: Crowd
     banned_V: NDArray[np.bool_]
     prefix: tuple[int, ...]
     events: tuple[Event, ...]
@@ -43,6 +49,43 @@ class Start:
     clock_ns: int
     from_seconds: float
     context: int
+
+    def sounds(self, event: Event) -> bool:
+        """Whether it is a note or a drum, not the pedal."""
+        return self.vocabulary.kind_of[event.head] in (Kind.NOTE, Kind.DRUM)
+
+    def note(self, event: Event) -> GeneratedNote:
+        """A note on the performance's clock. A drum has neither length nor velocity of its own."""
+        v = self.vocabulary
+        return GeneratedNote(
+            pitch=int(v.pitch_of[event.head]),
+            velocity=int(v.velocity_of[event.head]) or _DRUM_VELOCITY,
+            onset_s=(self.clock_ns + event.ms * 1_000_000) / NS_PER_S,
+            duration_s=(DRUM_MS if event.duration is None else int(v.ms_of[event.duration])) / 1000,
+            instrument=int(v.instrument_of[event.head]),
+        )
+
+    def pedal(self, moves: Sequence[Event], final_ms: int) -> list[tuple[float, float]]:
+        """The intervals between moves of the pedal, in seconds on the performance's clock; a last one ends then."""
+        ups, downs = pedal_intervals(
+            np.array([event.ms for event in moves], np.int64),
+            np.array([event.head == self.vocabulary.pedal_on for event in moves], np.uint8),
+            final_ms,
+        )
+        seconds = (self.clock_ns + 1_000_000 * np.stack([downs, ups], axis=1)) / NS_PER_S
+        return [(float(down), float(up)) for down, up in seconds]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """What the model reads next: ids, the time (ms) of their first segment, how many <T> led to the last one, and where
+    the grammar stands behind them.
+    """
+
+    ids: list[int]
+    origin: int
+    segment: int
+    state: State
 
 
 def begin(
@@ -54,12 +97,14 @@ def begin(
     from_seconds = prompt.seconds if from_seconds is None else from_seconds
     shown = _sayable(vocabulary, prompt)
     clock_ns = int(shown.onset[0]) if len(shown) else round(from_seconds * NS_PER_S)
+    events = _events(vocabulary, shown, clock_ns, pedal=pedal)
     return Start(
         vocabulary=vocabulary,
         grammar=Grammar(vocabulary),
+        crowd=Crowd(vocabulary, events, ()),
         banned_V=_banned(vocabulary, pedal=pedal),
         prefix=(*Tokenizer(vocabulary).prefixes(shown), vocabulary.start),
-        events=_events(vocabulary, shown, clock_ns, pedal=pedal),
+        events=events,
         clock_ns=clock_ns,
         from_seconds=from_seconds,
         context=context,
@@ -79,17 +124,38 @@ def begin_gap(vocabulary: Vocabulary, gap: Gap, *, context: int, pedal: bool) ->
     if pedal:  # what the model hears of it ends where the model's own begins
         before = before.slice_time(0, gap.start_ns / NS_PER_S)
     clock_ns = int(before.onset[0]) if len(before) else gap.start_ns
+    events, following = (_events(vocabulary, side, clock_ns, pedal=pedal) for side in (before, after))
     return Start(
         vocabulary=vocabulary,
         grammar=Grammar(vocabulary),
+        crowd=Crowd(vocabulary, events, following),
         banned_V=_banned(vocabulary, pedal=pedal),
         prefix=(*Tokenizer(vocabulary).prefixes(_sayable(vocabulary, gap.kept)), vocabulary.start),
-        events=_events(vocabulary, before, clock_ns, pedal=pedal),
-        after=_events(vocabulary, after, clock_ns, pedal=pedal),
+        events=events,
+        after=following,
         clock_ns=clock_ns,
         from_seconds=gap.start_ns / NS_PER_S,
         context=context,
     )
+
+
+def window(start: Start, events: Sequence[Event], room: int) -> Window:
+    """The latest of `events`, of which what is given comes first; around a gap it ends where they have come to."""
+    v = start.vocabulary
+    if not start.after:
+        ids, origin = latest(v, start.prefix, events, room)
+        return Window(ids=ids, origin=origin, segment=ids.count(v.segment), state=start.grammar.run(ids))
+    ids, origin = around_gap(v, start.prefix, events, start.after, room, context=start.context)
+    stream = ids[len(ids) - ids[::-1].index(delimiter_of(v)) :]
+    # What begins before the gap is given, so until there nothing can follow but <T>, and then nothing earlier.
+    from_ns = round(start.from_seconds * NS_PER_S) - start.clock_ns
+    ahead, step = divmod(-(-(from_ns - origin * 1_000_000) // (GRID_MS * 1_000_000)), SEGMENT_MS // GRID_MS)
+    due = ahead - stream.count(v.segment)
+    ids = ids + [v.segment] * due
+    state = start.grammar.run(ids)
+    if due >= 0:
+        state = replace(state, onset=max(state.onset, v.onset[0] + step))
+    return Window(ids=ids, origin=origin, segment=max(ahead, stream.count(v.segment)), state=state)
 
 
 def _sayable(vocabulary: Vocabulary, performance: Performance) -> Performance:

@@ -1,10 +1,13 @@
 """One continuation in the making, or one filling of a gap: chooses ids, completes events, decides when it is over.
 
-Knows the grammar, the length asked for, the ending, loops that are taken back, and the window of latest events that
-the model sees; where a gap is filled, what follows it is in that window too. Refuses to know the model: it is given
-logits and says which ids follow. `stale` says that `ids` were replaced (a loop taken back, a window moved) and the
-model has to read them anew; `chosen` counts the ids that were decided, also those that were taken back; `tested` and
-`kept` count what a draft proposed.
+Knows the grammar, the length asked for, the ending, loops that are taken back, the most that can begin at once, and the
+window of latest events that the model sees; where a gap is filled, what follows it is in that window too. Refuses to
+know the model: it is given logits and says which ids follow. `stale` says that `ids` were replaced (a loop taken back,
+a window moved) and the model has to read them anew; `chosen` counts the ids that were decided, also those that were
+taken back; `tested` and `kept` count what a draft proposed.
+
+A filling is over with the first thing that would lie behind its gap. It is heard when it is whole: one in which a loop
+had to be left standing, or the model held back from piling up notes, is made anew, and the best of three is kept.
 """
 
 from __future__ import annotations
@@ -12,23 +15,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from copy import copy
-from dataclasses import replace
 from itertools import zip_longest
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from partimento.generate.events import Event, around_gap, latest, spell
+from partimento.generate.attempts import MOST_ATTEMPTS, Attempt, best, fallback
+from partimento.generate.events import Event, spell
 from partimento.generate.loops import LoopWatch
 from partimento.generate.sampling import Proposal, Sampling, draw, probabilities, seeded, settle
 from partimento.generate.settings import GeneratedNote, Settings
-from partimento.generate.start import Start
+from partimento.generate.start import Start, window
 from partimento.midi.performance import NS_PER_S
-from partimento.tokens.grammar import Expect, State
-from partimento.tokens.infill import arrange_hole, delimiter_of
-from partimento.tokens.tokenizer import DRUM_MS, pedal_intervals
-from partimento.tokens.vocabulary import GRID_MS, SEGMENT_MS, Kind
+from partimento.tokens.grammar import Expect, IdRanges, Part, State
+from partimento.tokens.infill import arrange_hole
+from partimento.tokens.vocabulary import SEGMENT_MS, Kind
 
 _ROOM_FOR_EVENT = 8
 _ENDING_TOKENS = 100  # models learn the announcement so many tokens before the end (section 3.2)
@@ -39,12 +41,15 @@ _ENDING_BAND = 0.2  # of the length asked for: how much earlier or later a piece
 _MOST_SILENT_SEGMENTS = 3
 _MOST_RETRIES = 16
 _HEAT = 1.3
-_SAME_KEY_AT_ONCE = 4
-_DRUM_VELOCITY = 60  # drum tokens have none; decoding gives them this one
+_ONSET_EXPECTED = (Expect.NOTE_ONSET, Expect.LONE_ONSET)
 
 
 class Variation:
-    """State of one continuation; `ids` is what the model has read of it."""
+    """State of one continuation; `ids` is what the model has read of it.
+
+    `looped` counts the events that went on with a loop when `retries` were used up, `crowded` the ids where most of the
+    probability was for more than can begin at once.
+    """
 
     def __init__(self, start: Start, settings: Settings, sampling: Sampling, number: int) -> None:
         self.start, self.settings, self.sampling, self.number = start, settings, sampling, number
@@ -56,6 +61,8 @@ class Variation:
         self._segment = 0
         self._origin = 0
         self.retries = 0
+        self.looped = self.crowded = 0
+        self._attempts: list[Attempt] = []
         self.chosen = self.tested = self.kept = 0
         self.until_ms: float | None = None
         self.surprisal = 0.0
@@ -69,7 +76,6 @@ class Variation:
         self._hot_until = 0
         self._silent_segments = 0
         self._head, self._onset_ms = 0, 0
-        self._from_ns = round(start.from_seconds * NS_PER_S) - start.clock_ns
         self._earliest_ms, self._asked_ms, self._end_ms = 0.0, math.inf, math.inf
         self._fewest_notes, self._most_notes = 0, settings.notes
         band = _ENDING_BAND if settings.end else 0.0
@@ -115,6 +121,7 @@ class Variation:
         """
         other = copy(self)
         other.events, other.ids, other._watch = self.events.copy(), self.ids.copy(), self._watch.copy()
+        other._attempts = self._attempts.copy()
         other._generator = generator
         other.until_ms, other.paused = until_ms, False
         return other
@@ -122,7 +129,7 @@ class Variation:
     @property
     def from_ms(self) -> float:
         """Where lengths count from, on the model's clock."""
-        return self._from_ns / 1e6
+        return 1000 * self.start.from_seconds - self.start.clock_ns / 1e6
 
     def make_room(self, tokens: int) -> None:
         """Moves the window on if it has no room for so many more tokens; the model then has to read it anew."""
@@ -130,24 +137,9 @@ class Variation:
             self._open_window(self.start.context // 2)
 
     def outlook(self, logits_V: NDArray[np.floating], ahead: Sequence[int] = ()) -> NDArray[np.float64]:
-        """Probabilities [V] of the id behind `ids`; behind ids ahead of them a guess: only the grammar sees those."""
-        v, sampling = self.start.vocabulary, self.sampling
+        """A guess at the probabilities [V] of the id behind `ids` and ids ahead of them: the grammar's alone."""
         state = self.start.grammar.run(ahead, self._state)
-        banned_V = self.start.banned_V
-        if state.expect is Expect.EVENT:
-            banned_V = banned_V.copy()
-            banned_V[v.dim] = True
-            banned_V[v.end] = not self._may_end()
-            banned_V[v.segment] = self._silent_segments >= _MOST_SILENT_SEGMENTS
-        if len(self.events) < self._hot_until:
-            sampling = sampling.heated(_HEAT)
-        uncut: tuple[int, ...] = ()
-        if state.expect is not Expect.EVENT:
-            sampling = sampling.of_times()
-        elif not sampling.cut_times:
-            uncut = (v.segment, v.end)
-        masked_V = np.where(banned_V, -np.inf, logits_V)
-        return probabilities(masked_V, self.start.grammar.allowed(state), sampling, uncut=uncut)
+        return self._weighed(logits_V, state, self.start.grammar.allowed(state), self._banned(state))
 
     def ids_read(self, length: int) -> list[int]:
         """Those of `ids` that a cache of so many positions holds."""
@@ -155,42 +147,29 @@ class Variation:
 
     def release(self) -> Iterator[GeneratedNote]:
         """The notes that are decided for good and were not released before, in order."""
-        safe = len(self.events) if self.done else self._watch.safe
+        safe = len(self.events) if self.done else 0 if self.start.after else self._watch.safe
         while self._released < safe:
             event = self.events[self._released]
             self._released += 1
-            if self._sounds(event):
-                yield self.note(event)
+            if self.start.sounds(event):
+                yield self.start.note(event)
 
     def new_notes(self) -> list[GeneratedNote]:
         """All new notes."""
-        return [self.note(event) for event in self.events if self._sounds(event)]
+        return [self.start.note(event) for event in self.events if self.start.sounds(event)]
 
     def new_pedal(self) -> list[tuple[float, float]]:
         """The new pedal intervals, in seconds on the prompt's clock; empty where the model writes no pedal."""
-        v, clock_ns = self.start.vocabulary, self.start.clock_ns
-        moves = [event for event in self.events if not self._sounds(event)]
+        v = self.start.vocabulary
         final_ms = max((e.ms + int(v.ms_of[e.duration]) for e in self.events if e.duration is not None), default=0)
         if self.start.after:
             final_ms = min(final_ms, int(self._end_ms))  # behind the gap the pedal is as it was
-        ups, downs = pedal_intervals(
-            np.array([event.ms for event in moves], np.int64),
-            np.array([event.head == v.pedal_on for event in moves], np.uint8),
-            final_ms,
-        )
-        seconds = (clock_ns + 1_000_000 * np.stack([downs, ups], axis=1)) / NS_PER_S
-        return [(float(down), float(up)) for down, up in seconds]
+        return self.start.pedal([event for event in self.events if not self.start.sounds(event)], final_ms)
 
-    def note(self, event: Event) -> GeneratedNote:
-        """A note on the prompt's clock. A drum has neither length nor velocity of its own."""
-        v = self.start.vocabulary
-        return GeneratedNote(
-            pitch=int(v.pitch_of[event.head]),
-            velocity=int(v.velocity_of[event.head]) or _DRUM_VELOCITY,
-            onset_s=(self.start.clock_ns + event.ms * 1_000_000) / NS_PER_S,
-            duration_s=(DRUM_MS if event.duration is None else int(v.ms_of[event.duration])) / 1000,
-            instrument=int(v.instrument_of[event.head]),
-        )
+    @property
+    def fallback(self) -> str | None:
+        """None where all went well; else, in plain words, what there is in place of what could not be had."""
+        return fallback(self._as_attempt(), fillings=len(self._attempts), taken_back=self.retries)
 
     def final_ids(self) -> tuple[list[int], int]:
         """Ids of all that was given and made on one clock, and how many of them were given."""
@@ -215,13 +194,61 @@ class Variation:
     def _choose(self, logits_V: NDArray[np.floating], proposal: Proposal | None) -> int:
         if self._at_boundary and self._ending_is_due():
             return self.start.vocabulary.dim
-        p_V = self.outlook(logits_V)
+        allowed, banned_V = self._allowed, self._banned(self._state)
+        full_V = self.start.crowd.full(
+            self._state, self._head, self.events, segment_ms=self._segment_ms, end_ms=self._end_ms
+        )
+        if full_V.any():
+            free_V = self._weighed(logits_V, self._state, allowed, banned_V)
+            self.crowded += bool(free_V[full_V].sum() > 0.5)
+            banned_V = banned_V | full_V
+        p_V = self._weighed(logits_V, self._state, allowed, banned_V)
         id_ = draw(p_V, self._generator) if proposal is None else settle(p_V, proposal, self._generator)
         self.surprisal -= math.log(p_V[id_])
         return id_
 
     def _has_come_to_pause(self) -> bool:
         return self.until_ms is not None and self._at_boundary and self.now_ms >= self.until_ms
+
+    @property
+    def _in_last_segment(self) -> bool:
+        """Whether the gap ends in this segment."""
+        return self._state.part is Part.STREAM and self._state.segments == 0
+
+    @property
+    def _allowed(self) -> IdRanges:
+        """What may come next: the grammar's, and whatever ends a filling since it would lie behind the gap."""
+        v, state = self.start.vocabulary, self._state
+        allowed = self.start.grammar.allowed(state)
+        if not self._in_last_segment:
+            return allowed
+        if state.expect is Expect.EVENT:
+            return *allowed, (v.segment, v.segment + 1)
+        return ((state.onset, v.onset[1]),) if state.expect in _ONSET_EXPECTED else allowed
+
+    def _banned(self, state: State) -> NDArray[np.bool_]:
+        v, banned_V = self.start.vocabulary, self.start.banned_V
+        if state.expect is Expect.EVENT:
+            banned_V = banned_V.copy()
+            banned_V[v.dim] = True
+            banned_V[v.end] = not self._may_end()
+            if self._silent_segments >= _MOST_SILENT_SEGMENTS:  # now something has to sound
+                banned_V[[id_ for id_ in (v.segment, v.pedal_on, v.pedal_off) if id_ is not None]] = True
+        return banned_V
+
+    def _weighed(
+        self, logits_V: NDArray[np.floating], state: State, allowed: IdRanges, banned_V: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        v, sampling = self.start.vocabulary, self.sampling
+        uncut: tuple[int, ...] = ()
+        if len(self.events) < self._hot_until:
+            sampling = sampling.heated(_HEAT)
+        if state.expect is not Expect.EVENT:
+            sampling = sampling.of_times()
+        elif not sampling.cut_times:
+            uncut = (v.segment, v.end)
+        masked_V = np.where(banned_V, -np.inf, logits_V)
+        return probabilities(masked_V, allowed, sampling, uncut=uncut)
 
     def _ending_is_due(self) -> bool:
         if not self.settings.end or self._dim_at is not None:
@@ -242,29 +269,39 @@ class Variation:
         return self.now_ms >= self._earliest_ms and self.note_count >= self._fewest_notes
 
     @property
+    def _segment_ms(self) -> int:
+        return self._origin + self._segment * SEGMENT_MS
+
+    @property
     def now_ms(self) -> int:
         """Where the music has come to on the model's clock: its latest event, or the segment that has begun."""
         last = self.events[-1] if self.events else self.start.events[-1] if self.start.events else None
-        return max(last.ms if last else 0, self._origin + self._segment * SEGMENT_MS)
+        return max(last.ms if last else 0, self._segment_ms)
 
     # -- what an id does ----------------------------------------------------------------------------------------------
 
     def _push(self, id_: int) -> None:
         v = self.start.vocabulary
+        kind = Kind(int(v.kind_of[id_]))
+        if self._in_last_segment and (
+            kind == Kind.SEGMENT or (kind == Kind.ONSET and id_ >= (self._state.gap_end or v.onset[1]))
+        ):
+            self._finish()
+            return
         self._state = self.start.grammar.step(self._state, id_)
         self.ids.append(id_)
         kind = Kind(int(v.kind_of[id_]))
         if kind == Kind.SEGMENT:
             self._segment += 1
             self._silent_segments += 1
-            if self._is_late(self._origin + self._segment * SEGMENT_MS):
+            if self._is_late(self._segment_ms):
                 self._finish()
         elif kind == Kind.DIM:
             self._dim_at = len(self.events)
         elif kind == Kind.END:
             self._finish(by_itself=True)
         elif kind == Kind.ONSET:
-            self._onset_ms = self._origin + self._segment * SEGMENT_MS + int(v.ms_of[id_])
+            self._onset_ms = self._segment_ms + int(v.ms_of[id_])
             if self._is_late(self._onset_ms):
                 self._finish()
             elif self._at_boundary:
@@ -278,81 +315,70 @@ class Variation:
         return ms >= self._end_ms
 
     def _complete(self, event: Event) -> None:
-        self._silent_segments = 0
-        key = self._key(event)
+        if self.start.sounds(event):
+            self._silent_segments = 0
         before = self.events[-1].ms if self.events else event.ms
-        same = 0
-        for other in reversed(self.events):
-            if other.ms != event.ms:
-                break
-            same += self._key(other) == key
         self.events.append(event)
-        self.note_count += self._sounds(event)
-        self._watch.add((key, event.ms - before, event.duration))
-        if self.retries < _MOST_RETRIES:
-            piled = same >= _SAME_KEY_AT_ONCE and self._watch.safe == len(self.events)
-            keep = len(self.events) - 1 if piled else self._watch.loop
-            if keep is not None:
-                self._take_back(keep)
-                return
+        self.note_count += self.start.sounds(event)
+        self._watch.add((self._key(event), event.ms - before, event.duration))
+        keep = self._watch.loop
+        if keep is not None and self.retries < _MOST_RETRIES * (1 + len(self._attempts)):
+            self._take_back(keep)
+            return
+        self.looped += keep is not None
         if self._most_notes is not None and self.note_count >= self._most_notes:
             self._finish()
-
-    def _sounds(self, event: Event) -> bool:
-        return self.start.vocabulary.kind_of[event.head] in (Kind.NOTE, Kind.DRUM)
 
     def _key(self, event: Event) -> tuple[int, int]:
         """What is pressed: instrument and pitch of a note or drum; the pedal's two moves are their own."""
         v = self.start.vocabulary
         return (
-            (int(v.instrument_of[event.head]), int(v.pitch_of[event.head])) if self._sounds(event) else (-1, event.head)
+            (int(v.instrument_of[event.head]), int(v.pitch_of[event.head]))
+            if self.start.sounds(event)
+            else (-1, event.head)
         )
 
     def _finish(self, *, by_itself: bool = False) -> None:
+        if self.start.after:
+            self._attempts.append(self._as_attempt())
+            kept = best(self._attempts)
+            if kept.flaws and len(self._attempts) < MOST_ATTEMPTS:
+                self._begin_anew()
+                return
+            self.events, self.looped, self.crowded = [*kept.events], kept.looped, kept.crowded
         self.done = True
         if self.settings.end:
             self.ended = by_itself
             self._dim_at = len(self.events) if self._dim_at is None else self._dim_at
 
+    def _as_attempt(self) -> Attempt:
+        return Attempt(events=tuple(self.events), looped=self.looped, crowded=self.crowded)
+
     # -- going back, moving on ----------------------------------------------------------------------------------------
+
+    def _begin_anew(self) -> None:
+        """The filling from its start, with other numbers drawn."""
+        self.events = []
+        self.note_count = self.looped = self.crowded = self._hot_until = self._silent_segments = 0
+        self._watch = LoopWatch()
+        self._open_window(self.start.context * 3 // 4)
 
     def _take_back(self, keep: int) -> None:
         self.retries += 1
         self._hot_until = 2 * len(self.events) - keep + 8
         del self.events[keep:]
-        self.note_count = sum(map(self._sounds, self.events))
+        self.note_count = sum(map(self.start.sounds, self.events))
         self._watch.forget(keep)
         if self._dim_at is not None and self._dim_at > keep:
             self._dim_at = None
         self._open_window(self.start.context if self._origin == 0 else self.start.context // 2)
 
     def _open_window(self, room: int) -> None:
-        v, start = self.start.vocabulary, self.start
-        before = self.ids
-        if start.after:
-            self._open_window_around_gap(room)
-        else:
-            self.ids, self._origin = latest(v, start.prefix, self._all_events(), room)
-            self._state = start.grammar.run(self.ids)
-            self._segment = self.ids.count(v.segment)
+        before, opened = self.ids, window(self.start, self._all_events(), room)
+        self.ids, self._origin, self._segment, self._state = opened.ids, opened.origin, opened.segment, opened.state
         # A <T> that led to what was taken back goes with it, so what is left begins what was read, or nothing does.
         self.ids_kept = len(self.ids) if before[: len(self.ids)] == self.ids else 0
         self.stale = True
-
-    def _open_window_around_gap(self, room: int) -> None:
-        """The window ends where the gap begins or the notes in it have come to."""
-        v, start = self.start.vocabulary, self.start
-        ids, self._origin = around_gap(v, start.prefix, self._all_events(), start.after, room, context=start.context)
-        stream = ids[len(ids) - ids[::-1].index(delimiter_of(v)) :]
-        # What begins before the gap is given, so until there nothing can follow but <T>, and then nothing earlier.
-        first = -(-(self._from_ns - self._origin * 1_000_000) // (GRID_MS * 1_000_000))
-        ahead, step = divmod(first, SEGMENT_MS // GRID_MS)
-        due = ahead - stream.count(v.segment)
-        self.ids = ids + [v.segment] * due
-        self._segment = max(ahead, stream.count(v.segment))
-        self._state = start.grammar.run(self.ids)
-        if due >= 0:
-            self._state = replace(self._state, onset=max(self._state.onset, v.onset[0] + step))
 
     def _all_events(self) -> list[Event]:
         v, events = self.start.vocabulary, [*self.start.events, *self.events]
