@@ -232,6 +232,8 @@ def _write(
         + (", stopped: the model came to no ending by itself" if continuation.ended is False else "")
         + (f", {kept:.0%} of the draft kept" if (kept := continuation.timings.draft_kept) is not None else "")
     )
+    if continuation.fallback is not None:
+        print(f"{files['mid']}: {continuation.fallback}")
 
 
 def _pace(continuation: Continuation) -> str:
@@ -254,6 +256,7 @@ def _record(options: Options, settings: Settings, continuation: Continuation, gi
         "settings": dataclasses.asdict(settings),
         "notes": len(continuation.generated),
         "retries": continuation.retries,
+        "fallback": continuation.fallback,
         "prompt_tokens": continuation.prompt_ids,
         "tokens": list(continuation.ids),
         "timings": dataclasses.asdict(continuation.timings),

@@ -52,7 +52,7 @@ class Crowd:
         self._key_V = np.where(self._player_V < 0, -1, key_V)
 
     def full(
-        self, state: State, head: int, made: Sequence[Event], *, segment_ms: int, end_ms: float | None
+        self, state: State, head: int, made: Sequence[Event], *, segment_ms: int, end_ms: float
     ) -> NDArray[np.bool_]:
         """Ids [V] with which too many events would begin at once, or behind which only such ids could come.
 
@@ -66,8 +66,7 @@ class Crowd:
         first, end = segment_ms + int(v.ms_of[state.onset]), segment_ms + SEGMENT_MS
         if state.gap_end is not None and state.segments == 0:
             end = segment_ms + int(v.ms_of[state.gap_end])
-        if end_ms is not None:
-            end = min(end, math.ceil(end_ms / GRID_MS) * GRID_MS)
+        end = min(end, math.ceil(min(end_ms, end) / GRID_MS) * GRID_MS)
         near = self._near(made, first, end)
         if len(near) < MOST_OF_A_KEY:
             return full_V

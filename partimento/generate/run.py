@@ -219,6 +219,7 @@ class Run:
             ids=tuple(ids),
             prompt_ids=prompt_ids,
             retries=variation.retries,
+            fallback=variation.fallback,
             ended=variation.ended,
             timings=Timings(
                 prefill_s=self._prefill_s,

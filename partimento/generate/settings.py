@@ -143,8 +143,9 @@ class Continuation:
     """One variation. `performance` is the whole, `generated` the new notes and pedal alone, on the same clock.
 
     `ids` spell the whole in the model's vocabulary, what was given first (`prompt_ids` of them); `retries` says how
-    often a loop was taken back. `ended`: where an ending was asked for, whether the model came to one by itself, or was
-    stopped at the last moment (None: no ending was asked for).
+    often a loop was taken back, `fallback` in plain words what there is in place of what could not be had, or None.
+    `ended`: where an ending was asked for, whether the model came to one by itself, or was stopped at the last moment
+    (None: no ending was asked for).
     """
 
     performance: Performance
@@ -152,5 +153,6 @@ class Continuation:
     ids: tuple[int, ...]
     prompt_ids: int
     retries: int
+    fallback: str | None = None
     ended: bool | None = None
     timings: Timings
