@@ -116,8 +116,9 @@ def test_a_small_window_slides_and_time_goes_on(context: int) -> None:
 
 
 def test_cached_choices_are_those_of_an_uncached_pass() -> None:
-    engine = random_engine()
+    engine = random_engine(seed=4)
     (continuation,) = engine.continue_(prompt(), settings=Settings(notes=10, sampling=Sampling(temperature=0)))
+    assert continuation.fallback is None  # else the grammar was not all that forbade ids
     v, grammar = engine.vocabulary, Grammar(engine.vocabulary)
     sayable = np.isin(v.kind_of, (Kind.SEGMENT, Kind.NOTE, Kind.ONSET, Kind.DURATION))
     sayable &= (v.kind_of != Kind.NOTE) | (v.velocity_of > 0)
@@ -194,7 +195,7 @@ def test_a_model_that_wants_to_end_does_so_only_after_the_announcement() -> None
 
 
 def test_a_stuck_model_is_freed_and_what_was_streamed_stays() -> None:
-    engine = random_engine()
+    engine = random_engine(seed=1)
     stuck = Settings(notes=150, sampling=Sampling(temperature=0))
     heard = [(n.onset_s, n.pitch) for _, n in engine.stream(prompt(), settings=stuck)]
     (continuation,) = engine.continue_(prompt(), settings=stuck)
