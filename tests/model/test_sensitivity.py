@@ -12,9 +12,9 @@ from partimento.cli import main
 from partimento.model.checkpoint import save
 from partimento.model.config import ModelConfig
 from partimento.model.export.calibration import made_up_ids
-from partimento.model.export.onnx_graph import Widths
-from partimento.model.export.quantisation import quantise
+from partimento.model.export.onnx_graph import BLOCK, Widths
 from partimento.model.export.sensitivity import Yardstick, mixed_widths
+from partimento.model.quantisation import quantise
 from partimento.model.transformer import Transformer
 from partimento.tokens.vocabulary import Vocabulary
 
@@ -54,7 +54,7 @@ def test_the_yardstick_is_the_divergence_of_whole_passes(model, first: int) -> N
     yardstick = Yardstick(model, V)
     assert yardstick.nats() == pytest.approx(0, abs=1e-9)
     weight = model.model.encode_layers[first].mixed_qkv.weight
-    weight.copy_(torch.from_numpy(quantise(weight.numpy(), 4).dequantised()))
+    weight.copy_(quantise(weight, 4, block=BLOCK[4]).dequantised())
     moved_TV = F.log_softmax(model(ids_1T)[0].double(), dim=1)
     expected = F.kl_div(moved_TV, exact_TV, reduction="batchmean", log_target=True)
     assert expected > 1e-6

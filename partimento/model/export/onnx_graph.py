@@ -33,7 +33,7 @@ from torch import Tensor
 
 from partimento.model.config import ModelConfig
 from partimento.model.export.onnx_folder import GRAPH_FILE
-from partimento.model.export.quantisation import BLOCK, Bits, quantise
+from partimento.model.quantisation import Bits, quantise
 from partimento.model.transformer import Block, Transformer
 
 WEIGHTS_FILE = "model.onnx.data"
@@ -41,6 +41,10 @@ _PAGE = 4096  # memory-mapping begins at a page
 _INLINE_BYTES = 1024
 _OPSET, _MICROSOFT_OPSET, _IR_VERSION = 21, 1, 10
 _DOMAIN = "com.microsoft"
+
+BLOCK: dict[Bits, int] = {8: 128, 4: 32}
+"""Weights that share a scale. With 8 bits longer blocks read a third faster than blocks of 32 and cost next to nothing
+(KL 0.00013 for 0.00008 nats, benchmarks/engines); with 4 bits they would cost too much."""
 
 Width = Literal[4, 8, 32]
 CacheScales = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
@@ -242,15 +246,14 @@ class _Builder:
         return self._node("LayerNormalization", [x, weight, bias], name, axis=-1, epsilon=self._config.norm_eps)
 
     def _matmul(self, weight: Tensor, x: str, width: Width, name: str) -> str:
-        matrix_NK = _array(weight)
         if width == 32:
-            stored = self._out.add(name + ".weight", np.ascontiguousarray(matrix_NK.T))
+            stored = self._out.add(name + ".weight", np.ascontiguousarray(_array(weight).T))
             return self._node("MatMul", [x, stored], name)
         bits: Bits = width
-        blocks = quantise(matrix_NK, bits)
-        packed = self._out.add(name + ".weight", blocks.packed_NJB)
-        scale = self._out.add(name + ".scale", blocks.scale_NJ)
-        shape = {"N": matrix_NK.shape[0], "K": matrix_NK.shape[1], "bits": bits, "block_size": BLOCK[bits]}
+        blocks = quantise(weight.detach().float().cpu(), bits, block=BLOCK[bits])
+        packed = self._out.add(name + ".weight", blocks.packed_NJB(bits).numpy())
+        scale = self._out.add(name + ".scale", blocks.scale_NJ.numpy())
+        shape = {"N": weight.shape[0], "K": weight.shape[1], "bits": bits, "block_size": BLOCK[bits]}
         # Level 4: activations are rounded to 8 bits as well, block by block, and products are sums of integers.
         return self._node("MatMulNBits", [x, packed, scale], name, domain=_DOMAIN, accuracy_level=4, **shape)
 

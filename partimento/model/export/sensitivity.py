@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from partimento.model.export.calibration import made_up_ids
-from partimento.model.export.onnx_graph import Width, Widths
-from partimento.model.export.quantisation import quantise
+from partimento.model.export.onnx_graph import BLOCK, Width, Widths
+from partimento.model.quantisation import quantise
 from partimento.model.transformer import Block, Transformer
 from partimento.tokens.vocabulary import Vocabulary
 
@@ -127,8 +127,7 @@ def _rounded(part: Part) -> Iterator[None]:
     exact = [matrix.weight.data for matrix in part.matrices]
     for matrix in part.matrices:
         weight = matrix.weight.data
-        rounded = quantise(weight.float().cpu().numpy(), 4).dequantised()
-        matrix.weight.data = torch.from_numpy(rounded).to(weight)
+        matrix.weight.data = quantise(weight.float(), 4, block=BLOCK[4]).dequantised().to(weight)
     try:
         yield
     finally:
