@@ -1,6 +1,6 @@
 """Loss against model size and data: five sizes, each trained on a few amounts of data, and the power law through them.
 
-    python benchmarks/train/scaling.py STORE -o FOLDER [--ids 500000 1000000 2000000] [--recipe bundled]
+    python benchmarks/train/scaling.py STORE -o FOLDER [--ids 500000 1000000 2000000] [--recipe two-cores]
 
 Every point is a run with a schedule of its own, cheapest first, on ids that it sees once, as long as the corpus has so
 many. `FOLDER` holds the runs, and `scaling.md` and `scaling.png`, both made anew after each run out of what is
@@ -218,7 +218,7 @@ def main() -> None:
     parser.add_argument("store", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--ids", type=int, nargs="+", default=[500_000, 1_000_000, 2_000_000], help="to train on")
-    parser.add_argument("--recipe", default="bundled")
+    parser.add_argument("--recipe", default="two-cores")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--load", default="", help="a note on what else the machine did")
     arguments = parser.parse_args()

@@ -1,6 +1,6 @@
 """Our loop beside the shortest one that could do the job: what do logging, exactness and generality cost?
 
-    python benchmarks/train/speed.py STORE [--recipe bundled] [--steps 100] [-o benchmarks/train/speed.md]
+    python benchmarks/train/speed.py STORE [--recipe two-cores] [--steps 100] [-o benchmarks/train/speed.md]
 
 The plain loop is what one writes in an afternoon: crops of a long array of ids, one forward pass, cross entropy of all
 logits, AdamW. Both train the same model from the same weights with the same batch, in turns: after each step of ours,
@@ -76,7 +76,7 @@ def main() -> None:
     """Train in turns and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("store", type=Path)
-    parser.add_argument("--recipe", default="bundled")
+    parser.add_argument("--recipe", default="two-cores")
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--load", default="", help="a note on what else the machine did")

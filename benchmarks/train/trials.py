@@ -1,6 +1,6 @@
 """What helps a small model at equal time: variants of one recipe, each given the same work of the processor.
 
-    python benchmarks/train/trials.py STORE -o FOLDER [--minutes 10] [--recipe bundled] [--size small]
+    python benchmarks/train/trials.py STORE -o FOLDER [--minutes 10] [--recipe two-cores] [--size small]
 
 First every kind of step is timed in short bursts, the kinds in turn, so that whatever else the machine does falls on
 all alike; a kind's time is the median over its steps, in seconds that this process had the processor. A variant then
@@ -158,7 +158,7 @@ def main() -> None:
     parser.add_argument("store", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--minutes", type=float, default=10, help="of the processor, for each variant")
-    parser.add_argument("--recipe", default="bundled")
+    parser.add_argument("--recipe", default="two-cores")
     parser.add_argument("--size", help="of the model, if not the recipe's")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--load", default="", help="a note on what else the machine did")

@@ -27,7 +27,7 @@ class Options:
     """Note store made by 'partimento store'."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Folder of the run: recipe, log, checkpoints, model."""
-    recipe: str = "bundled"
+    recipe: str = "two-cores"
     """Name of the recipe (see 'partimento recipe')."""
     resume: str = "auto"
     """auto: go on if the folder holds a run; off: refuse such a folder; or a checkpoint to begin a new run from."""
@@ -43,7 +43,7 @@ class Options:
 
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
-    named = recipes.named(recipe_name(argv, "bundled"))
+    named = recipes.named(recipe_name(argv, "two-cores"))
     default = Options(store=tyro.MISSING, out=tyro.MISSING, settings=named)
     options = parse(Options, argv, verb="pretrain", default=default)
     from partimento.train.run import run

@@ -21,11 +21,13 @@ SIZES = {
     "debug": (64, 2, 2),
     "tiny": (192, 3, 4),
     "small": (256, 4, 4),
+    "compact": (512, 8, 6),
     "base": (512, 8, 8),
     "large": (1024, 16, 12),
     "medium": (1536, 24, 16),
 }
-"""`medium` is the published network of 650 M parameters and so the largest here; `large` is this package's own name."""
+"""`medium` is the published network of 650 M parameters and so the largest here; the other names are this package's.
+`compact` is the size of the models inside the package."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -203,7 +203,10 @@ def test_steps_said_on_the_command_line_replace_the_recipes_epochs(store, tmp_pa
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [
-        (["--recipe", "opera"], "no recipe is called 'opera'; choose one of paper, single-gpu, laptop, bundled, debug"),
+        (
+            ["--recipe", "opera"],
+            "no recipe is called 'opera'; choose one of paper, single-gpu, laptop, bundled, two-cores",
+        ),
         (["--recipe", "debug", "--size", "huge"], "no model size is called 'huge'"),
         (["--recipe", "debug", "--batch", "0"], "batch is 0"),
         (["--recipe", "debug", "--epochs", "-1"], "epochs is -1"),
