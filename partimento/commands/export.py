@@ -14,7 +14,7 @@ import tyro
 
 from partimento.commands.flags import parse
 
-Format = Literal["partimento", "stablelm", "onnx", "onnx-int8", "onnx-int4", "onnx-mixed"]
+Format = Literal["partimento", "partimento-int8", "stablelm", "onnx", "onnx-int8", "onnx-int4", "onnx-mixed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +24,8 @@ class Options:
     model: tyro.conf.Positional[str]
     """Name of a bundled model, a .safetensors file, a folder, or a model of the hub such as loubb/aria-medium-base."""
     format: Format
-    """partimento (safetensors and card), stablelm (transformers, vLLM, MLX, llama.cpp), or onnx of 32, 8 or 4 bits, or
-    of 8 and 4."""
+    """partimento (safetensors and card; -int8: with weights of 8 bits), stablelm (transformers, vLLM, MLX, llama.cpp),
+    or onnx of 32, 8 or 4 bits, or of 8 and 4."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Folder to write; it must not exist yet."""
     force: bool = False

@@ -33,7 +33,7 @@ def main(argv: list[str]) -> None:
         return
     shape, vocabulary = facts["shape"], facts["vocabulary"]
     lines = {
-        "file": f"{facts['file']}, {facts['bytes'] / 1e6:,.1f} MB",
+        "file": f"{facts['file']}, {facts['bytes'] / 1e6:,.1f} MB, {facts['bits']} bits a parameter",
         "kind": facts["kind"] + (f", {facts['outputs']} outputs" if facts["outputs"] else ""),
         "parameters": f"{facts['parameters']:,} in {facts['tensors']} tensors of {facts['dtype']}",
         "shape": f"{shape['n_layers']} layers, {shape['n_heads']} heads, width {shape['d_model']}, "
@@ -60,14 +60,16 @@ def describe(name: str) -> dict[str, Any]:
     checkpoint = load_any(name, dtype=None)
     model = checkpoint.model
     tensors = model.state_dict()
+    parameters, size = sum(tensor.numel() for tensor in tensors.values()), checkpoint.path.stat().st_size
     head = {Embedder: "emb_head.weight", Classifier: "class_head.weight"}.get(type(model))
     return {
         "model": name,
         "file": str(checkpoint.path),
-        "bytes": checkpoint.path.stat().st_size,
+        "bytes": size,
+        "bits": round(8 * size / parameters, 1),
         "kind": checkpoint.kind,
         "outputs": len(tensors[head]) if head else None,
-        "parameters": sum(tensor.numel() for tensor in tensors.values()),
+        "parameters": parameters,
         "tensors": len(tensors),
         "dtype": str(checkpoint.dtype).removeprefix("torch."),
         "shape": dataclasses.asdict(checkpoint.config),

@@ -1,13 +1,19 @@
 """A trained model as one file: safetensors, of this package's own making or published by the authors of the paper.
 
 Knows: the published tensor names (they are the models' own `state_dict` names), which head they tell of, what a file
-without a configuration must have been made with, and how to refuse a file whose tensors are not exactly the model's.
-Refuses to know: where a named model lies (`hub.py`), optimisers and training state. Nothing is unpickled; a file
-appears whole or not at all, and is memory-mapped when read: tensors already of the dtype asked for are not copied.
+without a configuration must have been made with, how weights of 8 bits lie in a file, and how to refuse a file whose
+tensors are not exactly the model's. Refuses to know: where a named model lies (`hub.py`), optimisers, training state.
+Nothing is unpickled; a file appears whole or not at all, and is memory-mapped when read: tensors already of the dtype
+asked for are not copied.
 
     save("piano.safetensors", model, vocabulary, dtype=torch.bfloat16, steps=20_000)
+    save("piano-8-bits.safetensors", model, vocabulary, dtype=torch.int8)    # half as large
     model = load("piano.safetensors").model
     embedder = load("loubb/aria-medium-embedding", Embedder).model
+
+With 8 bits a matrix "x" [N, K] is int8 and "x_scale" float16 [N, ceil(K / 32)]: a number stands for itself times the
+scale of its 32 columns. Vectors are float32, and the header says {"weights": {"bits": 8, "block": 32}}. Whoever loads
+the file gets floats.
 """
 
 from __future__ import annotations
@@ -28,6 +34,7 @@ from partimento.files import replacing
 from partimento.model.config import ModelConfig
 from partimento.model.heads import Classifier, ConditionedTransformer, Embedder
 from partimento.model.hub import locate
+from partimento.model.quantisation import Blocks, quantise
 from partimento.model.transformer import Transformer
 from partimento.tokens.vocabulary import Vocabulary
 
@@ -46,13 +53,16 @@ KINDS: dict[type[AnyModel], str] = {
 _HEADER = "partimento"
 _COMPILED = "_orig_mod."
 _PUBLISHED_HEAD_DIM = 64
+_BLOCK = 32
+_WEIGHTS = {"bits": 8, "block": _BLOCK}
+_SCALE = "_scale"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint(Generic[M_co]):
     """What a model file holds. `metadata` is whatever JSON values `save` was given; a published file has none.
 
-    `dtype` is that of the weights in the file, whatever they were loaded as.
+    `dtype` is that of the matrices in the file, whatever they were loaded as; int8 if the file has 8 bits of a weight.
     """
 
     model: M_co
@@ -76,16 +86,23 @@ def save(
     dtype: torch.dtype | None = None,
     **metadata: Any,
 ) -> None:
-    """Writes the model to one safetensors file, its floats as `dtype` (default: as they are). Keeps the model as is."""
+    """Writes the model to one safetensors file, its floats as `dtype` (default: as they are). Keeps the model as is.
+
+    `dtype` int8 writes matrices in 8 bits. Raises `UserError` if a weight is not finite or too large for that.
+    """
     if len(vocabulary) != model.config.vocab_size:
         raise ValueError(f"vocabulary of {len(vocabulary)} ids given with a model of {model.config.vocab_size}")
-    header = {
+    header: dict[str, Any] = {
         "config": json.loads(model.config.to_json()),
         "vocabulary": json.loads(vocabulary.to_json()),
         "metadata": metadata,
     }
-    tensors = {_plain(name): tensor.detach().to(dtype=dtype) for name, tensor in model.state_dict().items()}
-    write_tensors(path, tensors, header)
+    tensors = {_plain(name): tensor.detach() for name, tensor in model.state_dict().items()}
+    if dtype == torch.int8:
+        header["weights"] = _WEIGHTS
+        write_tensors(path, _in_8_bits(tensors), header)
+    else:
+        write_tensors(path, {name: tensor.to(dtype=dtype) for name, tensor in tensors.items()}, header)
 
 
 @overload
@@ -109,8 +126,9 @@ def load(
 ) -> Checkpoint[Any]:
     """Reads a bundled model, a file, a folder with a `model.safetensors`, or a model of the hub ("owner/name").
 
-    `dtype` None keeps that of the file. Raises `UserError` if there is no such model, if it is not of the `kind` asked
-    for, or if a tensor is missing, foreign or of another shape.
+    `dtype` None keeps that of the file; of one with 8 bits, float32, which has all that they stand for. Raises
+    `UserError` if there is no such model, if it is not of the `kind` asked for, or if a tensor is missing, foreign or
+    of another shape or dtype.
     """
     loaded = load_any(name, dtype=dtype, device=device)
     if not isinstance(loaded.model, kind):
@@ -128,9 +146,13 @@ def load_any(
     config, vocabulary, metadata = _published(path, tensors) if header is None else _described(path, header)
     with torch.device("meta"):
         model = _bare(path, config, tensors)
-    check_tensors(path, tensors, {name: tensor.shape for name, tensor in model.state_dict().items()})
+    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    in_8_bits = header is not None and _says_8_bits(path, header)
+    check_tensors(path, tensors, shapes | _scale_shapes(shapes) if in_8_bits else shapes)
+    _check_dtypes(path, tensors, in_8_bits=in_8_bits)
     file_dtype = tensors["model.tok_embeddings.weight"].dtype
-    model.load_state_dict({name: tensor.to(dtype or file_dtype) for name, tensor in tensors.items()}, assign=True)
+    expanded = dtype or (torch.float32 if in_8_bits else file_dtype)
+    model.load_state_dict({name: _floats(tensors, name).to(expanded) for name in shapes}, assign=True)
     return Checkpoint(
         model=model.to(device), config=config, vocabulary=vocabulary, metadata=metadata, path=path, dtype=file_dtype
     )
@@ -186,6 +208,48 @@ def _bare(path: Path, config: ModelConfig, tensors: Mapping[str, Tensor]) -> Any
     if "lm_head.weight" in tensors:
         return Transformer(config)
     raise UserError(f"{path}: tensor lm_head.weight is missing, and so is every other head")
+
+
+def _in_8_bits(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What a file of 8 bits holds of these floats."""
+    stored: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        if tensor.ndim != 2:
+            stored[name] = tensor.float()
+            continue
+        blocks = quantise(tensor.float(), 8, block=_BLOCK, scale_dtype=torch.float16)
+        if not blocks.scale_NJ.isfinite().all():
+            raise UserError(f"tensor {name} has weights that are not finite, or too large for 8 bits; keep its floats")
+        stored |= {name: blocks.number_NK, name + _SCALE: blocks.scale_NJ}
+    return stored
+
+
+def _floats(tensors: Mapping[str, Tensor], name: str) -> Tensor:
+    """The tensor itself, or what its 8 bits stand for."""
+    if name + _SCALE not in tensors:
+        return tensors[name]
+    return Blocks(number_NK=tensors[name], scale_NJ=tensors[name + _SCALE], block=_BLOCK).dequantised()
+
+
+def _says_8_bits(path: Path, header: Mapping[str, Any]) -> bool:
+    if header.get("weights", _WEIGHTS) != _WEIGHTS:
+        raise UserError(
+            f"{path}: weights are {header['weights']}; this version of partimento reads {_WEIGHTS} or floats"
+        )
+    return "weights" in header
+
+
+def _scale_shapes(shapes: Mapping[str, torch.Size]) -> dict[str, torch.Size]:
+    return {f"{name}{_SCALE}": torch.Size((s[0], -(-s[1] // _BLOCK))) for name, s in shapes.items() if len(s) == 2}
+
+
+def _check_dtypes(path: Path, tensors: Mapping[str, Tensor], *, in_8_bits: bool) -> None:
+    for name, tensor in tensors.items():
+        whole = in_8_bits and tensor.ndim == 2 and not name.endswith(_SCALE)
+        if not (tensor.dtype == torch.int8 if whole else tensor.is_floating_point()):
+            raise UserError(f"{path}: tensor {name} is of {tensor.dtype}, expected {'int8' if whole else 'floats'}")
+        if in_8_bits and name.endswith(_SCALE) and not tensor.isfinite().all():
+            raise UserError(f"{path}: tensor {name} has scales that are not finite; the file is damaged")
 
 
 def annotate(path: str | Path, **metadata: Any) -> None:

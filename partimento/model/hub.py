@@ -15,7 +15,11 @@ from pathlib import Path
 
 from partimento.errors import UserError
 
-BUNDLED = {"bundled": "continuation.safetensors", "bundled-embedding": "embedding.safetensors"}
+BUNDLED = {
+    "bundled": "continuation.safetensors",
+    "bundled-embedding": "embedding.safetensors",
+    "bundled-pretrained": "pretrained.safetensors",
+}
 """Models that come with the package: name and file inside `partimento/bundled`."""
 
 MODEL_FILE = "model.safetensors"
@@ -24,8 +28,7 @@ BEST_FILE = "best.safetensors"
 """What is better than these in the folder of a training run."""
 
 LICENCES = {
-    "bundled": "CC-BY-NC-SA-4.0",
-    "bundled-embedding": "CC-BY-NC-SA-4.0",
+    **dict.fromkeys(BUNDLED, "CC-BY-NC-SA-4.0"),
     "loubb/aria-medium-base": "Apache-2.0",
     "loubb/aria-medium-gen": "Apache-2.0",
     "loubb/aria-medium-embedding": "Apache-2.0",

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -59,6 +60,75 @@ def test_round_trip_in_bfloat16(tmp_path, saved, small, vocabulary):
     for name, tensor in small.state_dict().items():
         assert torch.equal(half[name], tensor.bfloat16())
     assert load(half_path).model.lm_head.weight.dtype == torch.float32
+
+
+def test_round_trip_in_8_bits(tmp_path, saved, small, vocabulary):
+    path = tmp_path / "8-bits.safetensors"
+    save(path, small, vocabulary, dtype=torch.int8, steps=5)
+    assert path.stat().st_size < 0.4 * saved.stat().st_size  # much of either is the vocabulary
+    loaded = load(path)
+    assert (loaded.dtype, loaded.metadata) == (torch.int8, {"steps": 5})
+    with safe_open(path, framework="np") as file:
+        stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    weights, half = loaded.model.state_dict(), load(path, dtype=torch.bfloat16).model.state_dict()
+    for name, exact in small.state_dict().items():
+        assert weights[name].dtype == torch.float32
+        assert torch.equal(half[name], weights[name].bfloat16())
+        if exact.ndim == 1:
+            assert torch.equal(weights[name], exact)
+            continue
+        number_NK, scale_NJ = stored[name], stored[name + "_scale"].astype(np.float32)
+        assert (number_NK.dtype, stored[name + "_scale"].dtype) == (np.int8, np.float16)
+        scale_NK = scale_NJ.repeat(32, axis=1)[:, : number_NK.shape[1]]
+        np.testing.assert_array_equal(weights[name].numpy(), number_NK * scale_NK)
+        assert (np.abs(weights[name].numpy() - exact.numpy()) <= 0.51 * scale_NK).all()
+    assert torch.equal(load(path, dtype=None).model.lm_head.weight, loaded.model.lm_head.weight)
+
+
+def test_8_bits_written_again_are_the_same_bytes(tmp_path, small, vocabulary):
+    once, again = tmp_path / "once.safetensors", tmp_path / "again.safetensors"
+    save(once, small, vocabulary, dtype=torch.int8)
+    save(again, load(once).model, vocabulary, dtype=torch.int8)
+    assert again.read_bytes() == once.read_bytes()
+    checkpoint.annotate(again, infilling=True)
+    assert read_tensors(again)[0].keys() == read_tensors(once)[0].keys()
+    assert torch.equal(load(again).model.lm_head.weight, load(once).model.lm_head.weight)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop("lm_head.weight_scale"), "lm_head.weight_scale is missing"),
+        (lambda t: t.update({"x_scale": torch.zeros(1, 1).half()}), "x_scale is foreign"),
+        (lambda t: t.update({"lm_head.weight_scale": torch.zeros(2, 3).half()}), r"weight_scale has shape \[2, 3\]"),
+        (lambda t: t.update({"lm_head.weight": t["lm_head.weight"].float()}), "is of torch.float32, expected int8"),
+        (lambda t: t["lm_head.weight_scale"][5].fill_(float("nan")), "scales that are not finite"),
+        (lambda t: t.update({"model.out_layer_norm.bias": torch.zeros(16).int()}), "torch.int32, expected floats"),
+    ],
+)
+def test_8_bits_that_are_not_the_models_are_named(tmp_path, small, vocabulary, change, message):
+    path = tmp_path / "8-bits.safetensors"
+    save(path, small, vocabulary, dtype=torch.int8)
+    rewrite(path, change)
+    with pytest.raises(UserError, match=message) as refusal:
+        load(path)
+    assert "\n" not in str(refusal.value)
+
+
+def test_8_bits_without_their_header_or_with_another_are_refused(tmp_path, saved, small, vocabulary):
+    rewrite(saved, lambda t: t.update({"lm_head.weight": t["lm_head.weight"].to(torch.int8)}))
+    with pytest.raises(UserError, match=r"lm_head.weight is of torch.int8, expected floats"):
+        load(saved)
+    path = tmp_path / "8-bits.safetensors"
+    save(path, small, vocabulary, dtype=torch.int8)
+    tensors, header = read_tensors(path)
+    write_tensors(path, tensors, header | {"weights": {"bits": 4, "block": 32}})
+    with pytest.raises(UserError, match="this version of partimento reads"):
+        load(path)
+    with torch.no_grad():
+        small.lm_head.weight[3, 3] = 1e7
+    with pytest.raises(UserError, match=r"lm_head\.weight has weights that are not finite, or too large for 8 bits"):
+        save(path, small, vocabulary, dtype=torch.int8)
 
 
 def test_any_reader_of_safetensors_finds_the_published_names(saved):

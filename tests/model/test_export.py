@@ -34,6 +34,26 @@ def test_transformers_reads_stablelm_plainly_and_agrees(tmp_path, published):
     assert written.shape == (2, 10)
 
 
+@torch.inference_mode()
+@pytest.mark.parametrize("kind", ["language model", "embedding model", "classifier"])
+def test_a_model_of_8_bits_is_the_same_model_everywhere(tmp_path, kind, capsys):
+    path, eight = write(tmp_path / "floats.safetensors", kind), tmp_path / "8" / "model.safetensors"
+    assert main(["export", str(path), "--format", "partimento-int8", "-o", str(tmp_path / "8")]) == 0
+    assert eight.stat().st_size < 0.31 * path.stat().st_size
+    assert main(["info", str(tmp_path / "8")]) == 0
+    assert "tensors of int8" in capsys.readouterr().out
+    exact, rounded = load_any(path), load_any(eight)
+    assert type(rounded.model) is type(exact.model)
+    for name, tensor in exact.model.state_dict().items():
+        torch.testing.assert_close(rounded.model.state_dict()[name], tensor, atol=0.005 * tensor.abs().max(), rtol=0)
+    assert main(["export", str(eight), "--format", "partimento", "-o", str(tmp_path / "again")]) == 0
+    assert (tmp_path / "again" / "model.safetensors").read_bytes() == eight.read_bytes()
+    if kind == "language model":
+        assert main(["export", str(eight), "--format", "stablelm", "-o", str(tmp_path / "out")]) == 0
+        theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+        torch.testing.assert_close(theirs(IDS_BT).logits, rounded.model(IDS_BT), atol=1e-4, rtol=1e-4)
+
+
 def test_every_id_has_a_name_of_its_own_there(tmp_path):
     assert main(["export", "bundled", "--format", "stablelm", "-o", str(tmp_path / "out")]) == 0
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")

@@ -10,6 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from partimento.model.checkpoint import Checkpoint, load, load_any, save
 from partimento.model.export.card import model_card
 from partimento.model.export.onnx_folder import VOCABULARY_FILE, write_onnx
@@ -22,9 +24,10 @@ CARD_FILE = "README.md"
 def write(folder: Path, model: str, format_: str, *, name: str, licence: str | None) -> None:
     """Writes a model into a folder that exists. `name` and `licence` go into the card; a model may state the latter."""
     checkpoint: Checkpoint[Any]
-    if format_ == "partimento":
+    if format_.startswith("partimento"):
         checkpoint = load_any(model, dtype=None)
-        save(folder / MODEL_FILE, checkpoint.model, checkpoint.vocabulary, **checkpoint.metadata)
+        dtype = torch.int8 if format_ == "partimento-int8" else checkpoint.dtype
+        save(folder / MODEL_FILE, checkpoint.model, checkpoint.vocabulary, dtype=dtype, **checkpoint.metadata)
     elif format_ == "stablelm":
         language_model = load(model, dtype=None)
         write_stablelm(folder, language_model)
