@@ -27,7 +27,8 @@ from typing import Any, Generic, TypeVar, overload
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from partimento.errors import UserError
 from partimento.files import replacing
@@ -144,7 +145,7 @@ def load_any(
     stored, header = _read(path, device=device)
     tensors = {_plain(name): tensor for name, tensor in stored.items()}
     config, vocabulary, metadata = _published(path, tensors) if header is None else _described(path, header)
-    with torch.device("meta"):
+    with torch.device("meta"), _Undrawn():
         model = _bare(path, config, tensors)
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
     in_8_bits = header is not None and _says_8_bits(path, header)
@@ -195,6 +196,19 @@ def _published(path: Path, tensors: Mapping[str, Tensor]) -> tuple[ModelConfig, 
         d_ff=tensors["model.encode_layers.0.ff_gate_proj.weight"].shape[0],
     )
     return config, known[vocab_size], {}
+
+
+class _Undrawn(TorchFunctionMode):
+    """Embeddings of shape only are not filled at random: on tensors without values torch compiles its way to that.
+
+    It would load its compiler, which takes seconds.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        return kwargs["tensor"] if func is nn.init.normal_ else func(*args, **kwargs)
 
 
 def _bare(path: Path, config: ModelConfig, tensors: Mapping[str, Tensor]) -> AnyModel:

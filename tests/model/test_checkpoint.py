@@ -1,6 +1,8 @@
 """Models as files: what goes in comes out, and a file that is not exactly a model is refused by name."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -83,6 +85,14 @@ def test_round_trip_in_8_bits(tmp_path, saved, small, vocabulary):
         np.testing.assert_array_equal(weights[name].numpy(), number_NK * scale_NK)
         assert (np.abs(weights[name].numpy() - exact.numpy()) <= 0.51 * scale_NK).all()
     assert torch.equal(load(path, dtype=None).model.lm_head.weight, loaded.model.lm_head.weight)
+
+
+def test_loading_does_not_wait_for_torchs_compiler(saved):
+    script = (
+        "import sys; from partimento.model.checkpoint import load;"
+        "load(sys.argv[1]).model; assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script, str(saved)], check=True)
 
 
 def test_8_bits_written_again_are_the_same_bytes(tmp_path, small, vocabulary):
