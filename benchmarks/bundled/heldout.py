@@ -1,11 +1,11 @@
 """Held-out loss of models beside the two baselines, on the same notes.
 
-    python benchmarks/bundled/heldout.py STORE [--models bundled older.safetensors] [--split validation] [-o FILE]
+    python benchmarks/bundled/heldout.py STORE [--models bundled older.safetensors] [--context 1024] [-o FILE]
 
-From every file one stretch that fits the smallest context is drawn (seed 0); files are spread evenly over the split. A
-network's nats are those of all ids after <S>; a note's nats are the total divided by the number of notes. The Markov
-model sees the same notes; its nats a token are its total divided by the same number of ids. All models must speak one
-vocabulary.
+From every file one stretch that fits `--context`, by default the smallest of the models', is drawn (seed 0); files are
+spread evenly over the split. A network's nats are those of all ids after <S>; a note's nats are the total divided by
+the number of notes. The Markov model sees the same notes; its nats a token are its total divided by the same number of
+ids. All models must speak one vocabulary.
 """
 
 from __future__ import annotations
@@ -36,12 +36,14 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["bundled"])
     parser.add_argument("--split", default="validation")
     parser.add_argument("--files", type=int, default=600)
+    parser.add_argument("--context", type=int)
     parser.add_argument("-o", "--out", type=Path)
     arguments = parser.parse_args()
     store = NoteStore(arguments.store)
     checkpoints = {name: load(name) for name in arguments.models}
     vocabulary = next(iter(checkpoints.values())).vocabulary
-    context = min(checkpoint.config.context for checkpoint in checkpoints.values())
+    contexts = [checkpoint.config.context for checkpoint in checkpoints.values()]
+    context = min([*contexts, arguments.context or contexts[0]])
     if any(checkpoint.vocabulary != vocabulary for checkpoint in checkpoints.values()):
         parser.error("the models speak different vocabularies, so that their ids cannot be compared")
     tokenizer = Tokenizer(vocabulary)

@@ -55,13 +55,14 @@ def test_a_model_of_8_bits_is_the_same_model_everywhere(tmp_path, kind, capsys):
 
 
 def test_every_id_has_a_name_of_its_own_there(tmp_path):
-    assert main(["export", "bundled", "--format", "stablelm", "-o", str(tmp_path / "out")]) == 0
+    path = write(tmp_path / "half.safetensors", dtype=torch.bfloat16)
+    assert main(["export", str(path), "--format", "stablelm", "-o", str(tmp_path / "out")]) == 0
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
     ids = list(range(len(Vocabulary.piano())))
     names = tokenizer.convert_ids_to_tokens(ids)
     assert tokenizer(" ".join(names), add_special_tokens=False)["input_ids"] == ids
     assert Vocabulary.from_json((tmp_path / "out" / "vocabulary.json").read_text()) == Vocabulary.piano()
-    assert AutoModelForCausalLM.from_pretrained(tmp_path / "out").dtype == torch.bfloat16  # as the bundled file
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "out").dtype == torch.bfloat16  # as the file
 
 
 @pytest.mark.parametrize("kind", ["embedding model", "embedding-conditioned language model"])
@@ -132,6 +133,7 @@ def test_info_tells_what_a_model_is(tmp_path, published, capsys):
     assert "tensors of bfloat16" in shown
     assert main(["info"]) == 0
     shown = capsys.readouterr().out
-    assert "5,568,512" in shown
+    assert "27,918,336 in 58 tensors of int8" in shown
+    assert "29.7 MB, 8.5 bits a parameter" in shown
     assert "CC-BY-NC-SA-4.0" in shown
     assert main(["info", "no/model.safetensors"]) == 2
