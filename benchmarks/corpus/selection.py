@@ -46,11 +46,15 @@ def counts(corpus: Path) -> Iterator[str]:
     names = ", ".join(sorted(set(rows.column("collection").to_pylist())))
     yield from (f"{len(rows):,} files, {hours.sum():,.1f} hours: {names}.", "")
     yield from table(chosen, hours)
+    yield from ("", "Of the files kept, repeats of a piece by its sound (files less pieces), and its most files:", "")
+    yield from repeats(relations, chosen)
     yield from ("", "Files kept, by collection:", "")
     yield from by_collection(rows, chosen)
     pretrain = recipe("pretrain")
-    low = dataclasses.replace(pretrain, composition=Composition(crowded_above=LOW_EDGE, per_piece=10))
-    one = dataclasses.replace(pretrain, composition=Composition(crowded_above=LOW_EDGE, per_piece=1))
+    low, one = (
+        dataclasses.replace(pretrain, composition=Composition(crowded_above=LOW_EDGE, per_piece=n, every_piece=False))
+        for n in (10, 1)
+    )
     drawn = dataclasses.replace(pretrain, splits=dataclasses.replace(pretrain.splits, declared=False))
     yield from ("", f"The rule about pieces, were a composer crowded with more than {LOW_EDGE} identified files:", "")
     yield "| files of a piece | unidentified | per-piece | stays |"
@@ -104,6 +108,18 @@ def table(chosen: list[Selection], hours: np.ndarray) -> Iterator[str]:
             yield f"| {'**stays**' if name == KEPT else name} | " + " | ".join(cells) + " |"
     idle = [name for name in asked if not any(each.get(name) and each[name].files for each in fates)]
     yield from ("", "Took nothing: " + ", ".join(idle) + ".")
+
+
+def repeats(relations: Relations, chosen: list[Selection]) -> Iterator[str]:
+    yield "| split | " + " | ".join(each.recipe.name for each in chosen) + " |"
+    yield "|---" * (len(chosen) + 1) + "|"
+    for name in NAMES[:2]:
+        cells = []
+        for each in chosen:
+            piece = relations.piece_group[np.array(each.table.column("split").to_pylist(), object) == name]
+            _, files = np.unique(piece, return_counts=True)
+            cells.append(f"{(files - 1).sum():,} of {len(piece):,} files (most: {files.max(initial=0)})")
+        yield f"| {name} | {' | '.join(cells)} |"
 
 
 def by_collection(rows: pa.Table, chosen: list[Selection]) -> Iterator[str]:

@@ -41,7 +41,7 @@ _REASONS: Final = {
     fates.EXACT_COPY: "the same bytes as another file",
     fates.UNIDENTIFIED: "neither opus nor piece number, of a composer with very many files that have one",
     fates.SAME_PERFORMANCE: "another file holds the same performance, transposed, re-timed, cut or re-encoded",
-    fates.PER_PIECE: "enough other files of this opus and piece number",
+    fates.PER_PIECE: "enough other files of this piece",
 }
 _TAKES: Final = {"at least": "below", "at most": "above"}
 _LOGARITHMIC: Final = {"seconds", "notes_per_second"}
@@ -153,7 +153,8 @@ def _bound(chosen: Selection, name: str) -> str:
     if name == fates.UNIDENTIFIED and composition is not None:
         return f"<small>composers with &gt;&nbsp;{composition.crowded_above}</small>"
     if name == fates.PER_PIECE and composition is not None:
-        return f"<small>≤&nbsp;{composition.per_piece} files</small>"
+        which = "any piece" if composition.every_piece else "a crowded composer's piece"
+        return f"<small>≤&nbsp;{composition.per_piece} of {which}</small>"
     return ""
 
 

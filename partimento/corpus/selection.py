@@ -5,10 +5,14 @@ A file is kept, or one filter took it: the first in this order whose question it
     refused           the reader could not read it
     exact-copy        the same bytes as another file; stays: one with opus or piece number, else the first by path
     (quality)         the recipe's filters, in the order of `quality.FILTERS`
-    unidentified      a crowded composer's file without opus and piece number
+    unidentified      a crowded composer's file without opus and piece number, its own or of a file that sounds like it
     same-performance  a performance that is there in another file; stays: the file with the most notes
-    per-piece         more files of a crowded composer's opus and piece number than the recipe allows; stay: those whose
-                      recording scores best, and where there is no score a draw by the files' content
+    per-piece         more files of a piece than the recipe allows; stay: those whose recording scores best, and where
+                      there is no score a draw by the files' content
+
+What is one piece is a crowded composer's opus and piece number. Where the recipe caps every piece, it is anybody's
+pair of both, and what sounds like one piece, over however many steps; half a pair beside no crowded composer may be a
+prelude and its fugue, or a sonata's movements, and is not asked.
 
 Composers are counted before the quality filters, so that a recipe's bounds do not change who is crowded, and places of
 a piece are given after them, so that no file that leaves anyway takes one. It refuses to know how files are read,
@@ -39,6 +43,7 @@ from partimento.corpus.duplicates import Relations
 from partimento.corpus.manifest import READABLE, REFUSED
 from partimento.corpus.quality import FILTERS, beyond, measured
 from partimento.corpus.recipes import Composition, Recipe
+from partimento.corpus.works import spread
 from partimento.errors import UserError
 from partimento.files import replacing
 
@@ -147,13 +152,14 @@ def select(rows: pa.Table, relations: Relations, recipe: Recipe) -> Selection:
     fates = _Fates(len(rows))
     contents = splits.content(rows)
     fates.take(REFUSED, np.asarray(pc.not_equal(rows.column("verdict"), READABLE)))
-    identified = np.asarray(splits.identified(rows))
+    works = spread(rows, relations.piece_group)
+    identified = np.asarray(splits.identified(works))
     by_path = pc.sort_indices(rows, [("path", "ascending"), ("source", "ascending")]).to_numpy()
-    best_copy = by_path[np.argsort(~identified[by_path], kind="stable")]
+    best_copy = by_path[np.argsort(~np.asarray(splits.identified(rows))[by_path], kind="stable")]
     copies = splits.same_bytes(rows)
     fates.take_copies(EXACT_COPY, copies, best_copy)
 
-    crowded = _crowded(rows, fates.alive, recipe.composition)
+    crowded = _crowded(works, identified & fates.alive, recipe.composition)
     for name in FILTERS:
         if name in recipe.filters:
             fates.take(name, *beyond(rows, name, recipe.filters[name]), recipe.filters[name])
@@ -165,7 +171,9 @@ def select(rows: pa.Table, relations: Relations, recipe: Recipe) -> Selection:
     if recipe.composition is not None:
         score = np.nan_to_num(measured(rows, "audio_score"), nan=-1.0)
         best = np.lexsort((contents, -score))
-        pieces = np.where(crowded > 0, splits.same_piece(rows), -1)
+        pieces = np.where(crowded > 0, splits.same_piece(works), -1)
+        if recipe.composition.every_piece:
+            pieces = splits.components([pieces, splits.same_piece(works, whole=True), relations.piece_group])
         place = _places(pieces, best, fates.alive).astype(np.float64) + 1
         fates.take(PER_PIECE, place > recipe.composition.per_piece, place, recipe.composition.per_piece)
 
@@ -231,14 +239,15 @@ def _places(group: Ints, order: Ints, alive: Bools) -> Ints:
     return place
 
 
-def _crowded(rows: pa.Table, alive: Bools, composition: Composition | None) -> Floats:
-    """For each row of a crowded composer how many of the composer's files carry an opus or piece number, else 0."""
+def _crowded(rows: pa.Table, counted: Bools, composition: Composition | None) -> Floats:
+    """For each row of a crowded composer how many of the composer's files are `counted` (those identified), else 0."""
     if composition is None:
         return np.zeros(len(rows))
     codes = pc.fill_null(rows.column("composer").combine_chunks().dictionary_encode().indices, -1)
     composer = np.asarray(codes, np.int64)
-    counted = alive & np.asarray(splits.identified(rows)) & (composer >= 0)
-    count = np.bincount(composer[counted], minlength=int(composer.max(initial=-1)) + 2)  # the last for unknown ones
+    count = np.bincount(
+        composer[counted & (composer >= 0)], minlength=int(composer.max(initial=-1)) + 2
+    )  # the last for unknown ones
     mine = count[composer]
     return np.where((composer >= 0) & (mine > composition.crowded_above), mine, 0).astype(np.float64)
 

@@ -37,12 +37,14 @@ def same_bytes(rows: pa.Table) -> Ints:
     return _numbered([rows.column("sha256")], _given(rows, "sha256"))
 
 
-def same_piece(rows: pa.Table) -> Ints:
+def same_piece(rows: pa.Table, *, whole: bool = False) -> Ints:
     """A number for each pair of opus and piece number of a composer, int64 [n]; -1 where neither is known.
 
-    One of the two may be unknown; then the pair is that of the files where the same one is unknown.
+    One of the two may be unknown; then the pair is that of the files where the same one is unknown. With `whole` such
+    a pair, which may be a work of several movements, is -1 too.
     """
-    known = pc.and_(_given(rows, "composer"), identified(rows))
+    numbered = pc.and_(_given(rows, "opus"), _given(rows, "piece")) if whole else identified(rows)
+    known = pc.and_(_given(rows, "composer"), numbered)
     return _numbered([rows.column("composer"), rows.column("opus"), rows.column("piece")], known)
 
 

@@ -35,6 +35,8 @@ def test_the_papers_numbers():
     assert (finetune.composition.crowded_above, finetune.composition.per_piece) == (250, 1)
     assert contrastive.composition.per_piece > finetune.composition.per_piece
     assert contrastive.filters == finetune.filters
+    assert finetune.composition.every_piece  # "removed all identified compositional duplicates"
+    assert not pretrain.composition.every_piece and not contrastive.composition.every_piece
 
 
 def test_finetuning_is_nowhere_laxer_than_pretraining():
@@ -57,6 +59,7 @@ WRONG = {
     "silence = 20.0": ("silence = nan", "filters.silence is nan"),
     "too-soft = 20.0": ("too-soft = true", "filters.too-soft is True"),
     "per_piece = 10": ("per_piece = 0", "composition.per_piece is 0"),
+    "every_piece = false": ("every_piece = 0", "composition.every_piece is 0"),
     "crowded_above = 250": ("crowded_above = 2.5", "composition.crowded_above is 2.5"),
     "validation = 0.02": ("validation = 1.0", "splits.validation is 1.0"),
     "test = 0.02": ("test = 0.99", "splits.validation and test are"),
