@@ -17,10 +17,10 @@ from partimento.train.log import TrackerName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Train a language model further to give music of one file like vectors, and music of other pieces unlike ones.
+    """Train a language model further to give music of one file like vectors, and other files unlike ones.
 
-    A run that was interrupted goes on where it was. Files that play the same piece are told apart by the store: make it
-    from a selection (partimento survey, select, store --selection contrastive).
+    A run that was interrupted goes on where it was. Only a store made from a selection knows which files play one piece
+    (partimento survey, select, store --selection contrastive), which --mask-same-piece needs.
     """
 
     store: Annotated[Path, tyro.conf.Positional]

@@ -44,6 +44,9 @@ class Contrasting(RunRecipe):
 
     temperature: float = 0.1
     """What cosines are divided by: lower looks harder at the nearest negatives."""
+    mask_same_piece: bool
+    """Leave files of a view's own piece out of its negatives. The paper's loss (equation 2) has every other file there,
+    so that performances of one composition are told apart."""
     size: int = 512
     """Numbers of an embedding."""
     pretrained: bool = True
@@ -66,6 +69,7 @@ def paper_recipe() -> Contrasting:
     return Contrasting(
         name="contrastive",
         cost="not measured; a pair is about 2,300 ids, 25 times for each file",
+        mask_same_piece=False,
         length=2048,
         batch=512,
         seed=1,
@@ -86,6 +90,7 @@ def small_recipe() -> Contrasting:
     return Contrasting(
         name="contrastive-small",
         cost="estimated: 6 minutes of a processor core an epoch of 3,000 files (5.6 M parameters); 2 GB of memory",
+        mask_same_piece=False,
         length=256,
         batch=16,
         seed=1,
@@ -142,6 +147,7 @@ def contrast(
         objective = Contrastive(
             checkpoint.vocabulary,
             temperature=recipe.temperature,
+            mask_same_piece=recipe.mask_same_piece,
             rows_at_once=recipe.machine.rows_at_once,
             recompute=recipe.machine.recompute,
             world=world,
@@ -221,13 +227,14 @@ def _loaders(
 def _negatives(store: NoteStore, recipe: Contrasting) -> str:
     files = store.split("train")
     pieces = store.pieces[files]
-    effective = expected_negatives(pieces, recipe.batch)
     different = len(set(pieces.tolist()))
-    told = (
-        "files of one piece are never each other's negatives"
-        if different < len(files)
-        else "each file counts as a piece of its own: only a store made from a selection knows which files repeat"
-    )
+    effective = expected_negatives(pieces if recipe.mask_same_piece else files, recipe.batch)
+    if different == len(files):
+        told = "each file counts as a piece of its own: only a store made from a selection knows which files repeat"
+    elif recipe.mask_same_piece:
+        told = "files of one piece are never each other's negatives"
+    else:
+        told = "files of one piece are told apart like any others"
     return (
         f"negatives: {effective:.1f} of {2 * recipe.batch - 2} a view on average ({len(files):,} files of "
         f"{different:,} pieces; {told})"

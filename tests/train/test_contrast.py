@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from views import V
@@ -20,7 +21,7 @@ from partimento.model.config import ModelConfig
 from partimento.model.heads import Embedder
 from partimento.model.initialisation import musical_initialisation
 from partimento.model.transformer import Transformer
-from partimento.train.contrast import Contrasting, contrast, small_recipe
+from partimento.train.contrast import Contrasting, contrast, paper_recipe, small_recipe
 from partimento.train.log import read_log
 from partimento.train.settings import LoopSettings, Machine
 
@@ -28,6 +29,7 @@ FILES = 12
 RECIPE = Contrasting(
     name="tiny",
     cost="",
+    mask_same_piece=False,
     length=256,
     batch=4,
     seed=1,
@@ -150,6 +152,31 @@ def test_it_says_how_many_negatives_there_are(store, base, tmp_path):
     short = dataclasses.replace(RECIPE, epochs=None, loop=dataclasses.replace(RECIPE.loop, steps=1, warmup_steps=0))
     contrast(short, store, tmp_path, base=base, say=said.append)
     assert said[0].startswith("negatives: 6.0 of 6 a view on average (12 files of 12 pieces; ")
+
+
+def test_whether_performances_of_one_piece_are_told_apart_is_recorded_and_trained_by(store, base, tmp_path):
+    plan, _ = plan_folder(store.parent / "midi", {f"{n:02}.mid": {"split": "train" if n < FILES else "validation"}
+                                                  for n in range(2 * FILES)})  # fmt: skip
+    pieces = pa.array(np.arange(len(plan)) // 4, plan.schema.field("piece").type)
+    fours = plan.set_column(plan.schema.get_field_index("piece"), "piece", pieces)
+    assert build(fours, tmp_path / "store") == []
+    short = dataclasses.replace(RECIPE, epochs=None, loop=dataclasses.replace(RECIPE.loop, steps=1, warmup_steps=0))
+    losses = {}
+    # A batch of four files of three pieces has two of one. Of the 11 others 3 are of the same: 6 * 8 / 11 negatives.
+    for masked, negatives in ((False, "6.0 of 6"), (True, "4.4 of 6")):
+        said, folder = [], tmp_path / str(masked)
+        recipe = dataclasses.replace(short, mask_same_piece=masked)
+        contrast(recipe, tmp_path / "store", folder, base=base, say=said.append)
+        assert said[0].startswith(f"negatives: {negatives} a view on average (12 files of 3 pieces; ")
+        assert json.loads((folder / "recipe.json").read_text())["mask_same_piece"] is masked
+        losses[masked] = [row["loss"] for row in read_log(folder) if "loss" in row]
+    assert losses[True] != losses[False]
+    with pytest.raises(UserError, match="mask_same_piece differ"):
+        contrast(short, tmp_path / "store", folder, base=base)
+
+
+def test_the_papers_recipe_has_every_other_file_as_a_negative():
+    assert not paper_recipe().mask_same_piece and not small_recipe().mask_same_piece
 
 
 def test_what_cannot_be_compared_is_refused(store, base, tmp_path):

@@ -32,14 +32,14 @@ def cosine(x, y) -> float:
     return sum(a * b for a, b in zip(x, y, strict=True)) / (math.hypot(*x) * math.hypot(*y))
 
 
-def brute_force(model, batch, temperature: float) -> dict[str, float]:
+def brute_force(model, batch, temperature: float, *, masked: bool) -> dict[str, float]:
     """Everything from the definitions, in plain loops."""
     z, n = vectors(model, batch), len(batch["piece"])
-    pieces = [*batch["piece"].tolist()] * 2
+    names = [*batch["piece" if masked else "file"].tolist()] * 2
     losses, aligned, spread, found = [], [], [], 0
     for i in range(2 * n):
         j = (i + n) % (2 * n)
-        candidates = [k for k in range(2 * n) if k == j or pieces[k] != pieces[i]]
+        candidates = [k for k in range(2 * n) if k == j or names[k] != names[i]]
         weights = [math.exp(cosine(z[i], z[k]) / temperature) for k in candidates]
         losses.append(-math.log(math.exp(cosine(z[i], z[j]) / temperature) / sum(weights)))
         found += max(candidates, key=lambda k: cosine(z[i], z[k])) == j
@@ -54,25 +54,28 @@ def brute_force(model, batch, temperature: float) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.1, 0.5])
+@pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("pieces", [PIECES, (0, 1, 2, 3)])
 @torch.no_grad()
-def test_loss_and_measurements_are_those_of_plain_loops(pieces, temperature):
+def test_loss_and_measurements_are_those_of_plain_loops(pieces, masked, temperature):
     batch, model = views(pieces), make_embedder()
-    objective = Contrastive(V, temperature=temperature)
-    expected = brute_force(model, batch, temperature)
+    objective = Contrastive(V, temperature=temperature, mask_same_piece=masked)
+    expected = brute_force(model, batch, temperature, masked=masked)
     assert objective.targets(tensors(batch)) == 2 * len(pieces)
     loss = objective.total_loss(model, tensors(batch)) / objective.targets(tensors(batch))
     assert loss.item() == pytest.approx(expected["loss"], rel=1e-5)
     assert objective.report(objective.measure(model, tensors(batch))) == pytest.approx(expected, rel=1e-5)
 
 
-def test_with_different_pieces_the_loss_is_equation_2_over_all_others():
-    batch, model = tensors(views(range(5))), make_embedder()
-    z = torch.nn.functional.normalize(torch.tensor(vectors(model, views(range(5)))), dim=1)
+@pytest.mark.parametrize(("pieces", "masked"), [(range(5), True), (range(5), False), ((7, 7, 7, 8, 8), False)])
+def test_the_loss_is_equation_2_over_all_others_whatever_their_piece_unless_it_is_masked(pieces, masked):
+    batch, model = tensors(views(pieces)), make_embedder()
+    z = torch.nn.functional.normalize(torch.tensor(vectors(model, views(pieces))), dim=1)
     logits = (z @ z.T / 0.1).fill_diagonal_(-math.inf)
     partner = torch.arange(10).roll(5)
     expected = torch.nn.functional.cross_entropy(logits, partner, reduction="sum")
-    assert Contrastive(V).total_loss(model, batch).item() == pytest.approx(expected.item(), rel=1e-5)
+    found = Contrastive(V, mask_same_piece=masked).total_loss(model, batch)
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_gradients_are_the_losss_slopes():
@@ -133,21 +136,28 @@ def test_pieces_keep_no_more_activations_than_one_of_them():
 
 def test_a_view_alone_among_its_piece_has_nothing_to_learn_from():
     model = make_embedder()
-    loss = Contrastive(V).total_loss(model, tensors(views((7, 7, 7))))
+    loss = Contrastive(V, mask_same_piece=True).total_loss(model, tensors(views((7, 7, 7))))
     loss.backward()
     assert loss.item() == 0
     assert gradients(model).abs().max() == 0
 
 
-def test_files_of_one_piece_do_not_push_each_other_apart():
+def test_files_of_one_piece_push_each_other_apart_unless_it_is_masked():
     batch = tensors(views((0, 1, 1)))
-    changed = {name: rows.clone() for name, rows in batch.items()}
-    changed["a"][2], changed["b"][2] = tensors(views((5,), seed=9))["a"][0], tensors(views((5,), seed=8))["b"][0]
-    with torch.no_grad():
-        similar, partner, other = Contrastive(V)._compared(make_embedder(), batch)
+    for masked, negatives in ((True, [4, 2, 2, 4, 2, 2]), (False, [4] * 6)):
+        with torch.no_grad():
+            objective = Contrastive(V, mask_same_piece=masked)
+            similar, partner, other = objective._compared(make_embedder(), batch)
+        assert similar.shape == (6, 6)
         assert not (partner & other).any() and (partner.sum(1) == 1).all()
-        assert other.sum(1).tolist() == [4, 2, 2, 4, 2, 2]
-    assert similar.shape == (6, 6)
+        assert other.sum(1).tolist() == negatives
+
+
+def test_a_file_that_comes_twice_in_a_batch_is_not_its_own_negative():
+    batch = tensors(views((0, 1, 1)) | {"file": np.array([0, 1, 1])})
+    with torch.no_grad():
+        _, _, other = Contrastive(V)._compared(make_embedder(), batch)
+    assert other.sum(1).tolist() == [4, 2, 2, 4, 2, 2]
 
 
 def test_bfloat16_multiplies_vectors_in_full_precision():

@@ -1,6 +1,7 @@
 """Contrastive learning: two views of one file near each other, away from all other files (paper, section 3.3).
 
-Knows: the NT-Xent loss over the views of all processes, who may be whose negative (files of another piece only), how
+Knows: the NT-Xent loss over the views of all processes, who may be whose negative (any other file, or any of another
+piece), how
 views are embedded in pieces without changing a gradient, and what is measured. Refuses to know: optimisers, how a model
 makes a vector, where views come from.
 
@@ -37,9 +38,10 @@ UNIFORMITY_SCALE: Final = 2.0
 
 
 class Contrastive:
-    """NT-Xent over vectors of unit length; batches are mappings `a`, `b` int [N, T] (views) and `piece` int [N].
+    """NT-Xent over vectors of unit length; batches are mappings `a`, `b` int [N, T] (views), `file`, `piece` int [N].
 
-    Files of one piece, so also copies of one performance, are never each other's negatives.
+    Every view of another file is a negative (equation 2), so performances of one piece are told apart. With
+    `mask_same_piece` files of one piece, so also copies of one performance, are never each other's negatives.
     """
 
     criterion = "loss"
@@ -50,17 +52,19 @@ class Contrastive:
         vocabulary: Vocabulary,
         *,
         temperature: float = 0.1,
+        mask_same_piece: bool = False,
         rows_at_once: int | None = None,
         recompute: bool = False,
         world: World = ALONE,
     ) -> None:
         self._end = vocabulary.end
         self._temperature, self._world = temperature, world
+        self._told_apart = "piece" if mask_same_piece else "file"
         self._rows_at_once, self._recompute = rows_at_once, recompute
 
     def targets(self, batch: Mapping[str, Tensor]) -> int:
         """Every view looks for its other one."""
-        return 2 * len(batch["piece"])
+        return 2 * len(batch["file"])
 
     def total_loss(self, model: Any, batch: Mapping[str, Tensor]) -> Tensor:
         """Sum over this process's views; its gradients reach the views of all processes (equation 2)."""
@@ -85,10 +89,10 @@ class Contrastive:
         return torch.stack([value.double() for value in sums])
 
     def report(self, sums: Tensor) -> dict[str, float]:
-        """`loss` in nats a view; `top1`: share of views whose nearest one, among the others of a batch, is their own.
+        """`loss` in nats a view; `top1`: share of views that are nearest to their other one, of it and their negatives.
 
         `alignment`: mean squared distance of the two views; `uniformity`: logarithm of the mean of exp(-2 d^2) over
-        views of different pieces (Wang and Isola, 2020). Both are better the lower they are.
+        views and their negatives (Wang and Isola, 2020). Both are better the lower they are.
         """
         loss, aligned, found, views, spread, pairs = sums.tolist()
         return {
@@ -101,13 +105,13 @@ class Contrastive:
     def _compared(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Cosines of this process's views with everybody's [A, M]; which of them are partners, and which negatives."""
         vectors_AE = self._embedded(model, torch.cat((batch["a"], batch["b"])))
-        piece_A = torch.cat((batch["piece"], batch["piece"]))
-        views = len(piece_A)
+        name_A = torch.cat((batch[self._told_apart], batch[self._told_apart]))
+        views = len(name_A)
         with torch.autocast(vectors_AE.device.type, enabled=False):  # cosines near 1 are all alike in bfloat16
             own_AE = F.normalize(vectors_AE.to(torch.promote_types(vectors_AE.dtype, torch.float32)), dim=1)
             similar_AM = own_AE @ self._world.stack(own_AE).T
-        other_AM = piece_A[:, None] != self._world.stack(piece_A)
-        partner_A = torch.arange(views, device=piece_A.device).roll(views // 2) + self._world.rank * views
+        other_AM = name_A[:, None] != self._world.stack(name_A)
+        partner_A = torch.arange(views, device=name_A.device).roll(views // 2) + self._world.rank * views
         partner_AM = torch.zeros_like(other_AM).scatter_(1, partner_A[:, None], True)
         return similar_AM, partner_AM, other_AM
 
