@@ -27,7 +27,7 @@ from partimento.errors import UserError
 from partimento.files import replacing
 from partimento.midi.reader import Reason
 
-VERSION: Final = "1"
+VERSION: Final = "2"
 _VERSION_KEY: Final = b"partimento.manifest"
 
 READABLE: Final = "readable"
@@ -194,7 +194,10 @@ def _read(part: Path, columns: list[str]) -> pa.Table:
             schema = file.schema_arrow
             version = (schema.metadata or {}).get(_VERSION_KEY, b"none").decode()
             if version != VERSION:
-                raise UserError(f"{part}: manifest version {version}, this program reads {VERSION}; survey again")
+                raise UserError(
+                    f"{part}: manifest version {version}, this program reads {VERSION}; "
+                    f"remove {part.parent} and survey again"
+                )
             unknown = [name for name in columns if name not in schema.names]
             if unknown:
                 raise UserError(f"{part}: no column {', '.join(unknown)}; there are {', '.join(schema.names)}")

@@ -98,6 +98,11 @@ FILTERS: Final[dict[str, Filter]] = {
             from_seconds=LONG_FILE_S,
         ),
         _most("synthesised", "grid_share", "share of the onsets", "onsets on a metrical grid: a score or a sequencer"),
+        _most(
+            "too-together", "unison_share", "share of chords' notes", "chords struck within a millisecond: a machine"
+        ),
+        _most("too-legato", "legato_share", "share of the notes", "keys let go just as others are struck: a machine"),
+        _most("too-even", "pulse_clarity", "of 1", "onsets on an even pulse, more than hands play: a machine, a click"),
         _least("poor-recording", "audio_score", "of 1", "the source's own classifier doubts that it is a piano"),
     )
 }

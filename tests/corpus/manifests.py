@@ -33,6 +33,9 @@ GOOD = {
     "repetition": 1.0,
     "pedal_share": 0.5,
     "grid_share": 0.2,
+    "unison_share": 0.1,
+    "legato_share": 0.1,
+    "pulse_clarity": 0.7,
     "collection": "asap",
     "instruments": ["piano"],
 }

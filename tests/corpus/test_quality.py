@@ -26,6 +26,9 @@ BROKEN = {
     "flat-touch": {"velocity_std": 0.0},
     "repetitive": {"repetition": 0.01, "seconds": LONG_FILE_S},
     "synthesised": {"grid_share": 1.0},
+    "too-together": {"unison_share": 1.0},
+    "too-legato": {"legato_share": 0.9},
+    "too-even": {"pulse_clarity": 0.99},
     "poor-recording": {"audio_score": 0.1},
 }
 
