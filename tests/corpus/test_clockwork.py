@@ -78,7 +78,7 @@ def test_the_pulse_is_found_at_any_tempo(tempo):
 
 
 def sequenced(rng: np.random.Generator, bars: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Onsets and releases in s, and pitches, of a tune in eighths and quarters over chords; each 6 bars have a tempo."""
+    """Onsets and releases in s, and pitches: a tune in eighths and quarters over chords, a new tempo every 6 bars."""
     rows, bar_begins, eighth = [], 0.0, 0.0
     for bar in range(bars):
         eighth = 0.25 * rng.uniform(0.9, 1.1) if bar % 6 == 0 else eighth
