@@ -35,7 +35,7 @@ def spread(rows: pa.Table, piece_group: npt.NDArray[np.integer]) -> pa.Table:
         value = np.where(said < 0, _majority(asked, said), said)
         known = encoded.dictionary.take(pa.array(value, mask=value < 0))
         rows = rows.set_column(rows.column_names.index(name), name, known)
-        _, asked = np.unique(np.stack([asked, value]), axis=1, return_inverse=True)
+        _, asked = np.unique(_pairs(asked, value), return_inverse=True)
     return rows
 
 
@@ -44,8 +44,14 @@ def _majority(group: Ints, said: Ints) -> Ints:
     _, group = np.unique(group, return_inverse=True)
     speaks = said >= 0
     voices = np.bincount(group[speaks], minlength=len(group))
-    (groups, values), counts = np.unique(np.stack([group, said])[:, speaks], axis=1, return_counts=True)
+    _, first, counts = np.unique(_pairs(group, said)[speaks], return_index=True, return_counts=True)
+    groups, values = group[speaks][first], said[speaks][first]
     won = 2 * counts > voices[groups]
     winner = np.full(len(group), -1, np.int64)
     winner[groups[won]] = values[won]
     return winner[group]
+
+
+def _pairs(one: Ints, other: Ints) -> Ints:
+    """A number for each pair of two numbers of n rows, int64 [n]; `other` >= -1."""
+    return one * (int(other.max(initial=-1)) + 2) + other + 1
