@@ -18,6 +18,11 @@ KINDS: tuple[Verb, ...] = (
         help="another performance of the same piece among the nearest vectors",
         target="partimento.commands.evaluate_retrieval:main",
     ),
+    Verb(
+        name="continuation",
+        help="continuations of held-out prompts beside the pianists' own",
+        target="partimento.commands.evaluate_continuation:main",
+    ),
 )
 
 

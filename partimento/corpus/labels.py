@@ -67,14 +67,14 @@ class Labels:
 
     def name(self, source: str, path: str) -> bool:
         """Whether anything is said of this file."""
-        return bool(self._of(source, path)) or _aria_key(path) in self.scores
+        return bool(self.of(source, path)) or _aria_key(path) in self.scores
 
     def apply(self, rows: pa.Table) -> pa.Table:
         """The rows of a manifest (whole or only source, path and the metadata) with these labels laid over theirs."""
         columns = {name: rows[name].to_pylist() for name in WRITTEN}
         keys = zip(rows["source"].to_pylist(), rows["path"].to_pylist(), strict=True)
         for i, (source, path) in enumerate(keys):
-            said = self._of(source, path)
+            said = self.of(source, path)
             for name, (value, provenance) in said.items():
                 columns[name][i] = value
                 if name in METADATA:
@@ -97,7 +97,8 @@ class Labels:
             rows = rows.set_column(rows.schema.get_field_index(name), name, pa.array(values, SCHEMA.field(name).type))
         return rows
 
-    def _of(self, source: str, path: str) -> dict[str, tuple[str, str]]:
+    def of(self, source: str, path: str) -> dict[str, tuple[str, str]]:
+        """What the tables say of a file: column of the manifest -> (value, provenance)."""
         found = {name: (value, ARIA_MIDI) for name, value in self.by_id.get(_aria_key(path)[0], {}).items()}
         row = next((self.by_path[name] for name in _names(source, path) if name in self.by_path), {})
         return found | {name: (value, CSV) for name, value in row.items()}

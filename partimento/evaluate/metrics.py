@@ -42,32 +42,32 @@ def score(truth: Ints, predicted: Ints, *, classes: int, pieces: Ints, seed: int
 
     Macro-F1 is the mean over the classes that are among the truth or the predictions; in resamples likewise.
     """
-    weight_Rn = np.concatenate([np.ones((1, len(truth))), _resampled(pieces, seed)])
+    weight_Rn = np.concatenate([np.ones((1, len(truth))), resampled(pieces, seed)])
     accuracy_R = _accuracy(truth, predicted, weight_Rn)
     f1_R = _macro_f1(truth, predicted, classes, weight_Rn)
     return Score(
         examples=len(truth),
         accuracy=float(accuracy_R[0]),
-        accuracy_interval=_interval(accuracy_R[1:]),
+        accuracy_interval=interval(accuracy_R[1:]),
         macro_f1=float(f1_R[0]),
-        macro_f1_interval=_interval(f1_R[1:]),
+        macro_f1_interval=interval(f1_R[1:]),
     )
 
 
 def share(hits: Floats, *, pieces: Ints, seed: int = 0) -> tuple[float, Interval]:
     """The mean of hits (0..1) [n] and its interval; `pieces` [n] are resampled together."""
-    weight_Rn = np.concatenate([np.ones((1, len(hits))), _resampled(pieces, seed)])
+    weight_Rn = np.concatenate([np.ones((1, len(hits))), resampled(pieces, seed)])
     share_R = weight_Rn @ hits / weight_Rn.sum(1)
-    return float(share_R[0]), _interval(share_R[1:])
+    return float(share_R[0]), interval(share_R[1:])
 
 
 def accuracy_differences(truth: Ints, a: Ints, b: Ints, *, pieces: Ints, seed: int = 0) -> Floats:
     """Accuracy of predictions `a` less that of `b` on the same examples [1 + R]: as it is, then in each resample."""
-    weight_Rn = np.concatenate([np.ones((1, len(truth))), _resampled(pieces, seed)])
+    weight_Rn = np.concatenate([np.ones((1, len(truth))), resampled(pieces, seed)])
     return _accuracy(truth, a, weight_Rn) - _accuracy(truth, b, weight_Rn)
 
 
-def _resampled(pieces: Ints, seed: int) -> Floats:
+def resampled(pieces: Ints, seed: int) -> Floats:
     """How often each example stands in each resample [R, n]."""
     names, piece_of = np.unique(pieces, return_inverse=True)
     drawn_Rp = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), RESAMPLES)
@@ -87,6 +87,7 @@ def _macro_f1(truth: Ints, predicted: Ints, classes: int, weight_Rn: Floats) -> 
     return np.nanmean(f1_RC, axis=1)
 
 
-def _interval(values_R: Floats) -> Interval:
+def interval(values_R: Floats) -> Interval:
+    """The middle 95 % of values, of resamples say."""
     low, high = np.percentile(values_R, _EDGES)
     return float(low), float(high)

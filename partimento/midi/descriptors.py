@@ -34,6 +34,9 @@ _LEAST_FOR_PULSE: Final = 8
 # Probe-tone profiles: C. Krumhansl and E. Kessler, "Tracing the dynamic changes in perceived tonal organization", 1982.
 _MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
 _MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
+_PROFILES = np.array([np.roll(mode, tonic) for mode in (_MAJOR, _MINOR) for tonic in range(12)])
+_PROFILES -= _PROFILES.mean(axis=1, keepdims=True)
+_PROFILES /= np.linalg.norm(_PROFILES, axis=1, keepdims=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,12 +126,16 @@ class Stretch:
         return counts_C / length if length else counts_C
 
     @property
+    def key_fits(self) -> Floats:
+        """Correlation of the pitch classes with the profile of each key [24]: 0 to 11 major from C up, then minor."""
+        centred_C = self.pitch_classes - self.pitch_classes.mean()
+        length = float(np.linalg.norm(centred_C))
+        return _PROFILES @ centred_C / length if length else np.zeros(len(_PROFILES))
+
+    @property
     def key(self) -> int:
-        """The key whose profile correlates best with the pitch classes: 0 to 11 major from C up, 12 to 23 minor."""
-        profiles = np.array([np.roll(mode, tonic) for mode in (_MAJOR, _MINOR) for tonic in range(12)])
-        profiles -= profiles.mean(axis=1, keepdims=True)
-        profiles /= np.linalg.norm(profiles, axis=1, keepdims=True)
-        return int(np.argmax(profiles @ self.pitch_classes))
+        """The key that fits best: 0 to 11 major from C up, 12 to 23 minor."""
+        return int(np.argmax(self.key_fits))
 
     @property
     def repetition(self) -> float:

@@ -1,0 +1,77 @@
+r"""Several ways of continuing the same held-out prompts, beside the pianists' own continuations.
+
+    python benchmarks/generate/coherence.py FOLDER LABELS WORK --half second \
+        --run "plain" bundled temperature=1 min_p=0 --run "min-p 0.035" bundled temperature=1 min_p=0.035
+
+A run is a name, a model and any of the fields of `Settings` and `Sampling`; what is left out is the model's own. Each
+has a folder in WORK, and goes on there where it was stopped. Prompts are files of the labels' split (validation) of
+FOLDER that go on for 60 s, one of each piece, the collections by turns, in the order of their contents: whoever chooses
+among ways looks at the first half (--half first), and reports on the second. docs/evaluation.md says how to read what
+comes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime
+import os
+from pathlib import Path
+
+import torch
+
+from partimento import Engine, Settings
+from partimento.corpus.labels import Labels
+from partimento.evaluate.continuation import Run, Span, choose
+from partimento.evaluate.continuation_report import described, judged, write
+from partimento.generate.sampling import Sampling
+
+
+def main() -> None:
+    """Continue with every run, judge, write the table and the figure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("labels", type=Path)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--run", nargs="+", action="append", required=True, metavar=("NAME MODEL", "FIELD=VALUE"))
+    parser.add_argument("--split", default="validation")
+    parser.add_argument("--half", choices=("first", "second"), default="second")
+    parser.add_argument("--files", type=int, default=41)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--engine", default="onnx-int8")
+    parser.add_argument("--machine", default=f"{os.cpu_count()} cores")
+    parser.add_argument("-o", "--out", type=Path, default=Path(__file__).parent)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    span = Span()
+    labels = Labels.load(csv=arguments.labels)
+    prompts = choose(
+        arguments.folder, span, labels=labels, split=arguments.split, half=arguments.half, files=arguments.files
+    )
+    models = []
+    settings = ""
+    for name, model, *fields in arguments.run:
+        engine = Engine.load(model, engine=arguments.engine)
+        wanted = settings_of(fields, engine, arguments.seed)
+        run = Run.begin(arguments.work / name, prompts, span, engine, wanted, model=model)
+        continued = run.complete(lambda line, name=name: print(f"{name}: {line}", flush=True))
+        models.append(judged(name, prompts, continued, span, seed=arguments.seed))
+        parameters = f"{engine.backend.config.parameters / 1e6:.1f} M parameters"
+        settings += f"\n- {name}: {Path(model).stem}, {parameters}; {', '.join(fields) or 'as its file says'}"
+    about = (
+        f"{described(prompts, span)} They are files of split {arguments.split}, the {arguments.half} half by content; "
+        f"seed {arguments.seed}, {arguments.engine}. {arguments.machine}, {datetime.date.today()}.\n{settings}"
+    )
+    write(models, arguments.out, about=about, name="coherence")
+
+
+def settings_of(fields: list[str], engine: Engine, seed: int) -> Settings:
+    """FIELD=VALUE of `Sampling` or, if it has none of that name, of `Settings`."""
+    given = dict(field.split("=", 1) for field in fields)
+    of_sampling = {f.name for f in dataclasses.fields(Sampling)} & given.keys()
+    sampling = dataclasses.replace(engine.abilities.sampling, **{name: float(given.pop(name)) for name in of_sampling})
+    return Settings(seed=seed, sampling=sampling, **{name: int(value) for name, value in given.items()})
+
+
+if __name__ == "__main__":
+    main()

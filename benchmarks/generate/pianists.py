@@ -1,0 +1,109 @@
+"""How far do pianists move away from their own first 15 s? What a continuation may do without being unlike one.
+
+    python benchmarks/generate/pianists.py FOLDER LABELS [--files 500] [-o benchmarks/generate/pianists.md]
+
+Of each file (split train, one of each piece, the collections by turns) the nine windows of 5 s behind the first 15 s
+are compared with those; pulse and repetition are of the 12 s that end with the window, compared with the prompt's last
+12 s. Moves are those of `partimento evaluate continuation`: differences, of logarithms for notes/s, duration, polyphony
+and the most notes in 50 ms; of pitch classes and key the agreement with the prompt itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+from pathlib import Path
+
+import numpy as np
+
+from partimento.corpus.labels import Labels
+from partimento.evaluate.continuation import Prompt, Span, choose
+from partimento.evaluate.continuation_scores import DESCRIPTORS, Descriptor
+from partimento.midi.descriptors import Stretch
+
+STEP, LONG = 5.0, 12.0
+LONGER = ("pulse", "repetition")
+SPAN = Span()
+ENDS = np.arange(SPAN.prompt + STEP, SPAN.end + STEP / 2, STEP)
+EDGES = (5, 25, 50, 75, 95)
+APART = (1, 2, 3, 4, 6, 8)
+
+
+def main() -> None:
+    """Measure and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("labels", type=Path)
+    parser.add_argument("--split", default="train")
+    parser.add_argument("--files", type=int, default=500)
+    parser.add_argument("-o", "--out", type=Path, default=Path(__file__).with_suffix(".md"))
+    arguments = parser.parse_args()
+    labels = Labels.load(csv=arguments.labels)
+    prompts = choose(arguments.folder, SPAN, labels=labels, split=arguments.split, files=arguments.files)
+    moves = {one.name: moves_of(one, prompts) for one in DESCRIPTORS}
+    collections = np.array([prompt.collection for prompt in prompts])
+    names = sorted(set(collections.tolist()))
+    counts = ", ".join(f"{(collections == name).sum()} of {name}" for name in names)
+    lines = [
+        "# How pianists move away from their first 15 s",
+        "",
+        f"{len(prompts)} performances of split {arguments.split} ({counts}).",
+        f"Nine windows of 5 s in each, for pulse and repetition of 12 s. {datetime.date.today()}.",
+        "`pianists.py` says what a move is.",
+        "",
+        *header("all windows", ["mean", "sd", *(f"{edge} %" for edge in EDGES), "sd within a file", "sd of a step"]),
+        *(row(name, [*spread(each), *np.nanpercentile(each, EDGES), *inner(each)]) for name, each in moves.items()),
+        "",
+        *header("mean (sd) by seconds since the prompt", [f"{end - SPAN.prompt:g}" for end in ENDS]),
+        *(row(name, [spread(column) for column in each.T]) for name, each in moves.items()),
+        "",
+        *header("correlation of windows so many seconds apart", [f"{STEP * apart:g}" for apart in APART]),
+        *(row(name, [alike(each[:, :-apart], each[:, apart:]) for apart in APART]) for name, each in moves.items()),
+        "",
+        *header("mean (sd) by collection", names),
+        *(row(name, [spread(each[collections == one]) for one in names]) for name, each in moves.items()),
+        "",
+        *header("correlation of moves in a window", list(moves)),
+        *(row(name, [alike(each, other) for other in moves.values()]) for name, each in moves.items()),
+    ]
+    arguments.out.write_text("\n".join(lines) + "\n")
+
+
+def moves_of(descriptor: Descriptor, prompts: list[Prompt]) -> np.ndarray:
+    """Moves of the windows [n, W] of a descriptor."""
+    length = LONG if descriptor.name in LONGER else STEP
+    before = [SPAN.prompt - LONG if descriptor.name in LONGER else 0.0, SPAN.prompt]
+    values, own = [], []
+    for prompt in prompts:
+        given = Stretch.of(prompt.music, *before)
+        own.append(descriptor.value(given, given))
+        values.append([descriptor.value(Stretch.of(prompt.music, end - length, end), given) for end in ENDS])
+    return descriptor.moves(np.array(values, np.float64), np.array(own, np.float64))
+
+
+def spread(values: np.ndarray) -> tuple[float, float]:
+    return float(np.nanmean(values)), float(np.nanstd(values))
+
+
+def inner(values: np.ndarray) -> tuple[float, float]:
+    """Standard deviation within a file, on average, and of the step from a window to the next."""
+    return float(np.nanmean(np.nanstd(values, axis=1))), float(np.nanstd(np.diff(values, axis=1)))
+
+
+def alike(a: np.ndarray, b: np.ndarray) -> float:
+    """Correlation of two arrays of one shape, where both are known."""
+    known = np.isfinite(a) & np.isfinite(b)
+    return float(np.corrcoef(a[known], b[known])[0, 1])
+
+
+def header(first: str, names: list[str]) -> list[str]:
+    return [f"| {first} | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
+
+
+def row(name: str, values: list[float | tuple[float, float]]) -> str:
+    shown = (f"{v[0]:.2f} ({v[1]:.2f})" if isinstance(v, tuple) else f"{v:.2f}" for v in values)
+    return f"| {name} | {' | '.join(shown)} |"
+
+
+if __name__ == "__main__":
+    main()

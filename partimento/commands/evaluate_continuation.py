@@ -1,0 +1,100 @@
+"""`partimento evaluate continuation --data DIR -o DIR`: how a model goes on, beside how the pianists did."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from partimento.commands.flags import parse
+from partimento.corpus.labels import Labels
+from partimento.errors import UserError
+
+if TYPE_CHECKING:
+    from partimento.generate.engine import Engine
+    from partimento.generate.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Continue held-out performances, and compare what comes with what the pianists played and with unrelated music.
+
+    Writes continuation.md, continuation.csv and continuation.png, and every continuation as a MIDI file on the way
+    there. Called again, it goes on where it was stopped. One file of each piece is taken, the collections by turns.
+    """
+
+    data: Path
+    """Folder of MIDI files, which the model should not have been trained on."""
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    """Folder of the result."""
+    labels: Path | None = None
+    """CSV with a column path, and split, collection, title where known."""
+    split: str | None = None
+    """Only files of which the labels say this split: validation, say."""
+    half: Literal["all", "first", "second"] = "all"
+    """Half of the pieces, by content: choose how to sample on the first, report on the second."""
+    files: int = 40
+    """How many prompts."""
+    start_seconds: float = 0.0
+    """Where prompts begin, after the first note."""
+    prompt_seconds: float = 15.0
+    """Length of the prompts."""
+    seconds: float = 45.0
+    """Length of the continuations: once, twice, three times ... that of the prompts."""
+    model: str = "bundled"
+    """Name of a bundled model, a .safetensors file, a folder, or a model of the hub."""
+    engine: Literal["auto", "torch", "onnx", "onnx-int8", "onnx-int4", "onnx-mixed"] = "auto"
+    """What runs the model, as in 'partimento continue'."""
+    temperature: float | None = None
+    """As in 'partimento continue', like the following two."""
+    min_p: float | None = None
+    """Leave out whatever is less likely than this share of the likeliest."""
+    top_p: float | None = None
+    """Keep only the likeliest that together have this probability."""
+    seed: int = 0
+    """Of the continuations, and of which other piece each is compared with."""
+
+
+def main(argv: list[str]) -> int:
+    """Run the verb; returns the exit status."""
+    options = parse(Options, argv, verb="evaluate continuation")
+    if options.split is not None and options.labels is None:
+        raise UserError("--split goes by labels; give a CSV that has a column split with --labels")
+    from partimento.evaluate import continuation_report as report
+    from partimento.evaluate.continuation import Run, Span, choose
+    from partimento.generate.engine import Engine
+
+    span = Span(start=options.start_seconds, prompt=options.prompt_seconds, seconds=options.seconds)
+    prompts = choose(
+        options.data,
+        span,
+        labels=Labels.load(csv=options.labels),
+        split=options.split,
+        half=options.half,
+        files=options.files,
+        say=_say,
+    )
+    about = report.described(prompts, span)
+    _say(about)
+    engine = Engine.load(options.model, engine=options.engine, say=_say)
+    run = Run.begin(options.out, prompts, span, engine, _settings(options, engine), model=options.model)
+    judged = report.judged(Path(options.model).stem, prompts, run.complete(_say), span, seed=options.seed)
+    report.write([judged], options.out, about=f"{about} {run.settings.sampling}, seed {options.seed}.")
+    print(f"table in {options.out / 'continuation.md'}")
+    return 0
+
+
+def _settings(options: Options, engine: Engine) -> Settings:
+    """How the flags say to go on; what they leave out is the model's own."""
+    from partimento.generate.settings import Settings
+
+    stated = {name: getattr(options, name) for name in ("temperature", "min_p", "top_p")}
+    changes = {name: value for name, value in stated.items() if value is not None}
+    return Settings(seed=options.seed, sampling=dataclasses.replace(engine.abilities.sampling, **changes))
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
