@@ -8,7 +8,8 @@ losses to the bit. Refuses to know: what is learned (an `Objective` says it), wh
 
 A batch is one optimiser step's rows (this process's share of them): an array, or a mapping of arrays that all have the
 rows as first axis. It goes through the model a few rows at a time; gradients of sums add up, so the split changes
-nothing. A run's folder holds `log.jsonl` and `checkpoints/`.
+nothing. Batches are made ahead by a thread (`prefetch.py`), and a step waits for its device once, at its end. A run's
+folder holds `log.jsonl` and `checkpoints/`; `loader_seconds` in the log is how long a step waited for its batch.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from partimento.train.distributed import ALONE, World, whole
 from partimento.train.log import RunLog, Tracker
 from partimento.train.opening import settled
 from partimento.train.optimiser import make_optimisers
+from partimento.train.prefetch import Prefetcher, as_tensors
 from partimento.train.settings import AT_ONCE, LoopSettings, Machine, learning_rate
 
 CHECKPOINTS = "checkpoints"
@@ -44,7 +46,10 @@ Batch = Any
 
 
 class Loader(Protocol):
-    """An endless source of batches whose position is a JSON value. With several processes each has its own rows."""
+    """An endless source of batches whose position is a JSON value. With several processes each has its own rows.
+
+    A thread of its own may run it ahead; arrays that were handed out are not written to again.
+    """
 
     def __iter__(self) -> Iterator[Arrays]:
         """Batches from the current position on."""
@@ -131,33 +136,37 @@ class Trainer:
         )
         self.optimisers = make_optimisers(model, settings)
 
-    def step(self, arrays: Arrays, *, rate: float) -> tuple[float, float, int]:
-        """One optimiser step on this process's rows; returns loss per target, gradient norm and targets of all rows."""
+    def step(self, batch: Arrays | Batch, *, rate: float) -> tuple[float, float, int]:
+        """One optimiser step on this process's rows; returns loss per target, gradient norm and targets of all rows.
+
+        Raises `UserError` if one of them is not finite; the weights are then spoilt.
+        """
         self._learner.train()
-        batch, device = _as_tensors(arrays), self._world.device
+        batch, device = as_tensors(batch), self._world.device
         targets = self._world.sum(torch.tensor(self._objective.targets(batch), device=device))
         total = torch.zeros((), dtype=torch.float64, device=device)
-        pieces = _pieces(batch, self._machine.rows_at_once)
+        pieces = _pieces(_on(device, batch), self._machine.rows_at_once)
         for number, piece in enumerate(pieces, start=1):
             sync_gradients(self._learner, now=number == len(pieces))
             with self._autocast():
-                loss = self._learner(_on(device, piece)) / targets
+                loss = self._learner(piece) / targets
             # Sharded gradients are averaged over processes; the others are summed below.
             torch.autograd.backward(loss * (self._world.size if self._machine.shard else 1))
             total += loss.detach()
         self._world.sum_gradients(self._learner.parameters())
-        norm = whole(nn.utils.clip_grad_norm_(self._learner.parameters(), self._settings.clip)).item()
-        mean = self._world.sum(total).item()
-        if not (math.isfinite(mean) and math.isfinite(norm)):
-            raise UserError(
-                f"training diverged: loss {mean}, gradient norm {norm}; lower peak_lr or lengthen the warm-up"
-            )
+        norm_of_all = whole(nn.utils.clip_grad_norm_(self._learner.parameters(), self._settings.clip))
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = rate
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
-        return mean, norm, int(targets.item())
+        # Until here nothing has waited for the device, which so never waits for the next thing to do.
+        mean, norm, counted = torch.stack([self._world.sum(total), norm_of_all.double(), targets.double()]).tolist()
+        if not (math.isfinite(mean) and math.isfinite(norm)):
+            raise UserError(
+                f"training diverged: loss {mean}, gradient norm {norm}; lower peak_lr or lengthen the warm-up"
+            )
+        return mean, norm, int(counted)
 
     @torch.no_grad()
     def measure(self, validation: Loader) -> dict[str, float]:
@@ -166,10 +175,10 @@ class Trainer:
         sums: Tensor | None = None
         batches = iter(validation)
         for _ in range(self._settings.eval_batches):
-            batch = _as_tensors(next(batches))
+            batch = _on(self._world.device, as_tensors(next(batches)))
             for piece in _pieces(batch, self._machine.rows_at_once):
                 with self._autocast():
-                    measured = self._learner(_on(self._world.device, piece))
+                    measured = self._learner(piece)
                 sums = measured if sums is None else sums + measured
         assert sums is not None
         return self._objective.report(self._world.sum(sums).cpu())
@@ -219,9 +228,11 @@ def train(
         first, measured, best = header["step"], header["validation"], header["best"]
         waited = header.get("waited", 0)  # checkpoints of earlier versions do not have it
 
-    batches, started = iter(loader), time.monotonic()
-    after = -1 if resume is None else first
-    with RunLog(folder, after_step=after, trackers=trackers) if world.main else nullcontext() as log:
+    started, after = time.monotonic(), -1 if resume is None else first
+    with (
+        Prefetcher(loader, pinned=world.device.type == "cuda") as batches,
+        RunLog(folder, after_step=after, trackers=trackers) if world.main else nullcontext() as log,
+    ):
 
         def write(record: Mapping[str, Any]) -> None:
             if log is not None:
@@ -233,7 +244,7 @@ def train(
             if waited == settings.patience:
                 break
             begun = time.monotonic()
-            batch = next(batches)
+            batch, position = next(batches)
             loaded = time.monotonic()
             rate = learning_rate(settings, step)
             loss, norm, targets = trainer.step(batch, rate=rate)
@@ -251,10 +262,8 @@ def train(
                 export(step, measured, is_best)
                 state = {"step": step, "validation": measured, "best": best, "waited": waited}
                 state["about"] = dict(about or {})
-                position = merge_states(world.gather(loader.state_dict()))
-                checkpoints.save(
-                    tensors(model, trainer.optimisers, world), state | {"loader": position}, is_best=is_best
-                )
+                state["loader"] = merge_states(world.gather(position))
+                checkpoints.save(tensors(model, trainer.optimisers, world), state, is_best=is_best)
             pace = (time.monotonic() - started) / (step - first)
             report(
                 Progress(
@@ -272,12 +281,6 @@ def train(
 
 def _due(every: int, step: int, settings: LoopSettings) -> bool:
     return step % every == 0 or step == settings.steps
-
-
-def _as_tensors(arrays: Arrays) -> Batch:
-    if isinstance(arrays, Mapping):
-        return {name: torch.from_numpy(array) for name, array in arrays.items()}
-    return torch.from_numpy(arrays)
 
 
 def _pieces(batch: Batch, rows: int | None) -> Sequence[Batch]:
