@@ -21,11 +21,14 @@ from torch.utils.checkpoint import checkpoint
 
 from partimento.model.transformer import Block
 
+_CODES = 32
+
 
 def place(
     root: nn.Module,
     *,
     compiled: bool = False,
+    dynamic: bool = False,
     recompute: bool = False,
     shards: int = 1,
     half: bool = False,
@@ -33,16 +36,23 @@ def place(
 ) -> None:
     """Prepares `root` in place; its weights must already be on their device.
 
-    `compiled`: blocks go through torch.compile (with `backend`), one after the other, all with the same code.
-    `recompute`: activation checkpointing; only what enters a block is kept, the rest is computed again in the backward
-    pass. `shards`: so many processes each hold their share of weights, gradients and moments; every one of them must
-    call this. `half`: sharded weights travel and compute in bfloat16, their gradients are summed in float32.
+    `compiled`: blocks go through torch.compile (with `backend`), one after the other, all with the same code; with
+    `dynamic` it fits sequences of any length and number, else it is made anew for others. `recompute`: activation
+    checkpointing; only what enters a block is kept, the rest is computed again in the backward pass. `shards`: so many
+    processes each hold their share of weights, gradients and moments; every one of them must call this. `half`: sharded
+    weights travel and compute in bfloat16, their gradients are summed in float32.
     """
     blocks = blocks_of(root)
+    if compiled and dynamic:
+        # Learning and measuring, blocks and the last of them, sizes above and below what some kernel is made for: each
+        # is compiled once, and what comes after the eighth would not be compiled at all.
+        torch._dynamo.config.recompile_limit = max(_CODES, torch._dynamo.config.recompile_limit)
     for block in blocks:
         # In this order: a compiled function that contains the checkpoint would not be compiled at all.
         if compiled:
-            block.forward = torch.compile(block.forward, backend=backend)  # type: ignore[method-assign]
+            # Left to itself torch compiles for one shape first, and for any shape when it has seen a second one.
+            compiled_forward = torch.compile(block.forward, backend=backend, dynamic=dynamic or None)
+            block.forward = compiled_forward  # type: ignore[method-assign]
         if recompute:
             block.forward = partial(checkpoint, block.forward, use_reentrant=False)  # type: ignore[method-assign]
     if shards > 1:

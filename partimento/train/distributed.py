@@ -106,6 +106,9 @@ ALONE = World(device=torch.device("cpu"))
 def joined() -> Iterator[World]:
     """The processes that torchrun started together, or this one alone; uses a GPU where there is one."""
     cuda = torch.cuda.is_available()
+    if cuda and "PYTORCH_ALLOC_CONF" not in os.environ:
+        # Batches of many lengths would leave memory in pieces of which none fits. Read at the first allocation.
+        os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
     if "RANK" not in os.environ:
         yield World(device=torch.device("cuda" if cuda else "cpu"))
         return

@@ -71,6 +71,9 @@ class Objective(Protocol):
     """The measurement that says which checkpoint is best: the lower the better."""
     unit: str
     """What its targets are: "ids", or sequences of them, such as "views"."""
+    lengths_vary: bool
+    """Whether sequences are cut to the longest of those that go through the model together, so that code compiled for
+    them has to fit all lengths."""
 
     def targets(self, batch: Batch) -> int:
         """Number of losses in the sum; the batch is still on the processor."""
@@ -130,6 +133,7 @@ class Trainer:
         place(
             self._learner,
             compiled=machine.compile,
+            dynamic=objective.lengths_vary,
             recompute=machine.recompute,
             shards=world.size if machine.shard else 1,
             half=settings.precision == "bfloat16",

@@ -5,6 +5,7 @@ import torch
 from torch._dynamo.testing import CompileCounter
 
 from partimento.model.config import ModelConfig
+from partimento.model.heads import Embedder
 from partimento.model.parallel import blocks_of, place
 from partimento.model.transformer import Transformer
 
@@ -60,6 +61,18 @@ def test_all_blocks_share_their_compiled_code(recompute):
     counter = CompileCounter()
     make(compiled=True, recompute=recompute, backend=counter)(IDS_BT)
     assert counter.frame_count == 1
+
+
+def test_one_code_fits_all_lengths_and_numbers_of_sequences():
+    torch._dynamo.reset()
+    counter = CompileCounter()
+    model = Embedder(CONFIG, size=4)
+    place(model, compiled=True, dynamic=True, backend=counter)
+    for rows, length in ((2, 6), (3, 8), (2, 5), (5, 7), (4, 4)):
+        model(torch.zeros(rows, length, dtype=torch.long), torch.full((rows,), length - 1))
+    assert (
+        counter.frame_count == 2
+    )  # one for the blocks, one for the last of them, which reads one position of each row
 
 
 def test_blocks_come_in_order():

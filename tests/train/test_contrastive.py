@@ -13,6 +13,7 @@ import torch
 from small import SETTINGS
 from views import PIECES, V, gradients, make_embedder, tensors, views
 
+from partimento.model.parallel import place
 from partimento.train.distributed import ALONE
 from partimento.train.loop import Trainer
 from partimento.train.objectives.contrastive import Contrastive, expected_negatives
@@ -111,6 +112,20 @@ def test_pieces_have_the_gradients_of_the_whole(rows, recompute):
     )
     assert their_loss == pytest.approx(loss, rel=1e-6)
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+
+
+def test_compiled_pieces_have_the_gradients_of_views_one_by_one():
+    """In float32, as on a GPU; a view alone has no padding at all."""
+    batch, results = tensors(views(range(8))), []
+    for rows_at_once, compiled in ((1, False), (5, True)):
+        model, objective = make_embedder().float(), Contrastive(V, rows_at_once=rows_at_once)
+        place(model, compiled=compiled, dynamic=objective.lengths_vary, backend="eager")
+        loss = objective.total_loss(model, batch) / objective.targets(batch)
+        loss.backward()
+        results.append((loss.item(), gradients(model)))
+    (loss, expected), (their_loss, found) = results
+    assert their_loss == pytest.approx(loss, rel=1e-6)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)
 
 
 def test_pieces_keep_no_more_activations_than_one_of_them():

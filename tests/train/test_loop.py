@@ -84,6 +84,7 @@ class Doubling:
 
     criterion = "error"
     unit = "rows"
+    lengths_vary = False
 
     def targets(self, batch):
         return len(batch["x"])

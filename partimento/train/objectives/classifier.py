@@ -26,6 +26,7 @@ class Classification:
 
     criterion = "error"
     unit = "slices"
+    lengths_vary = True
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._end = vocabulary.end

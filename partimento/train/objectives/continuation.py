@@ -31,6 +31,7 @@ class Continuation:
 
     criterion = Pretraining.criterion
     unit = Pretraining.unit
+    lengths_vary = Pretraining.lengths_vary
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._plain = Pretraining(vocabulary)

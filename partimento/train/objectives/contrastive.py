@@ -9,9 +9,10 @@ makes a vector, where views come from.
     loss = objective.total_loss(embedder, batch) / objective.targets(batch)    # batch as ViewPairLoader makes it
 
 A loss of one row depends on all rows, so the loop must not cut a batch: `rows_at_once` is given to the objective, which
-sorts the views by length before it cuts them, so that little is padded. `recompute` is gradient caching: of each piece
-only the vectors are kept until the loss is known, and its activations are computed again when its gradients are wanted.
-A batch of any size then needs the memory of one piece, for a third more time.
+sorts the views by length before it cuts them, so that little is padded: of 128 views of 100 to 650 notes in one piece
+46 % of what is computed are padding, in pieces of 16 only 9 %. `recompute` is gradient caching: of each piece only the
+vectors are kept until the loss is known, and its activations are computed again when its gradients are wanted. A batch
+of any size then needs the memory of one piece, for a third more time.
 
 Shape legend: N pairs of this process, A = 2N its views (all first views, then all second ones), M views of all
 processes, E channels, T ids.
@@ -35,6 +36,7 @@ from partimento.train.distributed import ALONE, World
 
 UNIFORMITY_SCALE: Final = 2.0
 """The t of Wang and Isola's uniformity (2020)."""
+_MULTIPLE: Final = 8  # of which lengths are: fast kernels want their rows to begin at whole 16 bytes
 
 
 class Contrastive:
@@ -46,6 +48,7 @@ class Contrastive:
 
     criterion = "loss"
     unit = "views"
+    lengths_vary = True
 
     def __init__(
         self,
@@ -119,10 +122,12 @@ class Contrastive:
         """Vectors [A, E], computed so many rows at once; neighbours in length go together, without their padding."""
         at_A = (ids_AT == self._end).int().argmax(dim=1)
         pieces = torch.split(at_A.argsort(), self._rows_at_once or len(ids_AT))
+        # All at once: to ask for each piece's own would leave a GPU without work in between.
+        longest = (at_A[torch.stack([rows[-1] for rows in pieces])] + 1).tolist()
         found = []
-        for rows in pieces:
-            at = at_A[rows]
-            ids = ids_AT[rows, : int(at.max()) + 1].long()
+        for rows, length in zip(pieces, longest, strict=True):
+            at, width = at_A[rows], -(-length // _MULTIPLE) * _MULTIPLE
+            ids = ids_AT[rows, :width].long()
             if self._recompute and torch.is_grad_enabled():
                 found.append(checkpoint(model, ids, at, use_reentrant=False))
             else:

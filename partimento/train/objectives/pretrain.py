@@ -26,6 +26,7 @@ class Pretraining:
 
     criterion = "nats_per_token"
     unit = "ids"
+    lengths_vary = False
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._pad = vocabulary.pad
