@@ -9,6 +9,7 @@ means, losses, sampling, devices, compilation and parallelism (those are applied
     cache = KVCache(model.config, batch=1, capacity=1024)
     logits_BTV = model(prompt_BT, cache)                                # prefill
     logits_BTV = model(next_B1, cache)                                  # decoding, one or more ids at a time
+    logits_B1V = model.step(next_B1, cache, at_1, unseen_B)             # the same in tensors of fixed shapes
 
 Shape legend: B batch, T new positions, S all positions so far (S = T without a cache), L layers, H heads,
 K channels of a head, R = K / 2 rotary angles, D = H * K channels of the model, F channels of the feed-forward,
@@ -52,7 +53,7 @@ class KVCache:
         self._keys_LBHCK = torch.zeros(shape, dtype=dtype, device=device)
         self._values_LBHCK = torch.zeros(shape, dtype=dtype, device=device)
         self._length = 0
-        self._unseen_B: Tensor | None = None  # rows whose first position is hidden from all later ones
+        self.unseen_B: Tensor | None = None  # rows whose first position is hidden from all later ones
 
     @property
     def length(self) -> int:
@@ -94,10 +95,11 @@ class KVCache:
             for to, row in enumerate(rows):
                 theirs_LBHCK[:, to, :, held] = ours_LBHCK[:, row, :, held]
         taken._length = self._length
-        taken._unseen_B = None if self._unseen_B is None else self._unseen_B[list(rows)]
+        taken.unseen_B = None if self.unseen_B is None else self.unseen_B[list(rows)]
         return taken
 
-    def _check_room(self, batch: int, new: int) -> None:
+    def check_room(self, batch: int, new: int) -> None:
+        """Raises `ValueError` unless so many more positions of so many rows fit."""
         if batch != self.batch:
             raise ValueError(f"ids have {batch} rows but the cache has {self.batch}")
         if self._length + new > self.capacity:
@@ -106,15 +108,33 @@ class KVCache:
                 "roll it back or allocate a larger one"
             )
 
+    def advance(self, new: int) -> None:
+        """Counts positions that have been written in every layer."""
+        self._length += new
+
+    def _places(self, new: int) -> slice:
+        return slice(self._length, self._length + new)
+
     def _write(self, layer: int, keys_BHTK: Tensor, values_BHTK: Tensor) -> tuple[Tensor, Tensor]:
-        """Stores one layer's new keys and values; returns those of all positions. `length` is left to `_advance`."""
+        """Stores one layer's new keys and values; returns those of all positions. `length` is left to `advance`."""
         end = self._length + keys_BHTK.shape[2]
         self._keys_LBHCK[layer, :, :, self._length : end] = keys_BHTK
         self._values_LBHCK[layer, :, :, self._length : end] = values_BHTK
         return self._keys_LBHCK[layer, :, :, :end], self._values_LBHCK[layer, :, :, :end]
 
-    def _advance(self, new: int) -> None:
-        self._length += new
+
+class _OnePlace:
+    """A cache to which one position is added that only the device knows; all of its room is seen, for masks to cut."""
+
+    def __init__(self, cache: KVCache, at_1: Tensor) -> None:
+        self._cache, self._at_1 = cache, at_1
+
+    def _places(self, _new: int) -> Tensor:
+        return self._at_1
+
+    def _write(self, layer: int, keys_BH1K: Tensor, values_BH1K: Tensor) -> tuple[Tensor, Tensor]:
+        keys_BHCK, values_BHCK = self._cache._keys_LBHCK[layer], self._cache._values_LBHCK[layer]
+        return keys_BHCK.index_copy_(2, self._at_1, keys_BH1K), values_BHCK.index_copy_(2, self._at_1, values_BH1K)
 
 
 class Rotary(nn.Module):
@@ -143,10 +163,9 @@ class Rotary(nn.Module):
         self._tabulate(self.cos_PR.device)
         return self
 
-    def forward(self, x_BHTK: Tensor, start: int) -> Tensor:
-        """Turns queries or keys that stand at positions `start`, `start + 1`, ...; the dtype is kept."""
-        stop = start + x_BHTK.shape[2]
-        cos_TR, sin_TR = self.cos_PR[start:stop], self.sin_PR[start:stop]
+    def forward(self, x_BHTK: Tensor, places: slice | Tensor) -> Tensor:
+        """Turns queries or keys that stand at these positions; the dtype is kept."""
+        cos_TR, sin_TR = self.cos_PR[places], self.sin_PR[places]
         a_BHTR, b_BHTR = x_BHTK.float().chunk(2, dim=-1)
         turned_BHTK = torch.cat((a_BHTR * cos_TR - b_BHTR * sin_TR, b_BHTR * cos_TR + a_BHTR * sin_TR), dim=-1)
         return turned_BHTK.to(x_BHTK.dtype)
@@ -174,7 +193,7 @@ class Block(nn.Module):
         x_BTD: Tensor,
         rotary: Rotary,
         mask: Tensor | None,
-        cache: KVCache | None,
+        cache: KVCache | _OnePlace | None,
         at_B: Tensor | None = None,
     ) -> Tensor:
         """Residual stream [B, T, D] in and out; writes the new keys and values to the cache if there is one.
@@ -191,22 +210,26 @@ class Block(nn.Module):
         return F.dropout(x_BTD, self.dropout) if self.training and self.dropout else x_BTD
 
     def _attend(
-        self, x_BTD: Tensor, rotary: Rotary, mask: Tensor | None, cache: KVCache | None, at_B: Tensor | None
+        self,
+        x_BTD: Tensor,
+        rotary: Rotary,
+        mask: Tensor | None,
+        cache: KVCache | _OnePlace | None,
+        at_B: Tensor | None,
     ) -> Tensor:
-        past = 0 if cache is None else cache.length
+        places = slice(x_BTD.shape[1]) if cache is None else cache._places(x_BTD.shape[1])
         split_BTHK = (self.n_heads, x_BTD.shape[2] // self.n_heads)
         query_BHTK, key_BHSK, value_BHSK = (
             part_BTD.unflatten(2, split_BTHK).transpose(1, 2) for part_BTD in self.mixed_qkv(x_BTD).chunk(3, dim=2)
         )
-        query_BHTK, key_BHSK = rotary(query_BHTK, past), rotary(key_BHSK, past)
+        query_BHTK, key_BHSK = rotary(query_BHTK, places), rotary(key_BHSK, places)
         if cache is not None:
             key_BHSK, value_BHSK = cache._write(self.layer, key_BHSK, value_BHSK)
         if at_B is not None:
             query_BHTK = query_BHTK[torch.arange(len(at_B), device=at_B.device), :, at_B][:, :, None]
             mask = (torch.arange(x_BTD.shape[1], device=at_B.device) <= at_B[:, None])[:, None, None]
-        mixed_BHTK = F.scaled_dot_product_attention(
-            query_BHTK, key_BHSK, value_BHSK, attn_mask=mask, is_causal=mask is None and past == 0
-        )
+        causal = mask is None and query_BHTK.shape[2] == key_BHSK.shape[2]
+        mixed_BHTK = F.scaled_dot_product_attention(query_BHTK, key_BHSK, value_BHSK, attn_mask=mask, is_causal=causal)
         return self.att_proj_linear(mixed_BHTK.transpose(1, 2).flatten(2))
 
     def _feed_forward(self, x_BTD: Tensor) -> Tensor:
@@ -246,7 +269,7 @@ class Decoder(nn.Module):
 
     def forward(self, ids_BT: Tensor, cache: KVCache | None = None) -> Tensor:
         """Hidden states [B, T, D] after the last norm, of ids that follow those in the cache if there is one."""
-        return self.read(self.tok_embeddings(ids_BT), cache, None if cache is None else cache._unseen_B)
+        return self.read(self.tok_embeddings(ids_BT), cache, None if cache is None else cache.unseen_B)
 
     def at(self, ids_BT: Tensor, at_B: Tensor) -> Tensor:
         """Hidden states [B, D] at one position of each row: those of `forward`, without the last block's others."""
@@ -272,16 +295,29 @@ class Decoder(nn.Module):
                 "shorten the sequence or slide a window over it"
             )
         if cache is not None:
-            cache._check_room(batch, new)
-            cache._unseen_B = unseen_B
+            cache.check_room(batch, new)
+            cache.unseen_B = unseen_B
         mask = _causal_mask(new, past, x_BTD.device, unseen_B)
         *blocks, last = self.encode_layers
         for block in blocks:
             x_BTD = block(x_BTD, self.rotary, mask, cache)
         x_BTD = last(x_BTD, self.rotary, mask, cache, at_B)
         if cache is not None:
-            cache._advance(new)
+            cache.advance(new)
         return self.out_layer_norm(x_BTD)
+
+    def step(self, ids_B1: Tensor, cache: KVCache, at_1: Tensor, unseen_B: Tensor) -> Tensor:
+        """Hidden states [B, 1, D] of one id a row at position `at_1` (int64): `forward` for what runs blindly.
+
+        Every shape is the same whatever the cache holds, and its `length` is neither read nor changed, so that a CUDA
+        graph can be made of it. `unseen_B` (bool) as in `read`.
+        """
+        place_C = torch.arange(cache.capacity, device=at_1.device)
+        seen_BC = (place_C <= at_1) & ~(unseen_B[:, None] & (place_C == 0))
+        x_B1D, place = self.tok_embeddings(ids_B1), _OnePlace(cache, at_1)
+        for block in self.encode_layers:
+            x_B1D = block(x_B1D, self.rotary, seen_BC[:, None, None], place)
+        return self.out_layer_norm(x_B1D)
 
 
 class Transformer(nn.Module):
@@ -302,6 +338,10 @@ class Transformer(nn.Module):
         Raises `ValueError` for a position beyond the context or the cache's capacity; the cache is then unchanged.
         """
         return self.lm_head(self.hidden(ids_BT, cache))
+
+    def step(self, ids_B1: Tensor, cache: KVCache, at_1: Tensor, unseen_B: Tensor) -> Tensor:
+        """Logits [B, 1, V]; see `Decoder.step`."""
+        return self.lm_head(self.model.step(ids_B1, cache, at_1, unseen_B))
 
     def hidden(self, ids_BT: Tensor, cache: KVCache | None = None) -> Tensor:
         """Hidden states [B, T, D] after the last norm: what every head reads."""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from transformers import StableLmConfig, StableLmForCausalLM
 
 from partimento.model.config import ModelConfig
+from partimento.model.heads import ConditionedTransformer
 from partimento.model.transformer import KVCache, Transformer
 
 TOLERANCE = {"atol": 1e-4, "rtol": 1e-4}
@@ -116,6 +117,52 @@ def test_a_cache_can_grow_and_lose_rows(model, ids_BT):
     other = cache.take([2, 0], capacity=60)
     assert (other.length, other.batch, other.capacity) == (30, 2, 60)
     torch.testing.assert_close(model(ids_BT[[2, 0], 30:], other), model(ids_BT[[2, 0]])[:, 30:], **TOLERANCE)
+
+
+@settings(deadline=None, max_examples=15)
+@given(prompt=st.integers(1, 40), back=st.integers(0, 20), room=st.integers(0, 30), seed=st.integers(0, 2**32))
+@torch.inference_mode()
+def test_steps_of_fixed_shapes_give_the_same_logits(prompt, back, room, seed):
+    """With the very same tensors each time, as a recorded pass has them, over what a rollback left behind."""
+    torch.manual_seed(seed)
+    model = Transformer(ModelConfig(vocab_size=50, d_model=32, n_heads=2, n_layers=2, d_ff=64, context=60))
+    ids_BT = torch.randint(0, 50, (3, prompt + 20))
+    cache = KVCache(model.config, batch=3, capacity=min(60, prompt + 20 + room))
+    model(torch.randint(0, 50, (3, cache.capacity)), cache)
+    cache.rollback(0)
+    model(ids_BT[:, :prompt], cache)
+    ids_B1, at_1, unseen_B = (
+        torch.zeros(3, 1, dtype=torch.long),
+        torch.zeros(1, dtype=torch.long),
+        torch.zeros(3).bool(),
+    )
+    logits = []
+    for t in [*range(prompt, prompt + back), *range(prompt, prompt + 20)]:
+        ids_B1.copy_(ids_BT[:, t : t + 1])
+        logits.append(model.step(ids_B1, cache, at_1.fill_(t), unseen_B))
+    assert cache.length == prompt
+    cache.advance(20)
+    torch.testing.assert_close(torch.cat(logits[back:], dim=1), model(ids_BT)[:, prompt:], **TOLERANCE)
+    held = [torch.stack(layer) for layer in cache.layers()]
+    plain = KVCache(model.config, batch=3, capacity=60)
+    model(ids_BT, plain)
+    torch.testing.assert_close(held, [torch.stack(layer) for layer in plain.layers()], **TOLERANCE)
+
+
+@torch.inference_mode()
+def test_a_step_hides_the_vector_from_the_rows_that_do_not_see_it(model, ids_BT):
+    conditioned = ConditionedTransformer(model.config, size=5)
+    vector_BE, unseen_B = torch.randn(3, 5), torch.tensor([True, False, True])
+    plain, fixed = (KVCache(model.config, batch=3, capacity=40) for _ in range(2))
+    for cache in (plain, fixed):
+        conditioned.after(vector_BE, ids_BT[:, :10], cache, unseen_B=unseen_B)
+    for t in range(10, 20):
+        expected = conditioned(ids_BT[:, t : t + 1], plain)
+        found = conditioned.step(ids_BT[:, t : t + 1], fixed, torch.tensor([fixed.length]), unseen_B)
+        fixed.advance(1)
+        torch.testing.assert_close(found, expected, **TOLERANCE)
+    seen = conditioned.step(ids_BT[:, 20:21], fixed, torch.tensor([fixed.length]), torch.zeros(3).bool())
+    assert (seen - conditioned(ids_BT[:, 20:21], plain)).abs().amax(dim=(1, 2))[unseen_B].min() > 1e-3
 
 
 @torch.inference_mode()
