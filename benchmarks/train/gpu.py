@@ -1,13 +1,17 @@
-"""What a GPU makes of the `medium` model at 8,192 ids, and what each choice buys.
+"""What a new GPU is worth, and what this project wants from one, in one call that is given so many minutes.
 
-    python benchmarks/train/gpu.py [-o benchmarks/train/gpu.md]                              # an H100 or H200
-    python benchmarks/train/gpu.py --size debug --length 128 --batch 2 --rows 1 --steps 2     # proves that it runs
+    python benchmarks/train/gpu.py --base PRETRAINED --stores FOLDER --minutes 9 -o OUT
+    python benchmarks/train/gpu.py --toy -o OUT            # the same with made-up music, on a processor in minutes
 
-Each line changes one thing against the first: blocks compiled or not, activations recomputed or kept, the attention
-kernel, the cross entropy in chunks or with all logits, matrix products in 8 bits, rows that go through the model at
-once. A line is a process of its own, takes whole optimiser steps of the training loop on random ids (16 rows, as one
-GPU of the paper), and reports ids a second, model FLOP utilisation (causal attention, nothing recomputed counted; of
-the rated bfloat16 speed, in 8 bits too) and the most memory that was allocated. What fails says how.
+In the order of importance, each part with its share of the time and what others have left over:
+1. continuation: `--base` fine-tuned on FOLDER/finetune, one pass;
+2. embedding: `--base` learns from pairs of views of FOLDER/contrastive, as many epochs of 25 as a trial says will fit;
+3. classifiers: of every task for which there is FOLDER/<task>, from all labels and from few, judged on its test files;
+4. lines: steps, waiting, decoding, utilisation (`gpu_lines.py`), each in a process of its own.
+
+`OUT/gpu.md` is written anew after every figure, so that nothing is lost when time is up; commands leave their output in
+`OUT/logs` and their runs beside it. What fails says how, and the next one begins. `recipes/gpu.sh` packs what is needed
+for a machine without network, and what comes back.
 """
 
 from __future__ import annotations
@@ -15,201 +19,247 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import math
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from gpu_lines import LINES
 
-from partimento.model.config import SIZES, ModelConfig
+from partimento.cli import main as partimento
+from partimento.corpus.store import MANIFEST, NoteStore
+from partimento.errors import UserError
+from partimento.evaluate.outcomes import by_store
+from partimento.evaluate.tasks import TASKS, task
+from partimento.files import replacing
+from partimento.midi.performance import Performance
+from partimento.model.checkpoint import save
+from partimento.model.config import ModelConfig
 from partimento.model.initialisation import random_initialisation
 from partimento.model.transformer import Transformer
 from partimento.tokens.vocabulary import Vocabulary
-from partimento.train.distributed import World
-from partimento.train.flops import flops_per_id, peak_flops
-from partimento.train.loop import Trainer
-from partimento.train.objectives.pretrain import Pretraining
-from partimento.train.settings import LoopSettings, Machine
+from partimento.train.classifier import METRICS
+from partimento.train.log import read_log
 
-KERNELS = {
-    "flash": SDPBackend.FLASH_ATTENTION,
-    "cudnn": SDPBackend.CUDNN_ATTENTION,
-    "efficient": SDPBackend.EFFICIENT_ATTENTION,
-    "math": SDPBackend.MATH,
-}
+PARTS = {"continuation": 0.17, "embedding": 0.4, "classifiers": 0.2, "lines": 0.23}
+EPOCHS = 25
+FEW = {"composer": [100], "form": [100], "pianist8": [100, 200], "genre": [100, 200, 500, 1000]}
+"""Of the other tasks there are too few files of the rarest class (recipes/table2.sh)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """One line of the table. `rows` 0: what the command line says."""
+class Session:
+    """The clock, the commands, and what has been found so far."""
 
-    compile: bool = True
-    recompute: bool = False
-    kernel: Literal["any", "flash", "cudnn", "efficient", "math"] = "any"
-    chunked: bool = True
-    fp8: bool = False
-    rows: int = 0
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.base, self.stores, self.out, self.toy = arguments.base, arguments.stores, arguments.out, arguments.toy
+        self.begun = time.monotonic()
+        self.deadline = self.begun + 60 * arguments.minutes
+        self.part_ends = self.deadline
+        self._rows: list[str] = []
+        (self.out / "logs").mkdir(parents=True, exist_ok=True)
+        self.device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
 
+    def left(self) -> float:
+        """Seconds of the part that is under way."""
+        return self.part_ends - time.monotonic()
 
-CHOICES = {
-    "compiled, logits in chunks, torch's choice of kernel": Choice(),
-    "not compiled": Choice(compile=False),
-    "activations recomputed": Choice(recompute=True),
-    "attention: flash": Choice(kernel="flash"),
-    "attention: cuDNN": Choice(kernel="cudnn"),
-    "attention: memory-efficient": Choice(kernel="efficient"),
-    "attention: plain products": Choice(kernel="math", rows=1),
-    "all logits at once": Choice(chunked=False),
-    "blocks in 8 bits": Choice(fp8=True),
-    "1 row at once": Choice(rows=1),
-    "2 rows at once": Choice(rows=2),
-    "8 rows at once": Choice(rows=8),
-    "16 rows at once, recomputed": Choice(rows=16, recompute=True),
-}
+    def say(self, what: str, figure: str) -> None:
+        """A row of the table, at once on disk."""
+        row = f"| {time.monotonic() - self.begun:.0f} s | {what} | {figure.replace('|', '/')} |"
+        self._rows.append(row)
+        print(row, flush=True)
+        day = datetime.datetime.now(tz=datetime.UTC).date()
+        title = "Made-up music and toy models: shows that everything runs, not how fast." if self.toy else ""
+        head = [
+            "# One call on a GPU",
+            "",
+            f"{self.device}, torch {torch.__version__}, {day}. {title}".strip(),
+            "",
+            "| at | what | figure |",
+            "|---|---|---|",
+        ]
+        with replacing(self.out / "gpu.md") as part:
+            part.write_text("\n".join([*head, *self._rows, ""]), encoding="utf-8")
 
+    def run(self, name: str, command: list[str], *, compiled: bool = False) -> str | None:
+        """Standard output of a program, or None after saying how it failed. `compiled`: again without, if that fails.
 
-class AllLogits(Pretraining):
-    """The plain way, for comparison."""
+        What is under way when the part's time is up is ended.
+        """
+        words = [*command, *(["--machine.compile"] if compiled and not self.toy else [])]
+        log = self.out / "logs" / f"{name.replace(' ', '-').replace(',', '')}.txt"
+        if self.left() < 5:
+            self.say(name, "no time")
+            return None
+        begun = time.monotonic()
+        try:
+            done = subprocess.run(
+                [sys.executable, *words], capture_output=True, text=True, check=False, timeout=self.left()
+            )
+        except subprocess.TimeoutExpired as expired:
+            log.write_bytes((expired.stdout or b"") + (expired.stderr or b""))
+            self.say(name, f"not done after {time.monotonic() - begun:.0f} s, ended")
+            return None
+        log.write_text(done.stdout + done.stderr, encoding="utf-8")
+        if done.returncode == 0:
+            return done.stdout
+        why = [line for line in done.stderr.splitlines() if line and not line.startswith(" ")][-1:]
+        self.say(name, f"failed: {' '.join(why)[:160]}")
+        return self.run(f"{name}, not compiled", command) if compiled and not self.toy else None
 
-    def total_loss(self, model: Any, ids_BW: Tensor) -> Tensor:
-        logits_BTV = model(ids_BW[:, :-1].long())
-        return F.cross_entropy(logits_BTV.flatten(0, 1).float(), ids_BW[:, 1:].flatten().long(), reduction="sum")
-
-
-class EightBits(torch.autograd.Function):
-    """x @ weight.T with all three products of a step in 8 bits, one scale a tensor, scales taken as they are now."""
-
-    @staticmethod
-    def forward(ctx: Any, x_ND: Tensor, weight_FD: Tensor) -> Tensor:
-        ctx.save_for_backward(x_ND, weight_FD)
-        return _product(_eight(x_ND, torch.float8_e4m3fn), _eight(weight_FD, torch.float8_e4m3fn))
-
-    @staticmethod
-    def backward(ctx: Any, grad_NF: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-        x_ND, weight_FD = ctx.saved_tensors
-        grad_ND = _product(_eight(grad_NF, torch.float8_e5m2), _eight(weight_FD.T, torch.float8_e4m3fn))
-        grad_FD = _product(_eight(grad_NF.T, torch.float8_e5m2), _eight(x_ND.T, torch.float8_e4m3fn))
-        return grad_ND, grad_FD
-
-
-def _eight(matrix: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    scale = torch.finfo(dtype).max / matrix.abs().amax().float().clamp(min=1e-12)
-    return (matrix.float() * scale).to(dtype).contiguous(), scale.reciprocal()
-
-
-def _product(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> Tensor:
-    return torch._scaled_mm(a[0], b[0].T, scale_a=a[1], scale_b=b[1], out_dtype=torch.bfloat16)
-
-
-class Linear8(nn.Linear):
-    """A linear layer that multiplies in 8 bits."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        flat = x.flatten(0, -2).to(torch.bfloat16)
-        return EightBits.apply(flat, self.weight.to(torch.bfloat16)).unflatten(0, x.shape[:-1])
+    def partimento(self, name: str, *words: str | Path, compiled: bool = True) -> str | None:
+        """`run` of one of the package's own commands."""
+        return self.run(name, ["-m", "partimento", *map(str, words)], compiled=compiled)
 
 
-@contextmanager
-def kernel(name: str) -> Iterator[None]:
-    with nullcontext() if name == "any" else sdpa_kernel(KERNELS[name]):
-        yield
-
-
-def measure(choice: Choice, *, size: str, length: int, batch: int, rows: int, steps: int) -> dict[str, float]:
-    """Ids a second, utilisation and memory of one choice on this machine."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.set_float32_matmul_precision("high")
-    vocabulary = Vocabulary.aria()
-    config = ModelConfig.named(size, vocab_size=len(vocabulary), context=length)
-    model = Transformer(config)
-    random_initialisation(model, seed=1)
-    if choice.fp8:
-        for module in model.model.modules():
-            if isinstance(module, nn.Linear):
-                module.__class__ = Linear8
-    trainer = Trainer(
-        model.to(device),
-        Pretraining(vocabulary) if choice.chunked else AllLogits(vocabulary),
-        LoopSettings(steps=2000),
-        Machine(rows_at_once=choice.rows or rows, compile=choice.compile, recompute=choice.recompute),
-        World(device=device),
+def pace(run: Path) -> str:
+    """Steps, their time and what they waited for, out of a run's log."""
+    steps = [line for line in read_log(run) if "loss" in line]
+    later = steps[len(steps) // 2 :]
+    seconds, waits = ([line[name] for line in later] for name in ("seconds", "loader_seconds"))
+    return (
+        f"{len(steps)} steps, first {steps[0]['seconds']:.1f} s, median {1000 * statistics.median(seconds):.1f} ms, "
+        f"waiting for the loader {1000 * statistics.median(waits):.2f} ms (most {1000 * max(waits):.2f})"
     )
-    low, high = vocabulary.note
-    ids_BW = np.random.default_rng(1).integers(low, high, (batch, length + 1)).astype(np.int32)
-    seconds = []
-    with kernel(choice.kernel):
-        for _ in range(2 + steps):  # the first compile and allocate
-            begun = time.perf_counter()
-            trainer.step(ids_BW, rate=1e-4)  # ends with the loss read back, so nothing is left under way
-            seconds.append(time.perf_counter() - begun)
-    pace = batch * length / statistics.median(seconds[2:])
-    utilisation = pace * flops_per_id(config, length=length) / peak_flops(device)
-    memory = torch.cuda.max_memory_allocated() if device.type == "cuda" else 0
-    return {"ids_per_second": pace, "utilisation": utilisation, "memory": memory, "first_step": seconds[0]}
+
+
+def measured(run: Path, *names: str) -> str:
+    """Measurements before the first step and after the last."""
+    found = [line["validation"] for line in read_log(run) if "validation" in line]
+    return ", ".join(f"{name} {found[0][name]:.3f} -> {found[-1][name]:.3f}" for name in names)
+
+
+def continuation(session: Session) -> None:
+    """True endings from a pretrained model, in one pass."""
+    run = session.out / "finetuned"
+    size = ["--batch", 4, "--loop.steps", 6, "--loop.warmup-steps", 1] if session.toy else ["--batch", 16]
+    settings = ["--loop.peak-lr", "3e-4", "--loop.optimiser", "muon", "--measurements", 2]
+    command = ["finetune", "continuation", session.stores / "finetune", "--from", session.base, "-o", run]
+    if session.partimento("continuation", *command, *size, *settings, "--loop.keep-checkpoints", 1) is not None:
+        session.say("continuation: steps", pace(run))
+        session.say("continuation: held out", measured(run, "nats_per_token", "nats_per_note"))
+
+
+def embedding(session: Session) -> None:
+    """A trial of some steps says how many epochs fit."""
+    run, trial = session.out / "embedding", session.out / "trial"
+    pairs = 4 if session.toy else 64
+    size = ["--length", 128, "--candidates", 4] if session.toy else ["--length", 2048, "--candidates", 512]
+    command = ["finetune", "contrastive", session.stores / "contrastive", "--recipe", "contrastive-small"]
+    command += ["--from", session.base, "--batch", pairs, *size, "--machine.rows-at-once", pairs // 4]
+    few = ["--loop.steps", 4 if session.toy else 16, "--loop.warmup-steps", 1]
+    if session.partimento("embedding: trial", *command, *few, "-o", trial) is None:
+        return
+    session.say("embedding: trial", pace(trial))
+    seconds = [line["seconds"] for line in read_log(trial) if "loss" in line]
+    steps = math.ceil(len(NoteStore(session.stores / "contrastive").split("train")) / pairs)
+    an_epoch = steps * statistics.median(seconds[len(seconds) // 2 :])
+    fitting = (session.left() - min(40, session.left() / 3)) / (1.1 * an_epoch)  # starting and measuring take time too
+    epochs = max(1, min(EPOCHS, math.floor(fitting)))
+    session.say("embedding: epochs that fit", f"{epochs} of {EPOCHS}, {an_epoch:.1f} s each")
+    if session.partimento("embedding", *command, "--epochs", 2 if session.toy else epochs, "-o", run) is not None:
+        session.say("embedding: steps", pace(run))
+        session.say("embedding: held out", measured(run, "loss", "top1", "alignment", "uniformity"))
+
+
+def classifiers(session: Session) -> None:
+    """From all labels of each task, then from few."""
+    there = [name for name in TASKS if (session.stores / name / MANIFEST).is_file()]
+    if not there:
+        session.say("classifiers", f"no store of a task in {session.stores}")
+    runs = [*((name, None) for name in there), *((name, few) for name in there for few in FEW.get(name, []))]
+    for name, labels in runs:
+        classifier(session, name, labels)
+
+
+def classifier(session: Session, name: str, few: int | None) -> None:
+    run = session.out / "ft" / (name if few is None else f"{name}-{few}")
+    epochs = 2 if session.toy else 20 if name != "genre" else 2 if few is None else 5
+    size = ["--length", 128, "--batch", 4] if session.toy else ["--length", 1024, "--batch", 16]
+    command = ["finetune", "classifier", "--recipe", "classifier-small", "--task", name, "--from", session.base]
+    command += ["--data", session.stores / name, "-o", run, "--epochs", epochs, *size]
+    command += [] if few is None else ["--labelled", 8 if session.toy else few]
+    said = f"classifier {run.name}"
+    if session.partimento(said, *command, compiled=False) is None:
+        return
+    try:
+        score = by_store(task(name), NoteStore(session.stores / name), run, device=device()).score()
+        figure = f"accuracy {score.accuracy:.3f}, macro-F1 {score.macro_f1:.3f} of {score.examples} test files"
+    except UserError as error:  # made-up music is of no task
+        figure = f"validation {json.loads((run / METRICS).read_text())['validation']['error']:.3f} wrong; {error}"
+    session.say(said, f"{figure}; {pace(run)}")
+
+
+def lines(session: Session) -> None:
+    """Whatever there is time for."""
+    for name in LINES:
+        where = ["--base", str(session.base), "--stores", str(session.stores), *(["--toy"] if session.toy else [])]
+        found = session.run(name, [str(Path(__file__).with_name("gpu_lines.py")), name, *where])
+        if found is not None:
+            figures = json.loads(found.splitlines()[-1])
+            session.say(name, ", ".join(f"{key}: {value}" for key, value in figures.items()))
+
+
+def device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def make_toys(folder: Path) -> None:
+    """A model that has learned nothing and two stores of noise, one of them labelled as a task's is."""
+    model = Transformer(ModelConfig.named("debug", vocab_size=len(Vocabulary.piano()), context=256))
+    random_initialisation(model, seed=1)
+    save(folder / "base.safetensors", model, Vocabulary.piano())
+    rows = []
+    for number in range(40):
+        rng, notes = np.random.default_rng(number), 160
+        (folder / "midi").mkdir(exist_ok=True)
+        Performance.from_notes(
+            pitch=rng.integers(30, 100, notes),
+            velocity=rng.integers(20, 120, notes),
+            onset=np.sort(rng.uniform(0, notes / 5, notes)),
+            duration=rng.uniform(0.1, 1, notes),
+        ).write_midi(folder / "midi" / f"{number:02}.mid")
+        split = ("train", "train", "train", "validation", "test")[number % 5]
+        rows.append(f"{number:02}.mid,{split},{'happy' if number % 2 else 'sad'}")
+    (folder / "labels.csv").write_text("\n".join(["path,split,vgmidi", *rows, ""]))
+    for name in ("finetune", "contrastive", "vgmidi"):
+        labels = ["--labels", str(folder / "labels.csv"), "--workers", "1"]
+        partimento(["store", str(folder / "midi"), *labels, "-o", str(folder / "stores" / name)])
 
 
 def main() -> int:
-    """Measure every choice in a process of its own and write the table."""
+    """Everything there is time for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", choices=SIZES, default="medium")
-    parser.add_argument("--length", type=int, default=8192)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rows", type=int, default=4)
-    parser.add_argument("--steps", type=int, default=6)
-    parser.add_argument("--only", nargs="*", choices=CHOICES, default=list(CHOICES))
-    parser.add_argument("--one", choices=CHOICES, help="measure this choice in this process and print JSON")
-    parser.add_argument("-o", "--out", type=Path)
+    parser.add_argument("--base", type=Path, help="the pretrained model")
+    parser.add_argument("--stores", type=Path, help="folder with the note stores finetune, contrastive and of tasks")
+    parser.add_argument("--minutes", type=float, default=9.0)
+    parser.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS), help="these parts share the time")
+    parser.add_argument("--toy", action="store_true")
+    parser.add_argument("-o", "--out", type=Path, required=True)
     arguments = parser.parse_args()
-    shape = {name: getattr(arguments, name) for name in ("size", "length", "batch", "rows", "steps")}
-    if arguments.one:
-        print(json.dumps(measure(CHOICES[arguments.one], **shape)))
-        return 0
-    if arguments.size == "medium" and not torch.cuda.is_available():
-        print(f"No GPU here. On one, {arguments.steps} steps of {arguments.batch} x {arguments.length} ids each of:")
-        print("\n".join(f"  {name}: {choice}" for name, choice in CHOICES.items()))
+    if arguments.toy:
+        folder = arguments.out / "toy"
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            make_toys(folder)
+        arguments.base, arguments.stores = folder / "base.safetensors", folder / "stores"
+    if arguments.base is None or arguments.stores is None:
+        parser.error("give --base and --stores, or --toy")
+    if not (arguments.toy or torch.cuda.is_available()):
+        print("No GPU here; --toy shows that everything runs.")
         return 1
-    flags = [word for name, value in shape.items() for word in (f"--{name}", str(value))]
-    lines = []
-    for name in arguments.only:
-        command = [sys.executable, __file__, *flags, "--one", name]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode == 0:
-            found = json.loads(done.stdout.splitlines()[-1])
-            memory = f"{found['memory'] / 2**30:.1f} GiB" if found["memory"] else "not measured"
-            cells = (
-                f"{found['ids_per_second']:,.0f} | {found['utilisation']:.1%} | {memory} | {found['first_step']:.0f} s"
-            )
-        else:
-            why = [line for line in done.stderr.splitlines() if line and not line.startswith(" ")][-1:]
-            cells = f"does not run here: {' '.join(why)[:120].replace('|', '/')} | | | "
-        lines.append(f"| {name} | {cells} |")
-        print(lines[-1], flush=True)
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU, so no measurement of one"
-    text = "\n".join(
-        [
-            f"# `{arguments.size}` at {arguments.length} ids on one device",
-            "",
-            f"{device}, torch {torch.__version__}, {arguments.batch} rows a step, {arguments.rows} at once unless said "
-            f"otherwise, median of {arguments.steps} steps, {datetime.datetime.now(tz=datetime.UTC).date()}.",
-            "",
-            "| choice | ids/s | model FLOP utilisation | peak memory | first step |",
-            "|---|---|---|---|---|",
-            *lines,
-            "",
-        ]
-    )
-    if arguments.out:
-        arguments.out.write_text(text)
+    session = Session(arguments)
+    work = {"continuation": continuation, "embedding": embedding, "classifiers": classifiers, "lines": lines}
+    open_shares = sum(PARTS[name] for name in arguments.only)
+    for name in [part for part in PARTS if part in arguments.only]:
+        session.part_ends = time.monotonic() + (session.deadline - time.monotonic()) * PARTS[name] / open_shares
+        open_shares -= PARTS[name]
+        work[name](session)
+    session.say("done", f"{(session.deadline - time.monotonic()) / 60:.1f} minutes left")
     return 0
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from partimento.midi.performance import Performance
 from partimento.model.checkpoint import load
 from partimento.model.heads import Classifier, Embedder
 from partimento.tokens.notes import Notes
+from partimento.tokens.tokenizer import Ids
 from partimento.tokens.vocabulary import Vocabulary
 from partimento.train.classifier import best_model
 
@@ -88,12 +90,13 @@ class Labeller:
         `progress` is told of slices as they are done. Raises `UserError` for a file that has no notes or is no MIDI.
         """
         performances = [_performance(item) for item in items]
-        slices = self._encoder.encode_slices(performances, batch_size, progress=progress)
-        rows = []
-        for performance, logits in zip(performances, slices, strict=True):
-            bounds = self._encoder.slicing.bounds(len(self._notes(performance)))
-            rows.append(np.average(_softmax(logits), axis=0, weights=[last - first for first, last in bounds]))
-        return np.array(rows, np.float32).reshape(len(items), len(self.classes))
+        sequences = [self._encoder.sequences(performance) for performance in performances]
+        counts = [len(self._notes(performance)) for performance in performances]
+        return self._mean(sequences, counts, batch_size, progress)
+
+    def of_notes(self, files: Sequence[Notes], batch_size: int = BATCH_SIZE) -> Vectors:
+        """The same for the notes of files, all piano, as note stores hold them."""
+        return self._mean([self._encoder.slices(notes) for notes in files], [*map(len, files)], batch_size)
 
     def check(self, performance: Performance) -> None:
         """Raise `UserError` for a performance without notes that the model can read."""
@@ -109,6 +112,21 @@ class Labeller:
             Stretch(start=float(times[first]), end=float(times[last]), probabilities=row)
             for (first, last), row in zip(bounds, _softmax(logits), strict=True)
         ]
+
+    def _mean(
+        self,
+        sequences: Sequence[Sequence[Ids]],
+        counts: Sequence[int],
+        batch_size: int,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> Vectors:
+        """float32 [files, classes] of the slices of each file and how many notes it has."""
+        logits = self._encoder.encode_sequences(list(chain.from_iterable(sequences)), batch_size, progress=progress)
+        rows, ends = [], np.cumsum([0, *map(len, sequences)])
+        for count, (first, last) in zip(counts, pairwise(ends.tolist()), strict=True):
+            weights = [end - begin for begin, end in self._encoder.slicing.bounds(count)]
+            rows.append(np.average(_softmax(logits[first:last]), axis=0, weights=weights))
+        return np.array(rows, np.float32).reshape(len(counts), len(self.classes))
 
     def _notes(self, performance: Performance) -> Notes:
         """The notes that are read, on the file's own clock."""

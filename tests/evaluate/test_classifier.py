@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,9 +12,12 @@ import torch
 from small_world import CLASSES, base_model, playing, task_of
 
 from partimento.cli import main
+from partimento.corpus.store import NoteStore
 from partimento.embed.labeller import Labeller
 from partimento.embed.slicing import PUBLISHED
 from partimento.errors import UserError
+from partimento.evaluate.outcomes import by_run, by_store
+from partimento.evaluate.tasks import find
 from partimento.model.checkpoint import load
 from partimento.model.heads import Classifier
 from partimento.tokens.tokenizer import Tokenizer
@@ -119,6 +123,22 @@ def test_a_files_opinion_is_that_of_its_slices_by_their_notes(trained):
     np.testing.assert_allclose(labeller.probabilities([long])[0], expected, rtol=1e-5)
     both = labeller.probabilities([long, playing(6, "loud")])
     assert np.allclose(both.sum(1), 1) and both[1].argmax() == CLASSES.index("loud")
+
+
+def test_a_store_of_the_tasks_files_is_judged_as_the_files_are_and_the_outcome_can_come_home_alone(trained, tmp_path):
+    task, run = find("touch", trained / "midi" / "metadata.json"), tmp_path / "run"
+    by_files = by_run(task, trained / "run")
+    unlocated = replace(task, examples=tuple(replace(example, path=None) for example in task.examples))
+    run.mkdir()
+    for name in ("best.safetensors", "model.safetensors"):
+        (run / name).write_bytes((trained / "run" / name).read_bytes())
+    assert by_store(unlocated, NoteStore(trained / "run" / "store"), run) == by_files
+    for name in ("best.safetensors", "model.safetensors"):
+        (run / name).unlink()
+    assert by_run(task, run) == by_files
+    fewer = replace(task, examples=task.examples[1:])
+    with pytest.raises(UserError):
+        by_run(fewer, run)
 
 
 def test_a_language_model_is_no_classifier(trained):
