@@ -1,12 +1,10 @@
-"""Loaders that make each row of one file: whole files or all their stretches, pairs of views, labelled slices.
+"""Loaders that make each row of one file: pairs of views, labelled slices; `sequences.py` has those of passages.
 
 A file comes once in an epoch, in an order and augmented by draws of (seed, epoch, file) alone; process r of W makes
 rows r*B/W to (r+1)*B/W of every batch of B. They know how a file becomes an example; they refuse to know losses.
 
-    >>> loader = WholeFileLoader(store, vocabulary, "train", length=8192, batch=16, seed=0)  # doctest: +SKIP
-    >>> loader = StretchLoader(store, vocabulary, "train", length=1024, batch=16, seed=0)    # doctest: +SKIP
-    >>> pairs = ViewPairLoader(store, vocabulary, "train", length=2048, batch=64, seed=0)    # doctest: +SKIP
-    >>> next(pairs)["a"].shape                                                               # doctest: +SKIP
+    >>> pairs = ViewPairLoader(store, vocabulary, "train", length=2048, batch=64, seed=0)  # doctest: +SKIP
+    >>> next(pairs)["a"].shape                                                             # doctest: +SKIP
     (64, 2048)
 """
 
@@ -20,17 +18,17 @@ from typing import Any, Final, Generic, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from partimento.corpus.loaders import Encoder, Ids, Transform
+from partimento.corpus.loaders import Encoder, Ids
 from partimento.corpus.order import Epochs, Purpose, Share, generator
 from partimento.corpus.store import NoteStore
 from partimento.errors import UserError
-from partimento.tokens.vocabulary import Kind, Vocabulary
+from partimento.tokens.vocabulary import Vocabulary
 
 SLICE_NOTES: Final = (100, 650)
 """Notes in a view (section 3.3)."""
 IDS_PER_NOTE: Final = 3.2
 """What a note of a stretch is taken to need: three ids, and its share of a <T> every five seconds. Music of less than a
-note a second needs more, and its stretches lose their last notes."""
+note a second needs more, and its stretches lose notes."""
 LEAST_NOTES: Final = 50
 """Files of fewer notes have no two views that say anything; they are left out."""
 
@@ -38,7 +36,7 @@ Batch = TypeVar("Batch")
 Arrays = dict[str, npt.NDArray]
 
 
-class _ExampleLoader(ABC, Generic[Batch]):
+class ExampleLoader(ABC, Generic[Batch]):
     """An endless iterator over examples of one file each; subclasses say what a batch of them is."""
 
     def __init__(self, files: npt.NDArray[np.int64], *, batch: int, seed: int, rank: int, world: int) -> None:
@@ -80,95 +78,7 @@ class _ExampleLoader(ABC, Generic[Batch]):
         """A batch of files, each with its random numbers."""
 
 
-class WholeFileLoader(_ExampleLoader[Ids]):
-    """Batches int32 [batch / world, length + 1] for generative fine-tuning: each row is a file from its first note.
-
-    Prefix, <S>, body with <D> about 100 ids before the end, <E>, then <P> (section 3.2). A file that is too long is
-    cut after the last whole note that leaves room for <D> and <E>, and gets both as if it ended there, so that <E>
-    always follows <D> at the same distance; the rest of it is not used, because every sequence begins as a file does.
-    `transform` is applied to every row as `PackedLoader` does.
-    """
-
-    def __init__(
-        self,
-        store: NoteStore,
-        vocabulary: Vocabulary,
-        split: str,
-        *,
-        length: int,
-        batch: int,
-        seed: int,
-        augment: bool = True,
-        rank: int = 0,
-        world: int = 1,
-        pedal: bool = False,
-        transform: Transform | None = None,
-    ) -> None:
-        self._encoder = Encoder(store, vocabulary, pedal=pedal)
-        self._room = length + 1 - len(self._encoder.head) - 2
-        if self._room < 3:
-            raise UserError(f"length is {length}; a sequence of a whole note and its frame needs at least 6")
-        self._length, self._augment, self._vocabulary = length, augment, vocabulary
-        self._transform = transform
-        super().__init__(self._examples(store, split), batch=batch, seed=seed, rank=rank, world=world)
-
-    def file_of(self, example: int) -> int:
-        """The file that an example is taken from."""
-        return self._notes_of(example)[0]
-
-    def _make(self, drawn: list[tuple[int, np.random.Generator]]) -> Ids:
-        batch = np.full((len(drawn), self._length + 1), self._vocabulary.pad, np.int32)
-        for row, (example, rng) in zip(batch, drawn, strict=True):
-            file, first, last = self._notes_of(example)
-            body = self._encoder.body(file, rng if self._augment else None, first, last)
-            ids = self._encoder.sequence(self._cut(body), dim=True)
-            row[: len(ids)] = ids
-            if self._transform is not None:
-                row[:] = self._transform(row, rng)
-        return batch
-
-    def _examples(self, store: NoteStore, split: str) -> npt.NDArray[np.int64]:
-        """The numbers that an epoch shuffles."""
-        return store.split(split)
-
-    def _notes_of(self, example: int) -> tuple[int, int, int]:
-        """File, first note and last note + 1 of an example."""
-        # A note takes at least three ids: no more of them can be needed to fill the room.
-        return example, 0, self._room // 3 + 1
-
-    def _cut(self, body: Ids) -> Ids:
-        """As many whole events as fit."""
-        if len(body) <= self._room:
-            return body
-        kinds = self._vocabulary.kind_of[body[: self._room + 1]]
-        inside = (kinds[1:] == Kind.ONSET) | (kinds[1:] == Kind.DURATION)
-        # An event ends where no onset or duration follows; after a <T> there is nothing yet to end.
-        ends = np.flatnonzero(~inside & (kinds[:-1] != Kind.SEGMENT)) + 1
-        return body[: int(ends[-1]) if len(ends) else 0]
-
-
-class StretchLoader(WholeFileLoader):
-    """The same without leaving anything out: a file that is too long makes several examples instead of one.
-
-    Its notes are dealt out evenly to as few stretches as fit, and each begins and ends as a file does. For corpora too
-    small to lose what stands behind the first sequence, and for models of a short context.
-    """
-
-    def _examples(self, store: NoteStore, split: str) -> npt.NDArray[np.int64]:
-        files, counts = store.split(split), store.counts
-        most = max(1, math.floor(self._room / IDS_PER_NOTE))
-        stretches = -(-counts[files] // most)
-        number = np.concatenate([np.arange(n) for n in stretches])
-        file, of, count = (np.repeat(column, stretches) for column in (files, stretches, counts[files]))
-        self._table = np.stack([file, count * number // of, count * (number + 1) // of], axis=1)
-        return np.arange(len(file))
-
-    def _notes_of(self, example: int) -> tuple[int, int, int]:
-        file, first, last = self._table[example].tolist()
-        return file, first, last
-
-
-class ViewPairLoader(_ExampleLoader[Arrays]):
+class ViewPairLoader(ExampleLoader[Arrays]):
     """Batches for contrastive learning: two views of each file that do not overlap, augmented independently.
 
     `a` and `b` int32 [batch / world, length]: prefix, <S>, 100 to 650 notes, <E> (cut to `length` with <E> last, no
@@ -208,7 +118,7 @@ class ViewPairLoader(_ExampleLoader[Arrays]):
         return batch | {"file": files, "piece": self._store.pieces[files]}
 
 
-class LabelledLoader(_ExampleLoader[Arrays]):
+class LabelledLoader(ExampleLoader[Arrays]):
     """Batches for classifiers: a slice of 100 to 650 notes of each file, and the index of its label.
 
     `ids` int32 [batch / world, length] as a view of `ViewPairLoader`; `label` int64 [batch / world], an index into

@@ -22,6 +22,7 @@ from partimento.corpus.order import Epochs, Purpose, Share, generator
 from partimento.corpus.store import NoteStore
 from partimento.errors import UserError
 from partimento.tokens import augment
+from partimento.tokens.notes import Notes
 from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Vocabulary
 
@@ -46,9 +47,15 @@ class Encoder:
 
     def body(self, file: int, rng: np.random.Generator | None, first: int = 0, last: int | None = None) -> Ids:
         """Notes first..last-1 of a file, augmented by one draw unless `rng` is None."""
+        return self.encode(self.notes(file, rng, first, last))
+
+    def notes(self, file: int, rng: np.random.Generator | None, first: int = 0, last: int | None = None) -> Notes:
+        """The same before they are ids."""
         notes = self._store.notes(file, first, last, fold_pedal=self._fold)
-        if rng is not None:
-            notes = augment.augment(notes, augment.draw(notes, rng))
+        return notes if rng is None else augment.augment(notes, augment.draw(notes, rng))
+
+    def encode(self, notes: Notes) -> Ids:
+        """The body that says notes."""
         return self._tokenizer.encode_notes(notes)
 
     def sequence(self, body: Ids, *, dim: bool) -> Ids:

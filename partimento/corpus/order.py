@@ -29,6 +29,7 @@ class Purpose(IntEnum):
     WINDOW = 3
     SUBSET = 4
     CONDITION = 5
+    STRETCHES = 6
 
 
 def generator(purpose: Purpose, seed: int, *place: int) -> np.random.Generator:

@@ -27,8 +27,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from partimento.corpus.examples import WholeFileLoader
 from partimento.corpus.order import Purpose, generator
+from partimento.corpus.sequences import PassageLoader
 from partimento.corpus.store import NoteStore
 from partimento.files import replacing
 from partimento.model.heads import ConditionedTransformer
@@ -108,13 +108,13 @@ class Conditions:
 
 
 class ConditionedLoader:
-    """Batches `ids` int32 [B, W] as the loader of files makes them, `vector` float32 [B, E] and `unseen` bool [B].
+    """Batches as the loader of passages makes them, with `vector` float32 [B, E] and `unseen` bool [B].
 
     `unconditioned_share` of the rows, by draws of (seed, epoch, example), do not see their vector.
     """
 
     def __init__(
-        self, examples: WholeFileLoader, conditions: Conditions, *, seed: int, unconditioned_share: float
+        self, examples: PassageLoader, conditions: Conditions, *, seed: int, unconditioned_share: float
     ) -> None:
         self._examples, self._conditions = examples, conditions
         self._seed, self._share = seed, unconditioned_share
@@ -133,7 +133,9 @@ class ConditionedLoader:
             rng = generator(Purpose.CONDITION, self._seed, epoch, example)
             unseen.append(rng.random() < self._share)
             vectors.append(self._conditions.draw(self._examples.file_of(example), rng))
-        return {"ids": next(self._examples), "vector": np.stack(vectors), "unseen": np.array(unseen)}
+        batch = next(self._examples)
+        ids = batch if isinstance(batch, dict) else {"ids": batch}
+        return ids | {"vector": np.stack(vectors), "unseen": np.array(unseen)}
 
     def state_dict(self) -> dict[str, Any]:
         """That of the loader of files: all else follows from it."""

@@ -24,8 +24,8 @@ import torch
 from torch import Tensor
 
 from partimento.corpus.build import build
-from partimento.corpus.examples import StretchLoader, WholeFileLoader
 from partimento.corpus.holdout import plan_by_piece
+from partimento.corpus.sequences import PassageLoader, StretchLoader, WholeFileLoader
 from partimento.corpus.store import MANIFEST, NoteStore, digest
 from partimento.errors import UserError
 from partimento.model import lora
@@ -50,7 +50,7 @@ MEMORISED: Final = 0.1
 """From so many nats a token on a model counts as learning by heart (docs/finetune.md says how this was chosen)."""
 
 Say = Callable[[str], None]
-Examples = WholeFileLoader | ConditionedLoader
+Examples = PassageLoader | ConditionedLoader
 _KEPT: Final = ("infilling", "pedal_tokens", "sampling")
 
 
@@ -188,7 +188,10 @@ def _loaders(
         length=min(recipe.length, base.config.context - (conditions is not None)),  # a vector takes a position
         infilling_share=recipe.infilling_share if fills else 0.0,
     )
-    kind = WholeFileLoader if recipe.passages == "first" else StretchLoader
+    kind: type[PassageLoader] = StretchLoader
+    chosen: dict[str, Any] = {}
+    if recipe.passages == "first":
+        kind, chosen = WholeFileLoader, {"ending_share": recipe.ending_share}
 
     def loader(split: str, *, batch: int, training: bool = False) -> Examples:
         files = kind(
@@ -203,6 +206,8 @@ def _loaders(
             world=world.size,
             pedal=pedal,
             transform=Infilling(base.vocabulary, share=recipe.infilling_share) if training and fills else None,
+            disturbed_share=recipe.disturbed_share if training else 0.0,
+            **chosen,
         )
         if conditions is None:
             return files

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from partimento.corpus.sequences import ENDING_SHARE
 from partimento.corpus.store import MANIFEST
 from partimento.errors import UserError
 from partimento.train.settings import LoopSettings, RunRecipe
@@ -26,8 +27,15 @@ class Finetuning(RunRecipe):
     """A generative fine-tuning. `length` is used where the model's context allows it."""
 
     passages: Literal["first", "all"]
-    """Of a file longer than a sequence, first: only its beginning, as in the paper; all: the rest too, as sequences of
-    their own."""
+    """Of a file longer than a sequence, first: one sequence in an epoch, of its beginning as in the paper or of its end
+    (see ending_share); all: the rest too, as sequences of their own."""
+    ending_share: float = ENDING_SHARE
+    """Share of the sequences that are drawn from the end of a file, so long that <E> stands at no place in particular,
+    where passages is first. The others begin with a file. Half of them, because a file that is cut has no ending to
+    learn from, and most are."""
+    disturbed_share: float = 0.0
+    """Share of the sequences with stretches disturbed as a model disturbs them that feeds on itself. What is disturbed
+    is no target; what follows is."""
     lora_rank: int | None = None
     """Train adapters of this rank beside the matrices of the blocks, which stay as they are; None: train everything."""
     infilling_share: float = 0.25
@@ -43,10 +51,9 @@ class Finetuning(RunRecipe):
         super(Finetuning, self).__post_init__()  # slots make a new class of this one, which super() would not know
         if self.measurements is not None and self.measurements < 1:
             raise UserError(f"recipe: measurements is {self.measurements}; give at least 1, or None")
-        if not 0 <= self.infilling_share <= 1:
-            raise UserError(f"recipe: infilling_share is {self.infilling_share}; give a share within 0..1")
-        if not 0 <= self.unconditioned_share <= 1:
-            raise UserError(f"recipe: unconditioned_share is {self.unconditioned_share}; give a share within 0..1")
+        for name in ("ending_share", "disturbed_share", "infilling_share", "unconditioned_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"recipe: {name} is {getattr(self, name)}; give a share within 0..1")
 
 
 def paper() -> Finetuning:

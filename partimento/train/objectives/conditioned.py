@@ -40,11 +40,11 @@ class ConditionedContinuation:
 
     def targets(self, batch: Batch) -> int:
         """How many ids of the batch are predicted."""
-        return self._plain.targets(batch["ids"])
+        return self._plain.targets(batch)
 
     def total_loss(self, model: Any, batch: Batch) -> Tensor:
         """Sum over all targets."""
-        return self._plain.total_loss(_Behind(model, batch["vector"], batch["unseen"]), batch["ids"])
+        return self._plain.total_loss(_Behind(model, batch["vector"], batch["unseen"]), batch)
 
     def measure(self, model: Any, batch: Batch) -> Tensor:
         """Sum of losses and number of targets of each kind of id [3, 2, K]: held out, seen, held out unconditioned."""

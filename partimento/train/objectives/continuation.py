@@ -23,7 +23,7 @@ from torch import Tensor
 
 from partimento.tokens.vocabulary import Kind, Vocabulary
 from partimento.train.loop import Loader
-from partimento.train.objectives.pretrain import Pretraining
+from partimento.train.objectives.pretrain import Batch, Pretraining
 
 
 class Continuation:
@@ -36,13 +36,13 @@ class Continuation:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._plain = Pretraining(vocabulary)
 
-    def targets(self, ids_BW: Tensor) -> int:
+    def targets(self, batch: Batch) -> int:
         """How many ids of the batch are predicted."""
-        return self._plain.targets(ids_BW)
+        return self._plain.targets(batch)
 
-    def total_loss(self, model: Any, ids_BW: Tensor) -> Tensor:
+    def total_loss(self, model: Any, batch: Batch) -> Tensor:
         """Sum over all targets."""
-        return self._plain.total_loss(model, ids_BW)
+        return self._plain.total_loss(model, batch)
 
     def measure(self, model: Any, batch: Mapping[str, Tensor]) -> Tensor:
         """Sum of losses and number of targets of each kind of id [2 sides, 2, K]: held out, then seen."""

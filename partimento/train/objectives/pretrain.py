@@ -11,6 +11,7 @@ Shape legend: B batch, W = T + 1 ids in a row, T predicted positions, N = B * T,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,15 @@ from torch import Tensor
 from partimento.tokens.vocabulary import Kind, Vocabulary
 from partimento.train.losses import cross_entropies, total_cross_entropy
 
+Batch = Tensor | Mapping[str, Tensor]
+
 
 class Pretraining:
-    """Next-id cross entropy in nats; padding is never a target. Batches are ids [B, W]."""
+    """Next-id cross entropy in nats; padding is never a target.
+
+    Batches are ids [B, W], or mappings of `ids` [B, W] and, where there are ids that are given and not to be predicted,
+    `given` bool [B, W].
+    """
 
     criterion = "nats_per_token"
     unit = "ids"
@@ -32,13 +39,13 @@ class Pretraining:
         self._pad = vocabulary.pad
         self._kind_of_V = torch.from_numpy(np.array(vocabulary.kind_of, dtype=np.int64))
 
-    def targets(self, ids_BW: Tensor) -> int:
+    def targets(self, batch: Batch) -> int:
         """How many ids of the batch are predicted."""
-        return int((ids_BW[:, 1:] != self._pad).sum())
+        return int((self._split(batch)[1] != self._pad).sum())
 
-    def total_loss(self, model: Any, ids_BW: Tensor) -> Tensor:
+    def total_loss(self, model: Any, batch: Batch) -> Tensor:
         """Sum over all targets, so that batches of unequal padding can be added before dividing."""
-        hidden_ND, target_N = self._predicted(model, ids_BW)
+        hidden_ND, target_N = self._predicted(model, batch)
         return total_cross_entropy(hidden_ND, model.lm_head.weight, target_N, ignored=self._pad)
 
     def measure(self, model: Any, ids_BW: Tensor) -> Tensor:
@@ -64,8 +71,19 @@ class Pretraining:
         by_kind = {f"nats_{kind.name.lower()}": float(nats_K[kind] / count_K[kind]) for kind in Kind if count_K[kind]}
         return report | by_kind
 
-    @staticmethod
-    def _predicted(model: Any, ids_BW: Tensor) -> tuple[Tensor, Tensor]:
-        """Hidden states [N, D] and the id that follows each [N]."""
-        ids_BW = ids_BW.long()
-        return model.hidden(ids_BW[:, :-1]).flatten(0, 1), ids_BW[:, 1:].flatten()
+    def _predicted(self, model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Hidden states [N, D] and the target of each [N]."""
+        ids_BT, target_BT = self._split(batch)
+        if ids_BT.device.type == "cpu":  # a GPU would have to wait for the answer, and compile for every width
+            counted_T = (target_BT != self._pad).any(dim=0)
+            used = int(counted_T.nonzero().max()) + 1 if counted_T.any() else 1
+            ids_BT, target_BT = ids_BT[:, :used], target_BT[:, :used]
+        return model.hidden(ids_BT).flatten(0, 1), target_BT.flatten()
+
+    def _split(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What is read and what follows each of it, <P> where that is no target [B, T]."""
+        ids_BW = (batch if isinstance(batch, Tensor) else batch["ids"]).long()
+        target_BT = ids_BW[:, 1:]
+        if not isinstance(batch, Tensor) and "given" in batch:
+            target_BT = target_BT.masked_fill(batch["given"][:, 1:], self._pad)
+        return ids_BW[:, :-1], target_BT
