@@ -30,8 +30,9 @@ import numpy as np
 from token_lists import TokenLists, augmented, write
 
 from partimento import Vocabulary
-from partimento.corpus.examples import LabelledLoader, ViewPairLoader, WholeFileLoader, two_slices
+from partimento.corpus.examples import LabelledLoader, ViewPairLoader, two_slices
 from partimento.corpus.loaders import Encoder, PackedLoader
+from partimento.corpus.sequences import WholeFileLoader
 from partimento.corpus.store import PARTS, NoteStore
 
 LENGTH, VIEW = 8192, 2048

@@ -1,4 +1,4 @@
-"""One row of one file: whole files that end as told, views that do not overlap, labels that are the files' own."""
+"""One row of one file: views that do not overlap, labels that are the files' own; what all such loaders promise."""
 
 import json
 from collections import Counter
@@ -12,15 +12,13 @@ from hypothesis import strategies as st
 from playable import noise, store_of
 
 from partimento.corpus.examples import (
-    IDS_PER_NOTE,
     LabelledLoader,
-    StretchLoader,
     ViewPairLoader,
-    WholeFileLoader,
     balanced,
     one_slice,
     two_slices,
 )
+from partimento.corpus.sequences import StretchLoader, WholeFileLoader
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from partimento.tokens.notes import Notes
@@ -61,9 +59,9 @@ def joined(parts) -> dict:
 
 
 def sequence(row) -> list[int]:
-    """A row up to <E>, after which there is nothing but padding."""
+    """A row up to its padding, in which there is nothing else."""
     ids = row.tolist()
-    end = ids.index(V.end) + 1
+    end = ids.index(V.pad) if V.pad in ids else len(ids)
     assert set(ids[end:]) <= {V.pad}
     return ids[:end]
 
@@ -73,7 +71,7 @@ def played(index: int) -> Performance:
     return Performance.from_midi(noise(index, COUNTS[index]).to_midi())
 
 
-KINDS = pytest.mark.parametrize("kind", [WholeFileLoader, ViewPairLoader, LabelledLoader])
+KINDS = pytest.mark.parametrize("kind", [WholeFileLoader, StretchLoader, ViewPairLoader, LabelledLoader])
 
 
 @KINDS
@@ -108,7 +106,9 @@ def test_every_file_comes_once_in_an_epoch_and_differently_in_the_next(kind, sto
         [tuple(sequence(next(iter(arrays(batch).values()))[0])) for batch in islice(loader, loader.examples_per_epoch)]
         for _ in range(3)
     ]
-    assert loader.examples_per_epoch == {WholeFileLoader: 6, ViewPairLoader: 5, LabelledLoader: 5}[kind]
+    assert (
+        loader.examples_per_epoch == {WholeFileLoader: 6, StretchLoader: 18, ViewPairLoader: 5, LabelledLoader: 5}[kind]
+    )
     assert len({row for epoch in epochs for row in epoch}) == 3 * loader.examples_per_epoch
 
 
@@ -118,60 +118,6 @@ def test_states_of_other_loaders_and_lengths_without_room_are_refused(kind, stor
         make(kind, store).load_state_dict({"rows": {}})
     with pytest.raises(UserError, match="length is 5"):
         make(kind, store, length=5)
-
-
-# -- whole files ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("pedal", [False, True])
-def test_files_that_fit_are_whole(store, pedal):
-    tokenizer = Tokenizer(V)
-    loader = make(WholeFileLoader, store, length=4096, batch=6, augment=False, pedal=pedal)
-    rows = next(loader)
-    assert rows.shape == (6, 4097) and rows.dtype == np.int32
-    wanted = [tokenizer.encode(played(i), dim=True, pedal_tokens=pedal).tolist() for i in range(6)]
-    assert sorted(sequence(row) for row in rows) == sorted(wanted)
-
-
-@pytest.mark.parametrize("pedal", [False, True])
-@pytest.mark.parametrize("length", [*range(20, 36), 200, 301, 511])
-def test_long_files_are_cut_where_no_more_fits_and_end_as_others_do(store, length, pedal):
-    whole = {i: Tokenizer(V).encode(played(i), pedal_tokens=pedal).tolist() for i in range(6)}
-    rows = next(make(WholeFileLoader, store, length=length, batch=6, augment=False, pedal=pedal))
-    for row in rows:
-        ids = sequence(row)
-        body = [id for id in ids[2:-1] if id != V.dim]
-        matching = next(full for full in whole.values() if full[2 : 2 + len(body)] == body)
-        rest = matching[2 + len(body) : -1]
-        assert ids[:2] == matching[:2]
-        if rest:  # one more event, with the <T>s before it, would not have left room for <D> and <E>
-            following = next(i for i, id in enumerate(rest) if V.kind_of[id] != Kind.SEGMENT)
-            size = (
-                following
-                + 1
-                + next(
-                    (
-                        i
-                        for i, id in enumerate(rest[following + 1 :])
-                        if V.kind_of[id] not in (Kind.ONSET, Kind.DURATION)
-                    ),
-                    len(rest),
-                )
-            )
-            assert 2 + len(body) + size + 2 > length + 1
-            assert V.kind_of[rest[0]] not in (Kind.ONSET, Kind.DURATION)
-            assert V.kind_of[body[-1]] != Kind.SEGMENT
-        if len(body) > 150:
-            assert 91 <= len(ids) - 1 - ids.index(V.dim) <= 112
-        else:
-            assert V.dim not in ids
-
-
-def test_augmented_files_still_fit(store):
-    loader = make(WholeFileLoader, store, length=300, batch=6)
-    for rows in islice(loader, 20):
-        for row in rows:
-            assert sequence(row)[:2] == [V.prefix("instrument", "piano"), V.start]
 
 
 # -- views ------------------------------------------------------------------------------------------------------------
@@ -304,27 +250,3 @@ def test_what_the_labels_cannot_give_is_refused(store):
 def test_a_store_of_short_files_has_no_views(tmp_path):
     with pytest.raises(UserError, match="has 50 notes or more"):
         make(ViewPairLoader, store_of(tmp_path, [noise(0, 49)]))
-
-
-@pytest.mark.parametrize("length", [64, 512])
-def test_stretches_leave_nothing_out(store, length):
-    loader = make(StretchLoader, store, batch=1, length=length, augment=False)
-    tokenizer = Tokenizer(V)
-    found = Counter()
-    for row in islice(loader, loader.examples_per_epoch):
-        found.update(pitches(sequence(row[0])))
-    wanted = Counter()
-    for file in range(len(store)):
-        wanted.update(pitches(tokenizer.encode_notes(store.notes(file)).tolist()))
-    assert found == wanted
-    room = (length + 1 - 4) / IDS_PER_NOTE
-    assert loader.examples_per_epoch == sum(-(-count // int(room)) for count in COUNTS)
-
-
-def test_whole_files_can_be_transformed_row_by_row(store):
-    def mirrored(row, rng):
-        return row[::-1] + rng.integers(1, 3).astype(np.int32)
-
-    plain = next(make(WholeFileLoader, store, augment=False))
-    changed = next(make(WholeFileLoader, store, augment=False, transform=mirrored))
-    assert set((changed - plain[:, ::-1]).flatten().tolist()) <= {1, 2}

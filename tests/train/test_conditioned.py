@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from partimento.cli import main
 from partimento.corpus.build import build
-from partimento.corpus.examples import StretchLoader
 from partimento.corpus.plans import plan_folder
+from partimento.corpus.sequences import StretchLoader
 from partimento.corpus.store import NoteStore, digest
 from partimento.embed.encoder import Encoder
 from partimento.errors import UserError

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from itertools import pairwise
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from partimento.cli import main
 from partimento.corpus.build import build
 from partimento.corpus.plans import plan_folder
+from partimento.corpus.sequences import StretchLoader
 from partimento.corpus.store import NoteStore
 from partimento.errors import UserError
 from partimento.generate.engine import Engine
@@ -27,12 +28,11 @@ from partimento.model.heads import ConditionedTransformer
 from partimento.model.initialisation import random_initialisation
 from partimento.model.lora import load_adapters, merged
 from partimento.model.transformer import Transformer
-from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Vocabulary
 from partimento.train.finetune import adapters_path, finetune, outcome
 from partimento.train.finetune_recipes import Finetuning
 from partimento.train.log import LOG_FILE
-from partimento.train.objectives.continuation import memorised
+from partimento.train.objectives.continuation import Continuation, memorised
 
 V = Vocabulary.piano()
 CONFIG = ModelConfig(vocab_size=len(V), d_model=32, n_heads=2, n_layers=2, d_ff=128, context=96)
@@ -75,23 +75,49 @@ def store(music, base, tmp_path_factory) -> Path:
 
 
 def test_loss_before_training_is_the_models_own_on_every_held_out_stretch(store, base):
-    """Compared with a plain cross entropy over all of the held-out notes, one stretch after the other."""
-    notes, model, tokenizer = NoteStore(store), load(base).model, Tokenizer(V)
-    most = int((96 + 1 - 4) / 3.2)
+    """Compared with a plain cross entropy, one stretch after the other."""
+    notes, model = NoteStore(store), load(base).model
+    stretches = StretchLoader(notes, V, "validation", length=96, batch=1, seed=recipe().seed, augment=False)
     total, count = 0.0, 0
-    for file in notes.split("validation"):
-        stretches = -(-notes.counts[file] // most)
-        ends = [notes.counts[file] * i // stretches for i in range(stretches + 1)]
-        for first, last in pairwise(ends):
-            ids = torch.from_numpy(tokenizer.encode_notes(notes.notes(int(file), first, last)).astype(np.int64))
-            ids = torch.cat([torch.tensor([V.prefix("instrument", "piano"), V.start]), ids, torch.tensor([V.end])])
-            with torch.no_grad():
-                logits = model(ids[None, :-1])[0]
-            total += F.cross_entropy(logits, ids[1:], reduction="sum").item()
-            count += len(ids) - 1
+    for row in islice(stretches, stretches.examples_per_epoch):
+        ids = torch.from_numpy(row[0][row[0] != V.pad].astype(np.int64))
+        with torch.no_grad():
+            logits = model(ids[None, :-1])[0]
+        total += F.cross_entropy(logits, ids[1:], reduction="sum").item()
+        count += len(ids) - 1
     before = outcome(store.parent).before
-    assert before["tokens"] == count
+    assert before["tokens"] == count and before["notes"] == notes.counts[notes.split("validation")].sum()
     assert before["nats_per_token"] == pytest.approx(total / count, rel=1e-5)
+
+
+def test_what_is_given_is_read_and_no_target(base):
+    model, objective = load(base).model.double(), Continuation(V)
+    ids = torch.randint(40, len(V), (3, 21), generator=torch.Generator().manual_seed(1))
+    ids[0, 12:] = V.pad
+    given = torch.rand(3, 21, generator=torch.Generator().manual_seed(2)) < 0.4
+    given[:, -4:] = True  # nothing is asked behind that
+    losses = F.cross_entropy(model(ids[:, :-1]).transpose(1, 2), ids[:, 1:], reduction="none")
+    wanted = ~given[:, 1:] & (ids[:, 1:] != V.pad)
+    batch = {"ids": ids, "given": given}
+    assert objective.targets(batch) == wanted.sum()
+    found = objective.total_loss(model, batch)
+    assert found.item() == pytest.approx(losses[wanted].sum().item())
+    assert objective.total_loss(model, {"ids": ids[:1], "given": torch.ones(1, 21, dtype=torch.bool)}).item() == 0
+    (mine,) = torch.autograd.grad(found, model.lm_head.weight)
+    (theirs,) = torch.autograd.grad(losses[wanted].sum(), model.lm_head.weight)
+    assert torch.allclose(mine, theirs)
+
+
+def test_what_a_recipe_says_of_endings_and_disturbance_is_heeded_and_repeated(store, base, tmp_path):
+    runs = {"plain": {}, "disturbed": {"disturbed_share": 1.0}, "endings": {"ending_share": 1.0}}
+    for name, changes in runs.items():
+        tune(store, tmp_path / name, base, passages="first", length=400, steps=2, warmup_steps=0, **changes)
+    losses = [[line["loss"] for line in records(tmp_path / name) if "loss" in line] for name in runs]
+    assert losses[0] != losses[2]
+    again = tune(
+        store, tmp_path / "again", base, passages="first", length=400, steps=2, warmup_steps=0, **runs["endings"]
+    )
+    assert records(again.folder) == records(tmp_path / "endings")
 
 
 def test_the_model_of_a_run_with_adapters_is_the_base_and_its_adapters(store, base):
@@ -206,6 +232,8 @@ def test_what_cannot_be_fine_tuned_is_one_line(music, base, store, tmp_path, cap
         ([music, "--from", conditioned], "is of the kind 'embedding-conditioned language model'"),
         ([store, "--from", base, "--lora-rank", 64], "rank 64 does not fit this model; give 1 to 32"),
         ([store, "--from", base, "--infilling-share", 2], "infilling_share is 2.0"),
+        ([store, "--from", base, "--ending-share", -1], "ending_share is -1.0"),
+        ([store, "--from", base, "--disturbed-share", 1.5], "disturbed_share is 1.5"),
         ([store, "--from", "nobody's"], 'no model "nobody\'s"'),
     ):
         assert main(["finetune", "continuation", *map(str, arguments), "-o", str(out)]) == 2
