@@ -12,7 +12,8 @@ so many ids, with <D> about 100 ids before their end as in fine-tuning, and on a
 
 The second is about continuations: prompts of 15 s from the middle of files, continued with <D> given about 130 ids
 before the length asked for, temperature 1, nothing cut, seed 0. Some end by themselves, and the others where the length
-asked for is used up, some of them before 100 ids have followed <D>. "A real end" is how the same files end.
+asked for is used up, some of them before 100 ids have followed <D>. "A real end" is how the same files end. Density is
+that of all notes of the continuation over that of the pianist's own.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def main() -> None:
             ended.append(f"| {title} | {continuations(store, name, arguments.prompts, arguments.seconds)} |")
             print(ended[-1], flush=True)
     if arguments.prompts:
-        ended.append(f"| a real end | | | | {real_ends(store, arguments.prompts)} |")
+        ended.append(f"| a real end | 1 | | | | {real_ends(store, arguments.prompts)} |")
     text = report(expected, ended, arguments)
     print(text)
     if arguments.out:
@@ -76,7 +77,7 @@ def main() -> None:
 def long_enough(store: NoteStore, length: int, most: int) -> list[int]:
     """Files with notes for a window at their end and two in their middle, evenly spread."""
     files = store.split("validation")
-    files = files[store.counts[files] > length]
+    files = files[store.counts[files] > length] if most else files[:0]
     return files[np.linspace(0, len(files) - 1, min(most, len(files))).astype(int)].tolist()
 
 
@@ -136,7 +137,7 @@ def continuations(store: NoteStore, name: str, prompts: int, seconds: float) -> 
     """The row of one model."""
     engine = Engine.load(name, engine="onnx-int8")
     settings = Settings(seconds=seconds, end=True, sampling=Sampling(temperature=1.0, min_p=0.0))
-    tokenizer, lengths, densities, longest = Tokenizer(engine.vocabulary), [], [], []
+    tokenizer, lengths, densities, longest, denser = Tokenizer(engine.vocabulary), [], [], [], []
     files, short = long_enough(store, 1000, prompts), 0
     for file in files:
         notes = store.notes(file)
@@ -147,13 +148,20 @@ def continuations(store: NoteStore, name: str, prompts: int, seconds: float) -> 
         (found,) = run.complete(None)
         ids, v = run.variations[0].ids, engine.vocabulary
         short += v.end not in ids and (v.dim not in ids or v.dim in ids[-DIM_TOKENS_LEFT:])
+        played = notes.onset_ms - notes.onset_ms[middle]
+        theirs = np.searchsorted(played, 1000 * (PROMPT_SECONDS + seconds)) - (after - middle)
+        span = min(seconds, played[-1] / 1000 - PROMPT_SECONDS)
+        if len(found.generated) and theirs:
+            spent = float(found.generated.onset_seconds.max()) - PROMPT_SECONDS
+            denser.append(len(found.generated) / max(spent, 1.0) / (theirs / span))
         if ids[-1] == v.end and len(found.generated):
             onset = found.generated.onset_seconds
             lengths.append(float(onset.max()) - PROMPT_SECONDS)
             densities.append(float((onset > onset.max() - LAST_SECONDS).sum()) / LAST_SECONDS)
             longest.append(float(found.generated.duration[-1]) / 1e9)
     share = f"{len(lengths)} of {len(files)}"
-    return f"{share} | {short} | {quartiles(lengths)} | {quartiles(densities)} | {quartiles(longest)}"
+    of_ended = " | ".join(quartiles(values) for values in (lengths, densities, longest))
+    return f"{quartiles(denser)} | {share} | {short} | {of_ended}"
 
 
 def real_ends(store: NoteStore, files: int) -> str:
@@ -189,8 +197,8 @@ Held-out music as it was played, means over files; `benchmarks/finetune/endings.
 Prompts of {PROMPT_SECONDS:.0f} s continued by {arguments.seconds:.0f} s, `onnx-int8`, temperature 1, nothing cut;
 medians (quartiles) of those that ended by themselves.
 
-| model | ended by themselves | had no 100 ids behind `<D>` | after, s | notes/s of the last 3 s | last note, s |
-|---|---|---|---|---|---|
+| model | density | ended by themselves | no 100 ids behind `<D>` | after, s | notes/s of the last 3 s | last note, s |
+|---|---|---|---|---|---|---|
 {chr(10).join(ended)}
 """
 

@@ -59,7 +59,7 @@ def pitches(ids) -> list[int]:
 
 
 def passage(ids: list[int], played: list[Notes]) -> tuple[int, int, int]:
-    """File, first note, last note + 1 that a sequence says, found by looking everywhere; it may say half of the last."""
+    """File, first note, last note + 1 that a sequence says, looked for everywhere; it may say half of the last."""
     said = [id for id in ids[2:] if id not in (V.dim, V.end)]
     count = sum(V.kind_of[id] == Kind.NOTE for id in said)
     heard = pitches(said)
