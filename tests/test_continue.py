@@ -56,7 +56,7 @@ def test_it_writes_midi_picture_and_record(model: str, prompt: str, tmp_path: Pa
     for k in (1, 2):
         record = json.loads((out / f"étude-{k}.json").read_text(encoding="utf-8"))
         assert record["seed"] == 3 and record["model"] == model
-        assert record["settings"]["sampling"]["min_p"] == 0.035
+        assert record["settings"]["sampling"]["min_p"] == 0.01
         assert record["timings"]["prefill_s"] > 0
         music = Performance.from_midi(out / f"étude-{k}.mid")
         assert len(music) == 20 + record["notes"]
@@ -144,7 +144,7 @@ def test_sampling_is_the_models_own_unless_given(filler: str, model: str, prompt
     for made_by, flags, expected in (
         (filler, [], (0.9, 0.002, 1.0)),
         (filler, ["--min-p", "0.02", "--top-p", "0.7"], (0.9, 0.02, 0.7)),
-        (model, ["--temperature", "0.5"], (0.5, 0.035, 1.0)),
+        (model, ["--temperature", "0.5"], (0.5, 0.01, 1.0)),
     ):
         argv = ["continue", prompt, "--model", made_by, "--notes", "3", "--force", "-o", str(tmp_path), *flags]
         assert main(argv) == 0
