@@ -56,7 +56,7 @@ def files(tmp_path: Path) -> dict[str, str]:
 
 def run(files: dict[str, str], tmp_path: Path, *arguments: str) -> tuple[int, Path]:
     out = tmp_path / "out"
-    return main(["continue", files["prompt"], "--notes", "20", "--candidates", "1", "-o", str(out), *arguments]), out
+    return main(["continue", files["prompt"], "--notes", "80", "--candidates", "1", "-o", str(out), *arguments]), out
 
 
 def test_the_reference_guides_as_its_vector_would(files, tmp_path):
@@ -70,7 +70,7 @@ def test_the_reference_guides_as_its_vector_would(files, tmp_path):
     prompt = Performance.from_midi(files["prompt"]).slice_time(0, 15)
     guided = Engine.load(files["named"]).like(vector, Guidance(weight=2.0))
     (expected,) = guided.continue_(
-        prompt, settings=Settings(notes=20, seed=3, candidates=1), from_seconds=prompt.seconds
+        prompt, settings=Settings(notes=80, seed=3, candidates=1), from_seconds=prompt.seconds
     )
     assert record["tokens"] == list(expected.ids)
     given = ["--model", files["nameless"], "--like-model", files["embedder"], *asked[2:]]
