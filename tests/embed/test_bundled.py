@@ -23,7 +23,7 @@ def test_the_halves_of_an_example_are_nearer_to_each_other_than_to_other_music()
     alike = vectors @ vectors.T
     np.fill_diagonal(alike, -1)
     assert alike.argmax(axis=1).tolist() == [1, 0, 3, 2, 5, 4]
-    assert encoder.slicing.notes == 80
+    assert encoder.slicing.notes == 300
 
 
 def test_it_is_what_embed_uses_unless_told_otherwise(tmp_path):
