@@ -117,7 +117,8 @@ def probabilities(
         raise ValueError("no token is allowed here")
     ids_N = np.concatenate([np.arange(low, high) for low, high in allowed])
     p_V = np.zeros(len(logits_V))
-    p_V[ids_N] = distribution(logits_V[ids_N], sampling, np.isin(ids_N, uncut) if len(uncut) else None)
+    uncut_N = np.logical_or.reduce([ids_N == token for token in uncut]) if uncut else None
+    p_V[ids_N] = distribution(logits_V[ids_N], sampling, uncut_N)
     return p_V
 
 
