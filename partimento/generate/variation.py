@@ -33,8 +33,10 @@ from partimento.tokens.infill import arrange_hole
 from partimento.tokens.vocabulary import SEGMENT_MS, Kind
 
 _ROOM_FOR_EVENT = 8
-_ENDING_TOKENS = 100  # models learn the announcement so many tokens before the end (section 3.2)
-_TOKENS_PER_NOTE = 3.2
+# Models learn the announcement 100 tokens before the end (section 3.2); a little earlier leaves time to find one, and
+# an end that comes too early is not let through.
+_ENDING_TOKENS = 120
+_TOKENS_PER_NOTE = 3
 _RATE_MS = 15_000  # how much of the latest music says how many tokens a second takes
 _USUAL_RATE = 0.025  # tokens a millisecond, eight notes a second, where the music says nothing
 _ENDING_BAND = 0.2  # of the length asked for: how much earlier or later a piece may end
@@ -261,7 +263,8 @@ class Variation:
         """Tokens a millisecond, as the latest music takes them."""
         since = max(0, self.now_ms - _RATE_MS)
         latest = sum(event.ms >= since for event in [*self.start.events, *self.events])
-        return _TOKENS_PER_NOTE * latest / (self.now_ms - since) if self.now_ms > 2000 else _USUAL_RATE
+        span_ms = self.now_ms - since
+        return _TOKENS_PER_NOTE * latest / span_ms + 1 / SEGMENT_MS if span_ms > 2000 else _USUAL_RATE
 
     def _may_end(self) -> bool:
         if self._dim_at is None:
