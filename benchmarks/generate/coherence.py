@@ -1,7 +1,8 @@
 r"""Several ways of continuing the same held-out prompts, beside the pianists' own continuations.
 
     python benchmarks/generate/coherence.py FOLDER LABELS WORK --half second \
-        --run "plain" bundled temperature=1 min_p=0 --run "min-p 0.035" bundled temperature=1 min_p=0.035
+        --run search bundled --run plain bundled candidates=1 min_p=0 \
+        --run published bundled candidates=1 temperature=0.98 min_p=0.035 cut_times=true
 
 A run is a name, a model and any of the fields of `Settings` and `Sampling`; what is left out is the model's own. Each
 has a folder in WORK, and goes on there where it was stopped. Prompts are files of the labels' split (validation) of
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import datetime
+import json
 import os
 from pathlib import Path
 
@@ -69,8 +71,9 @@ def settings_of(fields: list[str], engine: Engine, seed: int) -> Settings:
     """FIELD=VALUE of `Sampling` or, if it has none of that name, of `Settings`."""
     given = dict(field.split("=", 1) for field in fields)
     of_sampling = {f.name for f in dataclasses.fields(Sampling)} & given.keys()
-    sampling = dataclasses.replace(engine.abilities.sampling, **{name: float(given.pop(name)) for name in of_sampling})
-    return Settings(seed=seed, sampling=sampling, **{name: int(value) for name, value in given.items()})
+    changes = {name: json.loads(given.pop(name)) for name in of_sampling}
+    sampling = dataclasses.replace(engine.abilities.sampling, **changes)
+    return Settings(seed=seed, sampling=sampling, **{name: json.loads(value) for name, value in given.items()})
 
 
 if __name__ == "__main__":
