@@ -54,6 +54,12 @@ class Options:
     """Leave out whatever is less likely than this share of the likeliest."""
     top_p: float | None = None
     """Keep only the likeliest that together have this probability."""
+    time_temperature: float | None = None
+    """As in 'partimento continue', like the following two."""
+    cut_times: bool | None = None
+    """Whether min-p and top-p also cut onsets and durations."""
+    candidates: int | None = None
+    """Of so many the best goes on, a few seconds at a time; 1: what the model says, as it comes."""
     seed: int = 0
     """Of the continuations, and of which other piece each is compared with."""
 
@@ -82,18 +88,25 @@ def main(argv: list[str]) -> int:
     engine = Engine.load(options.model, engine=options.engine, say=_say)
     run = Run.begin(options.out, prompts, span, engine, _settings(options, engine), model=options.model)
     judged = report.judged(Path(options.model).stem, prompts, run.complete(_say), span, seed=options.seed)
-    report.write([judged], options.out, about=f"{about} {run.settings.sampling}, seed {options.seed}.")
+    report.write(
+        [judged],
+        options.out,
+        about=f"{about} {run.settings.sampling}, {run.settings.candidates} candidates, seed {options.seed}.",
+    )
     print(f"table in {options.out / 'continuation.md'}")
     return 0
 
 
 def _settings(options: Options, engine: Engine) -> Settings:
     """How the flags say to go on; what they leave out is the model's own."""
+    from partimento.generate.sampling import Sampling
     from partimento.generate.settings import Settings
 
-    stated = {name: getattr(options, name) for name in ("temperature", "min_p", "top_p")}
-    changes = {name: value for name, value in stated.items() if value is not None}
-    return Settings(seed=options.seed, sampling=dataclasses.replace(engine.abilities.sampling, **changes))
+    names = (field.name for field in dataclasses.fields(Sampling))
+    changes = {name: value for name in names if (value := getattr(options, name)) is not None}
+    sampling = dataclasses.replace(engine.abilities.sampling, **changes)
+    candidates = engine.candidates(Settings(candidates=options.candidates))
+    return Settings(seed=options.seed, sampling=sampling, candidates=candidates)
 
 
 def _say(line: str) -> None:
