@@ -21,8 +21,10 @@ import torch
 from partimento.corpus.store import NoteStore
 from partimento.evaluate.baselines import NoteMarkov, Unigram
 from partimento.model.checkpoint import load
+from partimento.model.precision import native_bfloat16
 from partimento.tokens.tokenizer import Tokenizer
 
+CPU = torch.device("cpu")
 TRAIN_FILES_OF_UNIGRAM = 1000
 KINDS = ("note", "onset", "duration")
 UNIGRAM, MARKOV = "unigram", "Markov over notes"
@@ -70,7 +72,7 @@ def main() -> None:
         ids = torch.tensor([[*head, *body.tolist()]])
         found = {UNIGRAM: unigram.nats(body), MARKOV: markov.nats(stretch)}
         for name, checkpoint in checkpoints.items():
-            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=native_bfloat16(CPU)):
                 logits = checkpoint.model.eval()(ids[:, :-1])[0, 1:].float()
             nats = torch.nn.functional.cross_entropy(logits, ids[0, 2:], reduction="none").numpy()
             found[name] = float(nats.sum())

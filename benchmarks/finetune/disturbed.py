@@ -21,10 +21,12 @@ from numpy.typing import NDArray
 
 from partimento.corpus.store import NoteStore
 from partimento.model.checkpoint import load
+from partimento.model.precision import native_bfloat16
 from partimento.tokens.disturb import disturb
 from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Kind
 
+CPU = torch.device("cpu")
 IDS = 1000
 NOTES = 300
 NEXT = 8
@@ -81,7 +83,7 @@ def measured(store: NoteStore, files: list[int], name: str) -> NDArray[np.float6
     def note_nats(body: NDArray[np.int32]) -> NDArray[np.float64]:
         """Nats of each whole note of the body, with what stands before it."""
         ids = torch.tensor([[*head, *body.tolist()]])
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=native_bfloat16(CPU)):
             logits_TV = model(ids[:, :-1])[0, 1:].float()
         nats = torch.nn.functional.cross_entropy(logits_TV, ids[0, 2:], reduction="none").double().numpy()
         return np.diff(np.cumsum(nats)[v.kind_of[body] == Kind.DURATION], prepend=0.0)

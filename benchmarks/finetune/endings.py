@@ -32,10 +32,12 @@ from partimento import Engine, Settings, Tokenizer, Vocabulary
 from partimento.corpus.store import NoteStore
 from partimento.generate.sampling import Sampling
 from partimento.model.checkpoint import load
+from partimento.model.precision import native_bfloat16
 from partimento.tokens.notes import Notes
 from partimento.tokens.tokenizer import DIM_TOKENS_LEFT
 from partimento.tokens.vocabulary import Kind
 
+CPU = torch.device("cpu")
 BEHIND = 30
 """Ids behind a cut in which <E> may still come."""
 PROMPT_SECONDS = 15.0
@@ -92,7 +94,7 @@ def expectations(store: NoteStore, name: str, files: Iterable[int], length: int)
 
     def ending(ids: list[int]) -> NDArray[np.float64]:
         """P(<E>) behind each id."""
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=native_bfloat16(CPU)):
             logits_TV = model(torch.tensor([ids]))[0].float()
         return logits_TV.softmax(dim=1)[:, v.end].double().numpy()
 
