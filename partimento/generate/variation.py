@@ -23,23 +23,16 @@ from numpy.typing import NDArray
 
 from partimento.generate.attempts import MOST_ATTEMPTS, Attempt, best, fallback
 from partimento.generate.events import Event, spell
+from partimento.generate.length import Length
 from partimento.generate.loops import LoopWatch
 from partimento.generate.sampling import Proposal, Sampling, draw, probabilities, seeded, settle
 from partimento.generate.settings import GeneratedNote, Settings
 from partimento.generate.start import Start, window
-from partimento.midi.performance import NS_PER_S
 from partimento.tokens.grammar import Expect, IdRanges, Part, State
 from partimento.tokens.infill import arrange_hole
 from partimento.tokens.vocabulary import SEGMENT_MS, Kind
 
 _ROOM_FOR_EVENT = 8
-# Models learn the announcement 100 tokens before the end (section 3.2); a little earlier leaves time to find one, and
-# an end that comes too early is not let through.
-_ENDING_TOKENS = 120
-_TOKENS_PER_NOTE = 3
-_RATE_MS = 15_000  # how much of the latest music says how many tokens a second takes
-_USUAL_RATE = 0.025  # tokens a millisecond, eight notes a second, where the music says nothing
-_ENDING_BAND = 0.2  # of the length asked for: how much earlier or later a piece may end
 _MOST_SILENT_SEGMENTS = 3
 _MOST_RETRIES = 16
 _HEAT = 1.3
@@ -78,17 +71,7 @@ class Variation:
         self._hot_until = 0
         self._silent_segments = 0
         self._head, self._onset_ms = 0, 0
-        self._earliest_ms, self._asked_ms, self._end_ms = 0.0, math.inf, math.inf
-        self._fewest_notes, self._most_notes = 0, settings.notes
-        band = _ENDING_BAND if settings.end else 0.0
-        if settings.seconds is not None:
-            self._asked_ms = self.from_ms + 1000 * settings.seconds
-            self._earliest_ms = self.from_ms + 1000 * settings.seconds * (1 - band)
-            end_ns = round((start.from_seconds + settings.seconds * (1 + band)) * NS_PER_S) - start.clock_ns
-            self._end_ms = end_ns / 1e6
-        elif settings.notes is not None:
-            self._fewest_notes = math.ceil(settings.notes * (1 - band)) if settings.end else 0
-            self._most_notes = math.floor(settings.notes * (1 + band))
+        self._length = Length.of(settings, start)
         whole = len(spell(start.vocabulary, start.prefix, start.events, origin=0))
         fits = whole <= start.context - start.context // 8 and not start.after
         self._open_window(whole if fits else start.context * 3 // 4)
@@ -165,7 +148,7 @@ class Variation:
         v = self.start.vocabulary
         final_ms = max((e.ms + int(v.ms_of[e.duration]) for e in self.events if e.duration is not None), default=0)
         if self.start.after:
-            final_ms = min(final_ms, int(self._end_ms))  # behind the gap the pedal is as it was
+            final_ms = min(final_ms, int(self._length.end_ms))  # behind the gap the pedal is as it was
         return self.start.pedal([event for event in self.events if not self.start.sounds(event)], final_ms)
 
     @property
@@ -198,7 +181,7 @@ class Variation:
             return self.start.vocabulary.dim
         allowed, banned_V = self._allowed, self._banned(self._state)
         full_V = self.start.crowd.full(
-            self._state, self._head, self.events, segment_ms=self._segment_ms, end_ms=self._end_ms
+            self._state, self._head, self.events, segment_ms=self._segment_ms, end_ms=self._length.end_ms
         )
         if full_V.any():
             free_V = self._weighed(logits_V, self._state, allowed, banned_V)
@@ -255,21 +238,13 @@ class Variation:
     def _ending_is_due(self) -> bool:
         if not self.settings.end or self._dim_at is not None:
             return False
-        if self.settings.notes is not None:
-            return _TOKENS_PER_NOTE * (self.settings.notes - self.note_count) <= _ENDING_TOKENS
-        return (self._asked_ms - self.now_ms) * self._rate() <= _ENDING_TOKENS
-
-    def _rate(self) -> float:
-        """Tokens a millisecond, as the latest music takes them."""
-        since = max(0, self.now_ms - _RATE_MS)
-        latest = sum(event.ms >= since for event in [*self.start.events, *self.events])
-        span_ms = self.now_ms - since
-        return _TOKENS_PER_NOTE * latest / span_ms + 1 / SEGMENT_MS if span_ms > 2000 else _USUAL_RATE
+        events = [*self.start.events, *self.events]
+        return self._length.ending_is_due(now_ms=self.now_ms, notes=self.note_count, events=events)
 
     def _may_end(self) -> bool:
         if self._dim_at is None:
             return bool(self.start.after)
-        return self.now_ms >= self._earliest_ms and self.note_count >= self._fewest_notes
+        return self._length.ending_is_allowed(now_ms=self.now_ms, notes=self.note_count)
 
     @property
     def _segment_ms(self) -> int:
@@ -297,7 +272,7 @@ class Variation:
         if kind == Kind.SEGMENT:
             self._segment += 1
             self._silent_segments += 1
-            if self._is_late(self._segment_ms):
+            if self._length.is_late(self._segment_ms):
                 self._finish()
         elif kind == Kind.DIM:
             self._dim_at = len(self.events)
@@ -305,7 +280,7 @@ class Variation:
             self._finish(by_itself=True)
         elif kind == Kind.ONSET:
             self._onset_ms = self._segment_ms + int(v.ms_of[id_])
-            if self._is_late(self._onset_ms):
+            if self._length.is_late(self._onset_ms):
                 self._finish()
             elif self._at_boundary:
                 self._complete(Event(head=self._head, ms=self._onset_ms))
@@ -313,9 +288,6 @@ class Variation:
             self._complete(Event(head=self._head, ms=self._onset_ms, duration=id_))
         else:
             self._head = id_
-
-    def _is_late(self, ms: int) -> bool:
-        return ms >= self._end_ms
 
     def _complete(self, event: Event) -> None:
         if self.start.sounds(event):
@@ -329,7 +301,7 @@ class Variation:
             self._take_back(keep)
             return
         self.looped += keep is not None
-        if self._most_notes is not None and self.note_count >= self._most_notes:
+        if self._length.is_full(self.note_count):
             self._finish()
 
     def _key(self, event: Event) -> tuple[int, int]:
