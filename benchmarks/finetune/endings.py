@@ -151,7 +151,7 @@ def continuations(store: NoteStore, name: str, prompts: int, seconds: float) -> 
         ids, v = run.variations[0].ids, engine.vocabulary
         short += v.end not in ids and (v.dim not in ids or v.dim in ids[-DIM_TOKENS_LEFT:])
         played = notes.onset_ms - notes.onset_ms[middle]
-        theirs = np.searchsorted(played, 1000 * (PROMPT_SECONDS + seconds)) - (after - middle)
+        theirs = np.searchsorted(played, 1000 * (PROMPT_SECONDS + seconds)) - after
         span = min(seconds, played[-1] / 1000 - PROMPT_SECONDS)
         if len(found.generated) and theirs:
             spent = float(found.generated.onset_seconds.max()) - PROMPT_SECONDS
