@@ -39,8 +39,8 @@ run() { # BOX OUT [MINUTES [PART ...]]
             "$python" -m partimento export "$out/$name" --format partimento-int8 -o "$out/packed/$name"
     done
     # Classifiers stay: what they said of the test files is what counts.
-    (cd "$out" && find . -path ./home -prune -o -type f ! -name '*.safetensors' ! -path '*/checkpoints/*' \
-        ! -path './toy/*' -print0 | tar -cz --null -T - -f home/runs.tgz)
+    (cd "$out" && find . -type f ! -name '*.safetensors' ! -path '*/checkpoints/*' ! -path './home/*' \
+        ! -path './packed/*' ! -path './toy/*' ! -path './ft/*/store/*' -print0 | tar -cz --null -T - -f home/runs.tgz)
     [ ! -d "$out/packed" ] || tar -c -C "$out/packed" . | split -b "${PART:-14000000}" -d - "$out/home/models."
 }
 

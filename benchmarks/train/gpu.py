@@ -20,6 +20,7 @@ import argparse
 import datetime
 import json
 import math
+import re
 import statistics
 import subprocess
 import sys
@@ -91,7 +92,7 @@ class Session:
         What is under way when the part's time is up is ended.
         """
         words = [*command, *(["--machine.compile"] if compiled and not self.toy else [])]
-        log = self.out / "logs" / f"{name.replace(' ', '-').replace(',', '')}.txt"
+        log = self.out / "logs" / f"{'-'.join(re.findall('[a-z0-9]+', name.lower()))}.txt"
         if self.left() < 5:
             self.say(name, "no time")
             return None
