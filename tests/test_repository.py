@@ -171,6 +171,18 @@ def test_links_lead_somewhere(document):
 # -- what pip installs ------------------------------------------------------------------------------------------------
 
 
+def test_sections_that_are_cited_exist():
+    """The paper numbers 3.1 MIDI Tokenization, 3.2 Model, 3.3 Contrastive ..., 4.1 Setup and 4.2 Results, no others."""
+    cited = {
+        (path.name, number)
+        for path in [*(ROOT / "partimento").rglob("*.py"), *DOCUMENTS]
+        for number in re.findall(r"[Ss]ections? (\d\.\d)", path.read_text(encoding="utf-8"))
+    }
+    assert len(cited) > 20
+    assert {(name, number) for name, number in cited if number not in ("3.1", "3.2", "3.3", "4.1", "4.2")} == set()
+    assert {name for name, number in cited if number == "4.2"} == set()  # results, which nothing here implements
+
+
 def test_everything_we_depend_on_is_pinned_exactly_and_within_its_bounds():
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pins = [Requirement(line) for line in lines if line and not line.startswith("#")]

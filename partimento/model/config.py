@@ -32,7 +32,7 @@ SIZES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
-    """Shape of a pre-norm SwiGLU transformer with rotary positions (paper, section 4.1; published weights).
+    """Shape of a pre-norm SwiGLU transformer with rotary positions (paper, section 3.2; published weights).
 
     `vocab_size` rows in both embedding matrices, `n_layers` blocks of `n_heads` heads over `d_model` channels,
     `d_ff` channels inside each feed-forward, at most `context` positions. Raises `UserError` where these do not fit.

@@ -44,7 +44,7 @@ class Embedder(_Reader):
 
 
 class Classifier(_Reader):
-    """Ids to the logits of one class for each row (paper, section 4.3)."""
+    """Ids to the logits of one class for each row (paper, section 4.1)."""
 
     def __init__(self, config: ModelConfig, size: int) -> None:
         super().__init__(config)

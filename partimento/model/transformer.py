@@ -321,7 +321,7 @@ class Decoder(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Ids [batch, positions] to the logits of the id that follows each (paper, section 4.1).
+    """Ids [batch, positions] to the logits of the id that follows each (paper, section 3.2).
 
     Weights are torch's own random ones until `partimento.model.initialisation` or a checkpoint sets them.
     """

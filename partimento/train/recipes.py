@@ -54,7 +54,7 @@ class Recipe(RunRecipe):
 
 
 def paper() -> Recipe:
-    """The published model's pretraining (paper, section 4.2): 650 M parameters, 8 GPUs with 16 sequences each.
+    """The published model's pretraining (paper, section 4.1): 650 M parameters, 8 GPUs with 16 sequences each.
 
     The paper's corpus is 60,473 hours, about 4.9 billion ids; 75 epochs of it are 350,000 steps of a million ids.
     """

@@ -20,7 +20,7 @@ from partimento.errors import UserError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopSettings:
-    """How to train. Defaults are the paper's (section 4.2) where it names a value.
+    """How to train. Defaults are the paper's (section 4.1) where it names a value.
 
     `steps`, `warmup_steps`, `eval_every` and `checkpoint_every` count optimiser steps, on however many processes.
     Raises `UserError` for values that cannot be meant.

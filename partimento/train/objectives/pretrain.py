@@ -1,4 +1,4 @@
-"""Pretraining: predict each next id of performances (paper, section 4.2).
+"""Pretraining: predict each next id of performances (paper, section 3.2).
 
 Knows: which ids of a batch are targets, their loss, and how it is reported by kind of id. Refuses to know: optimisers,
 schedules, where batches come from.
