@@ -228,7 +228,8 @@ class Block(nn.Module):
         if at_B is not None:
             query_BHTK = query_BHTK[torch.arange(len(at_B), device=at_B.device), :, at_B][:, :, None]
             mask = (torch.arange(x_BTD.shape[1], device=at_B.device) <= at_B[:, None])[:, None, None]
-        causal = mask is None and query_BHTK.shape[2] == key_BHSK.shape[2]
+        # Without a cache this is no comparison of sizes, which code compiled for all lengths could not decide.
+        causal = mask is None and (cache is None or query_BHTK.shape[2] == key_BHSK.shape[2])
         mixed_BHTK = F.scaled_dot_product_attention(query_BHTK, key_BHSK, value_BHSK, attn_mask=mask, is_causal=causal)
         return self.att_proj_linear(mixed_BHTK.transpose(1, 2).flatten(2))
 
