@@ -4,8 +4,8 @@
 
 Of each file (split train, one of each piece, the collections by turns) the nine windows of 5 s behind the first 15 s
 are compared with those; pulse and repetition are of the 12 s that end with the window, compared with the prompt's last
-12 s. Moves are those of `partimento evaluate continuation`: differences, of logarithms for notes/s, duration, polyphony
-and the most notes in 50 ms; of pitch classes and key the agreement with the prompt itself.
+12 s. A move is what `partimento evaluate continuation` compares: a difference, of logarithms for notes/s, duration,
+polyphony and the most notes in 50 ms; of pitch classes and key the agreement with the prompt itself.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ def moves_of(descriptor: Descriptor, prompts: list[Prompt]) -> np.ndarray:
         given = Stretch.of(prompt.music, *before)
         own.append(descriptor.value(given, given))
         values.append([descriptor.value(Stretch.of(prompt.music, end - length, end), given) for end in ENDS])
-    return descriptor.moves(np.array(values, np.float64), np.array(own, np.float64))
+    values_nW, own_n1 = np.array(values, np.float64), np.array(own, np.float64)[:, None]
+    return values_nW if descriptor.agreement else descriptor.scaled(values_nW) - descriptor.scaled(own_n1)
 
 
 def spread(values: np.ndarray) -> tuple[float, float]:

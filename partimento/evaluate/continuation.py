@@ -21,7 +21,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -35,20 +35,22 @@ from partimento.errors import UserError
 from partimento.evaluate.tasks import HASH_LENGTH, content_hash, contents
 from partimento.files import replacing
 from partimento.generate.engine import Engine
-from partimento.generate.events import spell
+from partimento.generate.events import latest, spell, split
 from partimento.generate.settings import Settings
 from partimento.generate.start import begin
 from partimento.midi.performance import Performance
 from partimento.midi.reader import MidiError
 from partimento.model.export.onnx_folder import GRAPH_FILE
 from partimento.model.hub import locate
-from partimento.tokens.vocabulary import Kind
+from partimento.tokens.vocabulary import SEGMENT_MS, Kind
 
 Half = Literal["all", "first", "second"]
 """Which files by their content: settle how to sample on the first half, report on the second."""
 
 LEAST_NOTES: Final = 8
 """Notes without which nothing can be said of a prompt."""
+MOST_IDS: Final = 3
+"""Ids of an event: head, onset, duration; the <T> between events come on top."""
 _LIVE: Final = re.compile(r" - live\b.*", re.IGNORECASE)
 _NS_PER_MS: Final = 1_000_000
 
@@ -201,7 +203,7 @@ class Run:
         `settings` with the length of the span, and the model's own sampling where it names none.
         """
         sampling = settings.sampling or engine.abilities.sampling
-        settings = dataclasses.replace(settings, seconds=span.seconds, notes=None, variations=1, sampling=sampling)
+        settings = replace(settings, seconds=span.seconds, notes=None, variations=1, sampling=sampling)
         graph = Path(model) / GRAPH_FILE
         facts = {
             "prompts": [prompt.sha256 for prompt in prompts],
@@ -237,36 +239,35 @@ class Run:
     def _continue(self, prompt: Prompt, other: Prompt) -> dict[str, Any]:
         (made,) = self.engine.continue_(prompt.given, settings=self.settings, from_seconds=self.span.prompt)
         made.performance.write_midi(self._file(prompt, "mid"))
-        own_n, unrelated_n = (self._nats(before.given, prompt.music) for before in (prompt, other))
-        notes = min(len(own_n), len(unrelated_n))
+        own, unrelated = (self._nats(before.given, prompt) for before in (prompt, other))
         return {
             "prompt": prompt.path.name,
             "music": _columns(made.generated),
             "retries": made.retries,
             "tokens_per_s": made.timings.tokens_per_s,
-            "notes": notes,
-            "nats": float(own_n[notes - 1]) if notes else 0.0,
-            "nats_unrelated": float(unrelated_n[notes - 1]) if notes else 0.0,
+            "notes": own[1],
+            "nats": own[0],
+            "nats_unrelated": unrelated[0],
         }
 
-    def _nats(self, given: Performance, music: Performance) -> NDArray[np.float64]:
-        """Nats of what follows a prompt in `music` up to each of its notes, as far as the context reaches."""
-        follows = music.slice_time(self.span.prompt, self.span.end).shift(self.span.prompt)
-        v, context = self.engine.vocabulary, self.engine.context
-        starts = [
-            begin(v, heard, context=context, pedal=self.engine.abilities.pedal_tokens)
-            for heard in (given, given.merge(follows))
-        ]
-        lead, ids = (spell(v, start.prefix, start.events, origin=0)[:context] for start in starts)
-        follow = ids[len(lead) :]
-        if not follow:
-            return np.empty(0)
+    def _nats(self, given: Performance, prompt: Prompt) -> tuple[float, int]:
+        """Nats of what follows a prompt behind what is given, and its notes; of either as much as fills half a context.
+
+        Which notes these are does not depend on what is given, so that two can be compared.
+        """
+        v, context, pedal = self.engine.vocabulary, self.engine.context, self.engine.abilities.pedal_tokens
+        truth = prompt.music.slice_time(self.span.prompt, self.span.end).shift(self.span.prompt)
+        heard, whole = (begin(v, music, context=context, pedal=pedal) for music in (given, given.merge(truth)))
+        lead, origin = latest(v, heard.prefix, heard.events, context - context // 2)
+        most = max(1, (context // 2 - 1 - int(self.span.end * 1000) // SEGMENT_MS) // MOST_IDS)
+        follow = [replace(event, ms=event.ms - origin) for event in whole.events[len(heard.events) :][:most]]
+        ids = spell(v, heard.prefix, [*split(v, lead)[1], *follow], origin=0)
         cache = self.engine.backend.cache(batch=1, capacity=len(ids))
-        logits_RV = self.engine.read([ids[:-1]], cache, last=len(follow))[0].astype(np.float64)
+        logits_RV = self.engine.read([ids[:-1]], cache, last=len(ids) - len(lead))[0].astype(np.float64)
         highest_R = logits_RV.max(axis=1)
         mass_R = np.exp(logits_RV - highest_R[:, None]).sum(axis=1)
-        nats_R = highest_R + np.log(mass_R) - logits_RV[np.arange(len(follow)), follow]
-        return np.cumsum(nats_R)[np.flatnonzero(v.kind_of[follow] == Kind.DURATION)]
+        nats_R = highest_R + np.log(mass_R) - logits_RV[np.arange(len(logits_RV)), ids[len(lead) :]]
+        return float(nats_R.sum()), int((v.kind_of[ids[len(lead) :]] == Kind.DURATION).sum())
 
     def _file(self, prompt: Prompt, suffix: str) -> Path:
         return self.out / f"{prompt.path.stem[:80]}-{prompt.sha256[: HASH_LENGTH // 2]}.{suffix}"
