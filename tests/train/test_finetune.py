@@ -166,7 +166,7 @@ def test_training_stops_when_held_out_loss_rises_and_says_what_is_learned_by_hea
     # From where it stopped, nothing is gained any more.
     flags = "--passages all --loop.steps 9 --loop.warmup-steps 0 --loop.eval-every 3 --loop.patience 1"
     again = ["finetune", "continuation", str(unlike), "--from", str(tmp_path / "model.safetensors"), *flags.split()]
-    again += ["--loop.peak-lr", "1e-2"]
+    again += ["--loop.peak-lr", "0.1"]
     assert main([*again, "-o", str(tmp_path / "again")]) == 0
     assert f"nothing gained: held-out loss was {found.last['nats_per_token']:.2f}" in capsys.readouterr().out
     assert (outcome(tmp_path / "again").best_step, outcome(tmp_path / "again").last_step) == (0, 3)
