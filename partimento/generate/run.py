@@ -127,7 +127,8 @@ class Run:
         for i, row in enumerate(group.rows):
             if row is not None:
                 decided = row.advance(group.logits_BRV[i], group.proposals)
-                self._tokens += decided
+                if not self._searches:
+                    self._tokens += decided
                 if group.proposals:
                     group.cache.rollback(before + decided - 1)
 
@@ -168,6 +169,7 @@ class Run:
         if not search.complete:
             return []
         best = search.choose()
+        self._tokens += best.row.chosen - self.variations[row.number].chosen  # what was dropped is no music
         self.variations[row.number] = best.row
         self._release(best.row)  # before it is forked, or its candidates would release the same again
         if best.row.done:

@@ -1,5 +1,7 @@
 """Search over segments: what it promises whatever the model, and that it prefers what pianists do."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -67,6 +69,16 @@ def test_what_is_streamed_is_the_result_in_order() -> None:
     for number, continuation in enumerate(engine.continue_(prompt(), settings=settings)):
         generated = continuation.generated
         assert heard[number] == list(zip(generated.onset_seconds, generated.pitch.tolist(), strict=True))
+
+
+def test_the_pace_is_that_of_the_music_that_stays() -> None:
+    engine, told = measured_engine(), {}
+    for candidates in (1, 6):
+        began = time.perf_counter()
+        (made,) = searched(engine, candidates=candidates)
+        told[candidates] = made.timings.tokens_per_s * (time.perf_counter() - began) / (len(made.ids) - made.prompt_ids)
+    # Tokens a second times seconds are the tokens there are and what else took time, not six times as many.
+    assert 0.9 < told[1] < 4 and 0.9 < told[6] < 4
 
 
 def test_notes_come_before_the_piece_is_over() -> None:
