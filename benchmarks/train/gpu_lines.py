@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -134,7 +135,7 @@ def contrastive(scene: Scene, *, rows: int, compile: bool = True, recompute: boo
         scene.world,
     )
     seconds, ids = [], []
-    for batch, _ in zip(loader, range(scene.of(14, 4)), strict=False):
+    for batch in islice(loader, scene.of(14, 4)):
         ids.append(sum(int((batch[name] != base.vocabulary.pad).sum()) for name in ("a", "b")))
         seconds.append(timed(partial(trainer.step, batch, rate=1e-6)))
     step = statistics.median(seconds[len(seconds) // 2 :])

@@ -46,8 +46,7 @@ intervals (prompts resampled). docs/evaluation.md has the formula."""
 
 # Okabe and Ito's palette, which people with any colour vision tell apart.
 _PIANISTS_COLOUR, _UNRELATED_COLOUR = "#0072b2", "#888888"
-_MODEL_COLOURS: Final = ("#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-_MARKS: Final = "osD^vP"
+_STYLES: Final = tuple(zip(("#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"), "osD^vP", strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,10 +227,7 @@ def _draw_curves(
     """Estimates over time with their intervals: of each model, and of what stands beside."""
     colours = {PIANISTS: _PIANISTS_COLOUR, UNRELATED: _UNRELATED_COLOUR}
     lines = [(source, models[0], source, colours[source], ".") for source in beside]
-    lines += [
-        (model.name, model, MODEL, colour, mark)
-        for model, colour, mark in zip(models, _MODEL_COLOURS, _MARKS, strict=False)
-    ]
+    lines += [(model.name, model, MODEL, *_STYLES[number % len(_STYLES)]) for number, model in enumerate(models)]
     for name, model, source, colour, mark in lines:
         found = [one for one in model.curves if one.descriptor == descriptor]
         middle = [sum(one.window) / 2 for one in found]
@@ -249,7 +245,8 @@ def _draw_scores(axes: Axes, models: Sequence[Judged]) -> None:
 
     whole = [[found for found in model.findings if found.whole] for model in models]
     step = min(0.2, 0.7 / len(models))
-    for number, (found, colour, mark) in enumerate(zip(whole, _MODEL_COLOURS, _MARKS, strict=False)):
+    for number, found in enumerate(whole):
+        colour, mark = _STYLES[number % len(_STYLES)]
         at = np.arange(len(found)) + (number - (len(models) - 1) / 2) * step
         scores = [one.scores[MODEL] for one in found]
         low, high = zip(*(ends for _, ends in scores), strict=True)

@@ -33,7 +33,9 @@ def too_many(events: list[Event]) -> bool:
         for e in events:
             begun.setdefault((ARIA.instrument_of[e.head], ARIA.pitch_of[e.head] if keys else 0), []).append(e.ms)
         for at in map(sorted, begun.values()):
-            if any(last - first <= SPAN_MS for first, last in zip(at, at[most:], strict=False)):
+            if any(
+                last - first <= SPAN_MS for first, last in zip(at[: max(0, len(at) - most)], at[most:], strict=True)
+            ):
                 return True
     return False
 
