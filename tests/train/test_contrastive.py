@@ -125,7 +125,7 @@ def test_compiled_pieces_have_the_gradients_of_views_one_by_one():
         results.append((loss.item(), gradients(model)))
     (loss, expected), (their_loss, found) = results
     assert their_loss == pytest.approx(loss, rel=1e-6)
-    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-6)  # sums in another order
 
 
 def test_pieces_keep_no_more_activations_than_one_of_them():
