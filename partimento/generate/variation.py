@@ -12,7 +12,6 @@ had to be left standing, or the model held back from piling up notes, is made an
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from copy import copy
 from itertools import zip_longest
@@ -60,7 +59,6 @@ class Variation:
         self._attempts: list[Attempt] = []
         self.chosen = self.tested = self.kept = 0
         self.until_ms: float | None = None
-        self.surprisal = 0.0
         self.done = self.paused = False
         self.stale = False
         self._generator = seeded(settings.seed, variation=number)
@@ -188,9 +186,7 @@ class Variation:
             self.crowded += bool(free_V[full_V].sum() > 0.5)
             banned_V = banned_V | full_V
         p_V = self._weighed(logits_V, self._state, allowed, banned_V)
-        id_ = draw(p_V, self._generator) if proposal is None else settle(p_V, proposal, self._generator)
-        self.surprisal -= math.log(p_V[id_])
-        return id_
+        return draw(p_V, self._generator) if proposal is None else settle(p_V, proposal, self._generator)
 
     def _has_come_to_pause(self) -> bool:
         return self.until_ms is not None and self._at_boundary and self.now_ms >= self.until_ms
