@@ -54,6 +54,13 @@ class Start:
         """Whether it is a note or a drum, not the pedal."""
         return self.vocabulary.kind_of[event.head] in (Kind.NOTE, Kind.DRUM)
 
+    def key(self, event: Event) -> tuple[int, int]:
+        """What is pressed: instrument and pitch of a note or drum; the pedal's two moves are their own."""
+        v = self.vocabulary
+        if not self.sounds(event):
+            return -1, event.head
+        return int(v.instrument_of[event.head]), int(v.pitch_of[event.head])
+
     def note(self, event: Event) -> GeneratedNote:
         """A note on the performance's clock. A drum has neither length nor velocity of its own."""
         v = self.vocabulary

@@ -91,8 +91,8 @@ class Variation:
                 self.tested += 1
                 self.kept += id_ == proposal.id
             self.paused = self._has_come_to_pause()
-            if not (self.done or self.stale or self.paused) and self._at_boundary and self._is_full:
-                self._open_window(self.start.context // 2)
+            if not (self.done or self.stale or self.paused) and self._at_boundary:
+                self.make_room(_ROOM_FOR_EVENT)
             if self.done or self.stale or self.paused or proposal is None or id_ != proposal.id:
                 break
         return self.chosen - before
@@ -169,10 +169,6 @@ class Variation:
     @property
     def _at_boundary(self) -> bool:
         return self._state.expect is Expect.EVENT
-
-    @property
-    def _is_full(self) -> bool:
-        return len(self.ids) + _ROOM_FOR_EVENT > self.start.context
 
     def _choose(self, logits_V: NDArray[np.floating], proposal: Proposal | None) -> int:
         if self._at_boundary and self._ending_is_due():
@@ -264,7 +260,6 @@ class Variation:
             return
         self._state = self.start.grammar.step(self._state, id_)
         self.ids.append(id_)
-        kind = Kind(int(v.kind_of[id_]))
         if kind == Kind.SEGMENT:
             self._segment += 1
             self._silent_segments += 1
@@ -291,7 +286,7 @@ class Variation:
         before = self.events[-1].ms if self.events else event.ms
         self.events.append(event)
         self.note_count += self.start.sounds(event)
-        self._watch.add((self._key(event), event.ms - before, event.duration))
+        self._watch.add((self.start.key(event), event.ms - before, event.duration))
         keep = self._watch.loop
         if keep is not None and self.retries < _MOST_RETRIES * (1 + len(self._attempts)):
             self._take_back(keep)
@@ -299,15 +294,6 @@ class Variation:
         self.looped += keep is not None
         if self._length.is_full(self.note_count):
             self._finish()
-
-    def _key(self, event: Event) -> tuple[int, int]:
-        """What is pressed: instrument and pitch of a note or drum; the pedal's two moves are their own."""
-        v = self.start.vocabulary
-        return (
-            (int(v.instrument_of[event.head]), int(v.pitch_of[event.head]))
-            if self.start.sounds(event)
-            else (-1, event.head)
-        )
 
     def _finish(self, *, by_itself: bool = False) -> None:
         if self.start.after:
