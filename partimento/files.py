@@ -49,13 +49,14 @@ def replacing(path: str | PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def new_folder(path: str | PathLike[str]) -> Iterator[Path]:
+def new_folder(path: str | PathLike[str], *, replace: bool = False) -> Iterator[Path]:
     """A folder to fill that is called `path` when the block ends; when it raises, there is none.
 
-    Raises `UserError` if something of that name is there. What a killed process left of such a block is removed.
+    Raises `UserError` if something of that name is there, unless it may be replaced: then it stays until the new one is
+    complete. What a killed process left of such a block is removed.
     """
     target = Path(path)
-    if target.exists():
+    if target.exists() and not replace:
         raise UserError(f"{target}: already exists; remove it or choose another folder")
     part = target.with_name(target.name + ".partial")
     shutil.rmtree(part, ignore_errors=True)
@@ -66,6 +67,11 @@ def new_folder(path: str | PathLike[str]) -> Iterator[Path]:
         raise UserError(f"cannot make {target}: {why}; name one in a folder you may write to") from error
     try:
         yield part
-        part.rename(target)
+        if target.exists():
+            target.rename(old := target.with_name(f"{target.name}.old.partial"))
+            part.rename(target)
+            shutil.rmtree(old)
+        else:
+            part.rename(target)
     finally:
         shutil.rmtree(part, ignore_errors=True)

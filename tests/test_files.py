@@ -88,6 +88,10 @@ def test_a_new_folder_has_its_name_only_when_it_is_complete(tmp_path: Path):
     assert (target / "notes").read_text() == "all"
     with pytest.raises(UserError, match=r"store: already exists"), new_folder(target):
         pytest.fail("nothing may be written beside a folder that is there")
+    with new_folder(target, replace=True) as part:
+        (part / "other").write_text("all")
+        assert (target / "notes").read_text() == "all"
+    assert [path.name for path in target.parent.rglob("*")] == ["store", "other"]
 
 
 def test_of_a_new_folder_that_failed_or_was_killed_nothing_is_left(tmp_path: Path):

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 REFERENCE = "torch-float32"
-ENGINES = (REFERENCE, "torch-bfloat16", "onnx", "onnx-int8", "onnx-int4", "onnx-mixed")
+ENGINES = (REFERENCE, "torch-bfloat16", "onnx", "onnx-int8", "onnx-int4")
 KL_PROMPTS, KL_TOKENS = 6, 192
 
 

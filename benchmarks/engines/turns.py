@@ -1,6 +1,6 @@
 """What a token costs with one weight format beside another, on a machine that is not ours alone.
 
-    python benchmarks/engines/turns.py MODEL onnx-int8 onnx-mixed onnx-int4 [--rounds 40] [--past 512]
+    python benchmarks/engines/turns.py MODEL onnx-int8 onnx-int4 [--rounds 40] [--past 512]
 
 All formats are open in one process and decode a token each in turn, on one thread, timed by that thread's processor
 time: other load slows them alike. The first format is what the others are compared with. On several threads the memory

@@ -84,7 +84,7 @@ class Options:
     """Another seed, another continuation; the same seed, the same."""
     model: str = "bundled"
     """Name of a bundled model, a .safetensors file, a folder, or a model of the hub such as loubb/aria-medium-gen."""
-    engine: Literal["auto", "torch", "onnx", "onnx-int8", "onnx-int4", "onnx-mixed"] = "auto"
+    engine: Literal["auto", "torch", "onnx", "onnx-int8", "onnx-int4"] = "auto"
     """What runs the model (auto: torch on a GPU, else ONNX Runtime with 8-bit weights, which are made once)."""
     draft: str | None = None
     """A small model of the same vocabulary that writes ahead, for a large one to check several tokens at once: the same

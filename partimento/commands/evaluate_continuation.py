@@ -46,7 +46,7 @@ class Options:
     """Length of the continuations: once, twice, three times ... that of the prompts."""
     model: str = "bundled"
     """Name of a bundled model, a .safetensors file, a folder, or a model of the hub."""
-    engine: Literal["auto", "torch", "onnx", "onnx-int8", "onnx-int4", "onnx-mixed"] = "auto"
+    engine: Literal["auto", "torch", "onnx", "onnx-int8", "onnx-int4"] = "auto"
     """What runs the model, as in 'partimento continue'."""
     temperature: float | None = None
     """As in 'partimento continue', like the following two."""

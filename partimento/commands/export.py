@@ -13,8 +13,10 @@ from typing import Annotated, Literal
 import tyro
 
 from partimento.commands.flags import parse
+from partimento.errors import UserError
+from partimento.files import new_folder
 
-Format = Literal["partimento", "partimento-int8", "stablelm", "onnx", "onnx-int8", "onnx-int4", "onnx-mixed"]
+Format = Literal["partimento", "partimento-int8", "stablelm", "onnx", "onnx-int8", "onnx-int4"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +27,7 @@ class Options:
     """Name of a bundled model, a .safetensors file, a folder, or a model of the hub such as loubb/aria-medium-base."""
     format: Format
     """partimento (safetensors and card; -int8: with weights of 8 bits), stablelm (transformers, vLLM, MLX, llama.cpp),
-    or onnx of 32, 8 or 4 bits, or of 8 and 4."""
+    or onnx of 32, 8 or 4 bits."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Folder to write; it must not exist yet."""
     force: bool = False
@@ -41,12 +43,13 @@ class Options:
 def main(argv: list[str]) -> None:
     """Run the verb with the arguments after its name."""
     options = parse(Options, argv, verb="export")
-    from partimento.model.export.folders import whole_folder
     from partimento.model.export.formats import write
     from partimento.model.hub import LICENCES, push_to_hub
 
+    if options.out.exists() and not options.force:
+        raise UserError(f"{options.out} exists already; give --force to replace it, or another folder with -o")
     licence = options.licence or LICENCES.get(options.model)
-    with whole_folder(options.out, replace=options.force) as folder:
+    with new_folder(options.out, replace=options.force) as folder:
         write(folder, options.model, options.format, name=options.push or options.out.name, licence=licence)
     size = sum(path.stat().st_size for path in options.out.iterdir())
     print(f"{options.out}: {options.format}, {size / 1e6:,.1f} MB")

@@ -9,9 +9,7 @@ from published import write
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from partimento.cli import main
-from partimento.errors import UserError
 from partimento.model.checkpoint import load, load_any, save
-from partimento.model.export.folders import whole_folder
 from partimento.tokens.vocabulary import Vocabulary
 
 IDS_BT = torch.randint(0, 2675, (2, 70), generator=torch.Generator().manual_seed(1))
@@ -107,16 +105,24 @@ def test_a_hub_that_cannot_be_reached_is_one_line(tmp_path, monkeypatch, publish
     assert "give owner/name" in capsys.readouterr().err
 
 
-def test_a_folder_appears_whole_or_not_at_all(tmp_path):
-    with pytest.raises(IsADirectoryError), whole_folder(tmp_path / "out") as folder:
-        folder.write_text("half")
-    assert list(tmp_path.iterdir()) == []
-    for text in ("first", "second"):
-        with whole_folder(tmp_path / "out", replace=True) as folder:
-            (folder / "whole").write_text(text)
-    with pytest.raises(UserError, match="exists already"), whole_folder(tmp_path / "out"):
-        pass
-    assert [(p.name, p.read_text()) for p in tmp_path.rglob("*") if p.is_file()] == [("whole", "second")]
+@pytest.mark.parametrize("command", ["export", "continue"])
+def test_a_format_that_went_is_refused_in_one_line(tmp_path, published, capsys, command):
+    flag = ["--format", "onnx-mixed"] if command == "export" else ["--engine", "onnx-mixed"]
+    assert main([command, str(published), *flag, "-o", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert "onnx-mixed" in error and "onnx-int8" in error and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_export_is_replaced_only_when_that_is_asked_for(tmp_path, published, capsys):
+    out = tmp_path / "out"
+    export = ["export", str(published), "-o", str(out), "--format"]
+    assert main([*export, "stablelm"]) == 0
+    assert main([*export, "partimento"]) == 2
+    assert "exists already; give --force" in capsys.readouterr().err
+    assert main([*export, "partimento", "--force"]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["README.md", "model.safetensors", "vocabulary.json"]
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["out"]
 
 
 def test_info_tells_what_a_model_is(tmp_path, published, capsys):

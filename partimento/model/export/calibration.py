@@ -25,7 +25,7 @@ _POSITIONS = 1024
 @torch.inference_mode()
 def cache_scales(model: Transformer, vocabulary: Vocabulary) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """One step for each channel of each layer's keys (as rotated) and values."""
-    ids = made_up_ids(vocabulary)[: min(_POSITIONS, model.config.context)]
+    ids = Tokenizer(vocabulary).encode(_made_up())[: min(_POSITIONS, model.config.context)]
     weight = model.lm_head.weight
     cache = KVCache(model.config, batch=1, capacity=len(ids), dtype=weight.dtype, device=weight.device)
     model.hidden(torch.tensor(ids[None], device=weight.device), cache)
@@ -39,13 +39,8 @@ def cache_scales(model: Transformer, vocabulary: Vocabulary) -> list[tuple[NDArr
     return scales
 
 
-def made_up_ids(vocabulary: Vocabulary) -> NDArray[np.int32]:
-    """The made-up playing, over a thousand ids of it, always the same."""
-    return Tokenizer(vocabulary).encode(_made_up())
-
-
 def _made_up() -> Performance:
-    """Broken and struck chords over a walking bass, 24 keys in turn, with tempo, touch and density changing."""
+    """Over a thousand tokens of it, always the same: broken and struck chords over a walking bass, 24 keys in turn."""
     chance = np.random.default_rng(0)
     pitch, onset, duration, velocity, now = [], [], [], [], 0.0
     for bar in range(48):

@@ -34,7 +34,7 @@ def write(folder: Path, model: str, format_: str, *, name: str, licence: str | N
         checkpoint = language_model
     else:
         language_model = load(model, dtype=None)
-        write_onnx(folder, language_model, format_, say=print)
+        write_onnx(folder, language_model, format_)
         checkpoint = language_model
     (folder / VOCABULARY_FILE).write_text(checkpoint.vocabulary.to_json() + "\n", encoding="utf-8")
     licence = licence or checkpoint.metadata.get("licence")

@@ -14,14 +14,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from partimento.errors import UserError
+from partimento.files import new_folder
 from partimento.model.config import ModelConfig
-from partimento.model.export.folders import whole_folder
 from partimento.model.hub import locate
 from partimento.tokens.vocabulary import Vocabulary
 
@@ -30,9 +31,8 @@ if TYPE_CHECKING:
     from partimento.model.export.onnx_graph import Width
     from partimento.model.transformer import Transformer
 
-FORMATS: dict[str, Width | None] = {"onnx": 32, "onnx-int8": 8, "onnx-int4": 4, "onnx-mixed": None}
-"""Names and bits of a weight; None: 4 where a model bears it, else 8 (`sensitivity.py`). Below 32 the cache of keys and
-values has 8 bits as well."""
+FORMATS: dict[str, Width] = {"onnx": 32, "onnx-int8": 8, "onnx-int4": 4}
+"""Names and bits of a weight. Below 32 the cache of keys and values has 8 bits as well."""
 
 GRAPH_FILE = "model.onnx"
 FACTS_FILE = "partimento.json"
@@ -41,28 +41,19 @@ _GENERATION = 4  # counts up when the same checkpoint shall give another folder
 _CHUNK = 1 << 24
 
 
-def write_onnx(
-    folder: Path, checkpoint: Checkpoint[Transformer], format_: str, *, say: Callable[[str], None] | None = None
-) -> None:
-    """Writes graph, weights, vocabulary and facts into a folder that exists; `say` is told what widths rest on."""
+def write_onnx(folder: Path, checkpoint: Checkpoint[Transformer], format_: str) -> None:
+    """Writes graph, weights, vocabulary and facts into a folder that exists."""
     # Only who makes a folder needs torch; who reads one does not.
     from partimento.model.export.calibration import cache_scales
-    from partimento.model.export.onnx_graph import Widths, write_graph
-    from partimento.model.export.sensitivity import mixed_widths
+    from partimento.model.export.onnx_graph import write_graph
     from partimento.model.heads import ConditionedTransformer
 
     if isinstance(checkpoint.model, ConditionedTransformer):
         raise UserError(f"{checkpoint.path} is conditioned on embeddings, which the graph has no input for")
     width, model = FORMATS[format_], checkpoint.model
     scales = None if width == 32 else cache_scales(model, checkpoint.vocabulary)
-    if width is None:
-        widths = mixed_widths(model, checkpoint.vocabulary, say=say)
-    else:
-        widths = Widths.uniform(width, checkpoint.config.n_layers)
-    write_graph(folder, model, widths, cache_scales=scales)
+    write_graph(folder, model, width, cache_scales=scales)
     facts = {"format": format_, "config": json.loads(checkpoint.config.to_json()), "metadata": checkpoint.metadata}
-    if width is None:
-        facts["bits"] = asdict(widths)
     (folder / FACTS_FILE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     (folder / VOCABULARY_FILE).write_text(checkpoint.vocabulary.to_json() + "\n", encoding="utf-8")
 
@@ -99,8 +90,13 @@ def prepare(model: str | Path, format_: str = "onnx-int8", *, say: Callable[[str
         if say is not None:
             say(f"preparing {model} as {format_}, this once, in {folder}")
         checkpoint = load(model, dtype=None)
-        with whole_folder(folder) as temporary:
-            write_onnx(temporary, checkpoint, format_, say=say)
+        ours = folder.with_name(f"{folder.name}.{os.getpid()}")
+        with new_folder(ours) as part:
+            write_onnx(part, checkpoint, format_)
+        try:
+            ours.rename(folder)
+        except OSError:  # another process was faster
+            shutil.rmtree(ours)
     return folder
 
 

@@ -4,7 +4,7 @@ Knows: the operators (`GroupQueryAttention` with rotary positions built in and o
 `MatMulNBits` for quantised weights), the order of inputs and outputs, and how large tensors lie in a file beside the
 graph. Refuses to know: sessions, sampling, and what the ids mean.
 
-    write_graph(folder, model, Widths.uniform(8))
+    write_graph(folder, model, 8)
 
 Inputs: `ids` [B, T] int64; `last` [] int64, how many of the last positions get logits; `length` [B] int32, positions
 after this call less one; `total` [] int32, the longest of them; and for each layer `past_key.N` and `past_value.N`
@@ -20,7 +20,6 @@ and `total` those of a single position meanwhile.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Literal, Self
@@ -51,27 +50,13 @@ CacheScales = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
 """For each layer the step of its keys and of its values in an 8-bit cache, one for each channel [D]."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Widths:
-    """Bits of a weight: of each layer's attention and feed-forward matrices, and of the language-model head."""
-
-    attention: tuple[Width, ...]
-    feed_forward: tuple[Width, ...]
-    head: Width
-
-    @classmethod
-    def uniform(cls, width: Width, n_layers: int) -> Widths:
-        """The same everywhere."""
-        return cls(attention=(width,) * n_layers, feed_forward=(width,) * n_layers, head=width)
-
-
-def write_graph(folder: Path, model: Transformer, widths: Widths, *, cache_scales: CacheScales | None = None) -> None:
+def write_graph(folder: Path, model: Transformer, width: Width, *, cache_scales: CacheScales | None = None) -> None:
     """Writes `model.onnx` and `model.onnx.data` into a folder that exists, one tensor in memory at a time.
 
-    With `cache_scales` the buffers of keys and values are int8, else float32.
+    Matrices have `width` bits a weight. With `cache_scales` the buffers of keys and values are int8, else float32.
     """
     with _Writer(folder / WEIGHTS_FILE) as out:
-        proto = _Builder(model, widths, cache_scales, out).build()
+        proto = _Builder(model, width, cache_scales, out).build()
     onnx.save_model(proto, folder / GRAPH_FILE)
 
 
@@ -112,8 +97,8 @@ class _Writer:
 class _Builder:
     """Nodes in order, each named after its output."""
 
-    def __init__(self, model: Transformer, widths: Widths, scales: CacheScales | None, out: _Writer) -> None:
-        self._model, self._widths, self._scales, self._out = model, widths, scales, out
+    def __init__(self, model: Transformer, width: Width, scales: CacheScales | None, out: _Writer) -> None:
+        self._model, self._width, self._scales, self._out = model, width, scales, out
         self._config: ModelConfig = model.config
         self._nodes: list[onnx.NodeProto] = []
 
@@ -132,7 +117,7 @@ class _Builder:
         last = self._node("Mul", [self._node("Reshape", ["last", "one"], "last.flat"), "minus_one"], "last.first")
         x = self._cut(x, last, "end", "last.x")
         x = self._norm(decoder.out_layer_norm, x, "out_norm")
-        self._matmul(self._model.lm_head.weight, x, self._widths.head, "logits")
+        self._matmul(self._model.lm_head.weight, x, "logits")
         cache_type = TensorProto.FLOAT if self._scales is None else TensorProto.INT8
         cache_shape: list[str | int] = ["batch", config.n_heads, "capacity", config.head_dim]
         buffers = [f"{part}.{layer}" for layer in range(config.n_layers) for part in ("key", "value")]
@@ -158,21 +143,15 @@ class _Builder:
     def _block(self, block: Block, x: str) -> str:
         layer = block.layer
         name = f"layer.{layer}."
-        width = self._widths.attention[layer]
-        qkv = self._matmul(block.mixed_qkv.weight, self._norm(block.norm1, x, name + "norm1"), width, name + "qkv")
+        qkv = self._matmul(block.mixed_qkv.weight, self._norm(block.norm1, x, name + "norm1"), name + "qkv")
         mixed = self._attention(layer, qkv, name + "mixed")
-        x = self._node(
-            "Add", [x, self._matmul(block.att_proj_linear.weight, mixed, width, name + "attended")], name + "x1"
-        )
-        width = self._widths.feed_forward[layer]
+        x = self._node("Add", [x, self._matmul(block.att_proj_linear.weight, mixed, name + "attended")], name + "x1")
         normed = self._norm(block.norm2, x, name + "norm2")
-        gate = self._matmul(block.ff_gate_proj.weight, normed, width, name + "gate")
-        up = self._matmul(block.ff_up_proj.weight, normed, width, name + "up")
+        gate = self._matmul(block.ff_gate_proj.weight, normed, name + "gate")
+        up = self._matmul(block.ff_up_proj.weight, normed, name + "up")
         silu = self._node("QuickGelu", [gate], name + "silu", domain=_DOMAIN, alpha=1.0)
         hidden = self._node("Mul", [silu, up], name + "hidden")
-        return self._node(
-            "Add", [x, self._matmul(block.ff_down_proj.weight, hidden, width, name + "down")], name + "x2"
-        )
+        return self._node("Add", [x, self._matmul(block.ff_down_proj.weight, hidden, name + "down")], name + "x2")
 
     def _attention(self, layer: int, qkv: str, name: str) -> str:
         past = [f"past_key.{layer}", f"past_value.{layer}"]
@@ -245,11 +224,11 @@ class _Builder:
         bias = self._out.add(name + ".bias", _array(norm.bias))
         return self._node("LayerNormalization", [x, weight, bias], name, axis=-1, epsilon=self._config.norm_eps)
 
-    def _matmul(self, weight: Tensor, x: str, width: Width, name: str) -> str:
-        if width == 32:
+    def _matmul(self, weight: Tensor, x: str, name: str) -> str:
+        if self._width == 32:
             stored = self._out.add(name + ".weight", np.ascontiguousarray(_array(weight).T))
             return self._node("MatMul", [x, stored], name)
-        bits: Bits = width
+        bits: Bits = self._width
         blocks = quantise(weight.detach().float().cpu(), bits, block=BLOCK[bits])
         packed = self._out.add(name + ".weight", blocks.packed_NJB(bits).numpy())
         scale = self._out.add(name + ".scale", blocks.scale_NJ.numpy())
