@@ -5,7 +5,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from playable import noise
+from tests.corpus.playable import noise
 
 
 def good_files(count: int, *, seed: int = 0) -> dict[str, bytes]:

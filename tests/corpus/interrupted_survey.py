@@ -1,6 +1,6 @@
 """Surveys a folder and says after every step how many files are done; made to be killed.
 
-python interrupted_survey.py FOLDER CORPUS BATCH
+python -m tests.corpus.interrupted_survey FOLDER CORPUS BATCH
 """
 
 import sys

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playable import noise, store_of
 
 from partimento.corpus.loaders import PackedLoader
 from partimento.corpus.store import MANIFEST, NoteStore, digest
 from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Vocabulary
+from tests.corpus.playable import noise, store_of
 
 PROGRAM = Path(__file__).parents[2] / "benchmarks" / "train" / "carry.py"
 

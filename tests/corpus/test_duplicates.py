@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from melodies import blurred, copies, notes_of, piece, retimed, rubato, transposed
 
 from partimento.corpus import alignment
 from partimento.corpus.duplicates import Relations, relations
 from partimento.corpus.fingerprints import Fingerprint, fingerprint
+from tests.corpus.melodies import blurred, copies, notes_of, piece, retimed, rubato, transposed
 
 
 def grouped(files) -> Relations:

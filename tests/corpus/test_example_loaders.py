@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from playable import noise, store_of
 
 from partimento.corpus.examples import (
     LabelledLoader,
@@ -24,6 +23,7 @@ from partimento.midi.performance import Performance
 from partimento.tokens.notes import Notes
 from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Kind, Vocabulary
+from tests.corpus.playable import noise, store_of
 
 V = Vocabulary.piano()
 COUNTS = (30, 60, 150, 250, 420, 900)

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from melodies import notes_of
 
 from partimento.corpus import fingerprints
 from partimento.corpus.fingerprints import CHORD_MS, FEWEST_INTERVALS, PASSAGE_NOTES, WINDOW, Fingerprint, fingerprint
 from partimento.errors import UserError
 from partimento.midi.performance import DRUM
 from partimento.tokens.notes import Notes
+from tests.corpus.melodies import notes_of
 
 
 @st.composite

@@ -3,14 +3,14 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from manifests import REFUSED, sha256, table
-from playable import noise
 
 from partimento.corpus import groups, manifest
 from partimento.corpus.duplicates import relations
 from partimento.corpus.fingerprints import fingerprint
 from partimento.corpus.groups import relate
 from partimento.tokens.notes import Notes
+from tests.corpus.manifests import REFUSED, sha256, table
+from tests.corpus.playable import noise
 
 
 def heard(seed, n, name=None):

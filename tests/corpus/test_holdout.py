@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from melodies import piece, retimed, rubato, transposed
-from playable import noise, write
 
 from partimento.corpus.holdout import HELD_OUT, hold_out, plan_by_piece
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
+from tests.corpus.melodies import piece, retimed, rubato, transposed
+from tests.corpus.playable import noise, write
 
 
 def played(notes) -> Performance:

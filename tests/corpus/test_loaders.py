@@ -5,7 +5,6 @@ from itertools import islice, pairwise
 
 import numpy as np
 import pytest
-from playable import noise, store_of
 
 from partimento.corpus.loaders import PackedLoader
 from partimento.corpus.order import merge_states
@@ -14,6 +13,7 @@ from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Vocabulary
+from tests.corpus.playable import noise, store_of
 
 V = Vocabulary.piano()
 FILES = 5

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from collections_of_midi import good_files, odd_files, write_folder
 
 from partimento.corpus.engine import daft
 from partimento.corpus.manifest import SCHEMA, Manifest
 from partimento.corpus.sources import MIDI_SUFFIXES, open_source
 from partimento.corpus.survey import survey
+from tests.corpus.collections_of_midi import good_files, odd_files, write_folder
 
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "manifest.md").read_text()
 QUERIES = re.findall(r"```sql\n(.*?)```", DOCUMENT, flags=re.DOTALL)

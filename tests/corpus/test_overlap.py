@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from melodies import blurred, piece, retimed, rubato, transposed
 
 from partimento import cli
 from partimento.corpus import alignment, duplicates, fingerprints, overlap, passages
@@ -19,6 +18,7 @@ from partimento.corpus.manifest import READABLE, REFUSED, SCHEMA, open_for_writi
 from partimento.corpus.passages import PassageIndex
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
+from tests.corpus.melodies import blurred, piece, retimed, rubato, transposed
 
 
 def write(path, notes) -> None:

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from playable import noise
 
 from partimento.corpus.packing import LIMIT_MS, NOTE, PEDAL, Packed, pack, unpack
 from partimento.midi.performance import Performance
 from partimento.tokens.notes import Notes
+from tests.corpus.playable import noise
 
 COLUMNS = ("onset_ms", "duration_ms", "pitch", "velocity", "instrument", "pedal_ms", "pedal_down")
 

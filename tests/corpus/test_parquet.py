@@ -4,12 +4,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from playable import noise, store_of
 
 from partimento.cli import main
 from partimento.corpus.parquet import publish, restore
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
+from tests.corpus.playable import noise, store_of
 
 PLAYED = [noise(i, 20 + 10 * i) for i in range(3)] + [
     Performance.from_notes(pitch=[60, 62], velocity=64, onset=[0, 500], duration=[90, 1], pedal=[(400, 501)])

@@ -7,12 +7,12 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from melodies import blurred, copies, notes_of, piece, retimed, rubato, transposed
 
 from partimento.corpus import alignment, passages
 from partimento.corpus.fingerprints import PASSAGE_NOTES, WINDOW, Fingerprint, fingerprint
 from partimento.corpus.passages import PassageIndex
 from partimento.errors import UserError
+from tests.corpus.melodies import blurred, copies, notes_of, piece, retimed, rubato, transposed
 
 
 def built(path, files) -> PassageIndex:

@@ -4,8 +4,6 @@ import dataclasses
 import hashlib
 
 import pytest
-from manifests import REFUSED, alone, table
-from playable import noise, write
 
 from partimento.cli import main
 from partimento.corpus.duplicates import Relations
@@ -15,6 +13,8 @@ from partimento.corpus.recipes import recipe
 from partimento.corpus.selection import select
 from partimento.corpus.store import NoteStore
 from partimento.errors import UserError
+from tests.corpus.manifests import REFUSED, alone, table
+from tests.corpus.playable import noise, write
 
 
 @pytest.fixture

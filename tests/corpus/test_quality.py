@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from manifests import GOOD, REFUSED, table
 
 from partimento.corpus.quality import FILTERS, LONG_FILE_S, beyond, measured
 from partimento.corpus.recipes import RECIPES, recipe
+from tests.corpus.manifests import GOOD, REFUSED, table
 
 BROKEN = {
     "other-instruments": {"piano_notes": 100},

@@ -5,13 +5,13 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from manifests import REFUSED, alone, table
 
 from partimento.corpus import manifest, report
 from partimento.corpus.charts import Mark, histogram
 from partimento.corpus.duplicates import Relations
 from partimento.corpus.recipes import recipe
 from partimento.corpus.selection import select
+from tests.corpus.manifests import REFUSED, alone, table
 
 
 class Page(HTMLParser):

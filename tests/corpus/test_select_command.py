@@ -5,13 +5,13 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from manifests import REFUSED, table
 
 from partimento.cli import main
 from partimento.corpus import manifest
 from partimento.corpus.quality import FILTERS
 from partimento.corpus.recipes import recipe
 from partimento.corpus.selection import Selection
+from tests.corpus.manifests import REFUSED, table
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "corpus.md").read_text()
 

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from manifests import REFUSED, alone, sha256, table
 
 from partimento.corpus.duplicates import Relations
 from partimento.corpus.recipes import Composition, Recipe, Splits, recipe
 from partimento.corpus.selection import Selection, select
 from partimento.errors import UserError
+from tests.corpus.manifests import REFUSED, alone, sha256, table
 
 SMALL = Recipe(
     name="small",

@@ -6,7 +6,6 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from playable import noise, store_of
 
 from partimento.corpus.examples import IDS_PER_NOTE
 from partimento.corpus.sequences import ENDING_SHARE, FULLNESS, SHORTEST_ENDING, StretchLoader, WholeFileLoader
@@ -16,6 +15,7 @@ from partimento.tokens.infill import Infilling
 from partimento.tokens.notes import Notes
 from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Kind, Vocabulary
+from tests.corpus.playable import noise, store_of
 
 V = Vocabulary.piano()
 COUNTS = (30, 60, 150, 250, 420, 900)

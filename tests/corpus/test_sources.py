@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from collections_of_midi import write_folder, write_tar, write_zip
 
 from partimento.corpus.sources import Entry, SourceError, open_source
 from partimento.midi.reader import MAX_BYTES
+from tests.corpus.collections_of_midi import write_folder, write_tar, write_zip
 
 FILES = {"b/Two.MID": b"two", "a.mid": b"one", "b/c/three.midi": b"three" * 1000, "b/é.kar": b"four", "d/five.rmi": b""}
 OTHERS = {"b/readme.txt": b"-", "b/mid": b"-", "b/._a.mid": b"a resource fork"}

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from manifests import table
 
 from partimento.corpus.recipes import Splits
 from partimento.corpus.splits import (
@@ -17,6 +16,7 @@ from partimento.corpus.splits import (
     same_piece,
     same_title,
 )
+from tests.corpus.manifests import table
 
 HALVES = Splits(seed=1, validation=0.25, test=0.25, declared=True)
 

@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from playable import noise, store_of, write
 
 from partimento.cli import main
 from partimento.corpus import build as build_module
@@ -21,6 +20,7 @@ from partimento.corpus.store import NoteStore
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from partimento.tokens.notes import Notes
+from tests.corpus.playable import noise, store_of, write
 
 LABELS = {
     "00.mid": {"split": "train", "composer": "bach"},

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from collections_of_midi import good_files, odd_files, write_folder, write_tar, write_zip
-from object_store import BUCKET, serve
 from ray.cluster_utils import Cluster
 
 from partimento.cli import main
@@ -24,6 +20,9 @@ from partimento.corpus.survey import Summary, survey
 from partimento.errors import UserError
 from partimento.midi.reader import MidiError, Reading, read_in_full
 from partimento.tokens.notes import Notes
+from tests import programs
+from tests.corpus.collections_of_midi import good_files, odd_files, write_folder, write_tar, write_zip
+from tests.corpus.object_store import BUCKET, serve
 
 GOOD = good_files(30)
 ODD = odd_files(40)
@@ -125,17 +124,14 @@ def test_every_kind_of_source_gives_the_same_rows(kind, corpus, tmp_path, bucket
 
 def test_killed_at_any_moment_it_goes_on_and_loses_at_most_a_batch(midi, corpus, tmp_path):
     batch = 20
-    script = Path(__file__).with_name("interrupted_survey.py")
-    arguments = [sys.executable, str(script), str(midi), str(tmp_path / "corpus"), str(batch)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    victim_of = programs.command("tests.corpus.interrupted_survey", midi, tmp_path / "corpus", batch)
     for lives_until in (1, 25, 50):
-        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment) as victim:
+        with subprocess.Popen(victim_of, stdout=subprocess.PIPE, text=True, env=programs.ENVIRONMENT) as victim:
             done = next(done for line in victim.stdout if (done := int(line)) >= lives_until)
             victim.kill()
         kept = len(rows(tmp_path / "corpus")) if list((tmp_path / "corpus/manifest").glob("part*")) else 0
         (tmp_path / "corpus/manifest/.part-000099.parquet.1-0.part").write_bytes(b"half of a part")
         assert done - kept <= batch
-        arguments[-1] = str(batch)
     before = len(rows(tmp_path / "corpus"))
     summary = surveyed(tmp_path / "corpus", midi, batch=batch)
     assert 0 < before < len(GOOD | ODD) and summary.surveyed == len(GOOD | ODD) - before
@@ -180,26 +176,9 @@ def test_a_ray_cluster_of_two_nodes_gives_the_same_manifest(midi, corpus, tmp_pa
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
         cluster.add_node(num_cpus=1)
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "partimento",
-                "survey",
-                str(midi),
-                "-o",
-                str(tmp_path),
-                "--cluster",
-                cluster.address,
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        )
+        done = programs.run("partimento", "survey", midi, "-o", tmp_path, "--cluster", cluster.address)
     finally:
         cluster.shutdown()
-    assert done.returncode == 0, done.stderr
     assert f"surveyed now: {len(GOOD | ODD)} files" in done.stdout
     assert Manifest.open(tmp_path).table.equals(Manifest.open(corpus).table)
 

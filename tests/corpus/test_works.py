@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from manifests import table
 
 from partimento.corpus.works import IDENTIFIERS, spread
+from tests.corpus.manifests import table
 
 
 def known(rows: list[tuple[str | None, str | None, str | None]], group: list[int]) -> list[tuple]:

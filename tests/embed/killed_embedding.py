@@ -1,6 +1,6 @@
 """Embeds SOURCE into OUT with the model MODEL and kills itself, with SIGKILL, when the second block is done.
 
-python killed_embedding.py SOURCE OUT MODEL
+python -m tests.embed.killed_embedding SOURCE OUT MODEL
 """
 
 import os

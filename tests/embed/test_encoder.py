@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from embedders import CONFIG, V, make_encoder, make_model, model_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from partimento.model.checkpoint import save
 from partimento.model.transformer import Transformer
 from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Kind, Vocabulary
+from tests.embed.embedders import CONFIG, V, make_encoder, make_model, model_file
 
 torch.set_num_threads(1)
 CLOSE = {"atol": 2e-5, "rtol": 1e-4}

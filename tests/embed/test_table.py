@@ -1,10 +1,7 @@
 """Every file has its row, whatever is wrong with it, and nothing is done twice, whenever it is killed."""
 
 import hashlib
-import os
 import signal
-import subprocess
-import sys
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -12,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from embedders import make_encoder, model_file
-from test_encoder import playing
 
 from partimento.cli import main
 from partimento.corpus.sources import open_source
@@ -22,6 +17,9 @@ from partimento.embed.encoder import Encoder
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from partimento.model import precision
+from tests import programs
+from tests.embed.embedders import make_encoder, model_file
+from tests.embed.test_encoder import playing
 
 NOTES = (5, 310, 40, 120, 650, 20, 33)
 
@@ -71,14 +69,7 @@ def test_each_file_has_the_vector_that_encode_gives_or_a_reason(folder, whole):
 
 def test_killed_it_goes_on_with_what_is_missing(folder, whole, tmp_path):
     out, model = tmp_path / "table.parquet", model_file(tmp_path)
-    here = Path(__file__).parent
-    done = subprocess.run(
-        [sys.executable, str(here / "killed_embedding.py"), str(folder), str(out), str(model)],
-        env=os.environ | {"PYTHONPATH": str(here.parents[1])},
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    programs.run("tests.embed.killed_embedding", folder, out, model, status=-signal.SIGKILL)
     assert not out.exists()
     summary, told = embed(folder, out, Encoder.load(model))
     assert told == [4, 6] and summary.new == 6

@@ -9,7 +9,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from small_world import CLASSES, base_model, playing, task_of
 
 from partimento.cli import main
 from partimento.corpus.store import NoteStore
@@ -25,6 +24,7 @@ from partimento.tokens.vocabulary import Vocabulary
 from partimento.train.classifier import RECIPES, ClassifierRecipe, beginning, paper
 from partimento.train.log import read_log
 from partimento.train.objectives.classifier import Classification
+from tests.evaluate.small_world import CLASSES, base_model, playing, task_of
 
 V = Vocabulary.piano()
 

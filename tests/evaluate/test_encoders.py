@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_tasks import midi
 
 from partimento.errors import UserError
 from partimento.evaluate.encoders import cached, hand_crafted, plugin
+from tests.evaluate.test_tasks import midi
 
 
 def test_a_plugin_is_a_function_of_a_module_in_the_folder(tmp_path, monkeypatch):

@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from small_world import CLASSES, base_model, task_of
 
 from partimento.cli import main
 from partimento.errors import UserError
@@ -14,6 +13,7 @@ from partimento.evaluate.outcomes import Outcome
 from partimento.evaluate.table2 import ROWS, Cell, fill
 from partimento.evaluate.table2_report import CLAIMS, as_csv, markdown, verdicts, write
 from partimento.evaluate.tasks import read_layout
+from tests.evaluate.small_world import CLASSES, base_model, task_of
 
 ROW = {row.name: row for row in ROWS}
 

@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-from generate_music import prompt, random_engine
 
 from partimento.errors import UserError
 from partimento.generate.abilities import Abilities
@@ -9,6 +8,7 @@ from partimento.generate.engine import Engine
 from partimento.generate.sampling import Sampling
 from partimento.generate.settings import Settings
 from partimento.model.checkpoint import save
+from tests.generate.generate_music import prompt, random_engine
 
 
 def test_a_file_that_says_nothing_gets_the_published_sampling_and_no_abilities() -> None:

@@ -4,7 +4,6 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from generate_music import VOCABULARIES, most_at_once, prompt, stubborn_engine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from partimento.midi.performance import Performance
 from partimento.tokens.grammar import Grammar
 from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Kind
+from tests.generate.generate_music import VOCABULARIES, most_at_once, prompt, stubborn_engine
 
 V, ARIA = VOCABULARIES["piano"], VOCABULARIES["aria"]
 SPAN_MS = 50

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
-from generate_music import Remembering, prompt, random_engine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -28,6 +27,7 @@ from partimento.model.config import ModelConfig
 from partimento.model.heads import ConditionedTransformer
 from partimento.tokens.grammar import Grammar
 from partimento.tokens.vocabulary import Vocabulary
+from tests.generate.generate_music import Remembering, prompt, random_engine
 
 V = Vocabulary.piano()
 GREEDY = Sampling(temperature=0)

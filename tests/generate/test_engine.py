@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from generate_music import VOCABULARIES, prompt, random_engine
 
 from partimento.errors import UserError
 from partimento.generate.engine import Engine
@@ -12,6 +11,7 @@ from partimento.model.checkpoint import save
 from partimento.tokens.grammar import Grammar
 from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Kind, Vocabulary
+from tests.generate.generate_music import VOCABULARIES, prompt, random_engine
 
 WILD = Sampling(temperature=1.0, min_p=0.0)
 

@@ -5,7 +5,6 @@ import sys
 
 import pytest
 import torch
-from generate_music import VOCABULARIES
 
 from partimento.errors import UserError
 from partimento.generate.backend import TorchBackend
@@ -16,6 +15,7 @@ from partimento.model.config import ModelConfig
 from partimento.model.export.onnx_folder import prepare
 from partimento.model.heads import ConditionedTransformer, Embedder
 from partimento.model.transformer import Transformer
+from tests.generate.generate_music import VOCABULARIES
 
 VOCABULARY = VOCABULARIES["piano"]
 CONFIG = ModelConfig(vocab_size=2675, d_model=64, n_heads=2, n_layers=1, d_ff=64, context=128)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from generate_music import most_at_once, pedalling_engine, random_engine, stubborn_engine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from partimento.midi.performance import NS_PER_S, Performance
 from partimento.tokens.grammar import Grammar
 from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Kind, Vocabulary
+from tests.generate.generate_music import most_at_once, pedalling_engine, random_engine, stubborn_engine
 
 V = Vocabulary.piano()
 WILD = Sampling(temperature=1.0, min_p=0.0)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from generate_music import VOCABULARIES, prompt, random_engine
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from partimento.model.heads import ConditionedTransformer
 from partimento.model.transformer import Transformer
 from partimento.tokens.grammar import Grammar
 from partimento.tokens.vocabulary import Kind
+from tests.generate.generate_music import VOCABULARIES, prompt, random_engine
 
 V = VOCABULARIES["piano"]
 SIZE = 24

@@ -1,7 +1,6 @@
 """Models that write the pedal as tokens: it is heard in what they make; the others never press it."""
 
 import numpy as np
-from generate_music import pedalling_engine
 
 from partimento.generate.abilities import Abilities
 from partimento.generate.sampling import Sampling
@@ -10,6 +9,7 @@ from partimento.midi.performance import Performance
 from partimento.tokens.grammar import Grammar
 from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Kind, Vocabulary
+from tests.generate.generate_music import pedalling_engine
 
 V = Vocabulary.piano()
 WILD = Sampling(temperature=1.0, min_p=0.0)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from generate_music import measured_engine, prompt, random_engine
 
 from partimento.errors import UserError
 from partimento.generate.abilities import Abilities
@@ -17,6 +16,7 @@ from partimento.model.checkpoint import save
 from partimento.tokens.grammar import Grammar
 from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Vocabulary
+from tests.generate.generate_music import measured_engine, prompt, random_engine
 
 WILD = Sampling(temperature=1.0, min_p=0.0)
 

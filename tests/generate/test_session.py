@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from generate_music import prompt, random_engine
 
 from partimento.errors import UserError
 from partimento.generate.engine import Engine
@@ -14,6 +13,7 @@ from partimento.generate.sampling import Sampling
 from partimento.generate.settings import Settings
 from partimento.midi.performance import Performance
 from partimento.model.checkpoint import save
+from tests.generate.generate_music import prompt, random_engine
 
 SETTINGS = Settings(candidates=1, notes=25, seed=3, sampling=Sampling(temperature=1.0, min_p=0.0))
 

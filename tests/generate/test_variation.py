@@ -3,7 +3,6 @@
 import copy
 
 import numpy as np
-from generate_music import prompt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from partimento.generate.settings import Settings
 from partimento.generate.start import begin, begin_gap
 from partimento.generate.variation import Variation
 from partimento.tokens.vocabulary import Vocabulary
+from tests.generate.generate_music import prompt
 
 V = Vocabulary.piano()
 WILD = Sampling(temperature=1.0, min_p=0.0)

@@ -16,7 +16,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from smf_bytes import (
+
+from partimento.midi.performance import INSTRUMENTS, Performance
+from partimento.midi.reader import MAX_NOTES, MAX_SECONDS, MidiError, Reason, read
+from tests.midi.smf_bytes import (
     SMPTE_RATES,
     chunk,
     control,
@@ -33,9 +36,6 @@ from smf_bytes import (
     tempo,
     track,
 )
-
-from partimento.midi.performance import INSTRUMENTS, Performance
-from partimento.midi.reader import MAX_NOTES, MAX_SECONDS, MidiError, Reason, read
 
 LONGEST_NUMBER = 0x0FFF_FFFF
 _EDGES = (0x00, 0x01, 0x2F, 0x3F, 0x40, 0x51, 0x7F, 0x80, 0x90, 0xB0, 0xC0, 0xF0, 0xF7, 0xFE, 0xFF)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from hypothesis import strategies as st
-from smf_bytes import separate_keys
 
 from partimento.midi.performance import Performance, instrument_of_channels
+from tests.midi.smf_bytes import separate_keys
 
 MS = 1_000_000
 CHANNELS = (0, 1, 9)

@@ -6,10 +6,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from mutations import HOSTILE, mutants, outcome
 
 from partimento.midi.reader import MidiError, read
 from partimento.midi.writer import write
+from tests.midi.mutations import HOSTILE, mutants, outcome
 
 
 def test_mutants_are_read_or_refused_with_a_reason():

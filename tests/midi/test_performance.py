@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from performances import MS, anything, build, separate
 
 from partimento.errors import UserError
 from partimento.midi.performance import CLASS_OF_PROGRAM, DRUM, INSTRUMENTS, Performance
+from tests.midi.performances import MS, anything, build, separate
 
 NOTE_COLUMNS = ("pitch", "velocity", "onset", "duration", "channel", "instrument")
 PEDAL_COLUMNS = ("pedal_down", "pedal_up", "pedal_channel")

@@ -8,11 +8,14 @@ from fractions import Fraction
 import mido
 import numpy as np
 import pytest
-import reference_reader
 import symusic
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from smf_bytes import (
+
+from partimento.midi.performance import INSTRUMENTS, Performance
+from partimento.midi.reader import MidiError, Reason, read, read_file, read_in_full
+from tests.midi import reference_reader
+from tests.midi.smf_bytes import (
     SMPTE_RATES,
     Case,
     Key,
@@ -32,9 +35,6 @@ from smf_bytes import (
     tempo,
     track,
 )
-
-from partimento.midi.performance import INSTRUMENTS, Performance
-from partimento.midi.reader import MidiError, Reason, read, read_file, read_in_full
 
 BEAT_NS = 500_000_000
 ONE_NOTE = track((0, note_on(60)), (480, note_off(60)))

@@ -8,15 +8,15 @@ from collections import Counter
 import mido
 import numpy as np
 import pytest
-import reference_reader
 import symusic
 from hypothesis import example, given, settings
-from performances import MS, anything, build, separate
 
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from partimento.midi.reader import read
 from partimento.midi.writer import write, write_file
+from tests.midi import reference_reader
+from tests.midi.performances import MS, anything, build, separate
 
 
 def rows(performance: Performance) -> list[tuple[int, ...]]:

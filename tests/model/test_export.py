@@ -4,13 +4,13 @@ import json
 
 import pytest
 import torch
-from hub_server import serve
-from published import write
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from partimento.cli import main
 from partimento.model.checkpoint import load, load_any, save
 from partimento.tokens.vocabulary import Vocabulary
+from tests.model.hub_server import serve
+from tests.model.published import write
 
 IDS_BT = torch.randint(0, 2675, (2, 70), generator=torch.Generator().manual_seed(1))
 

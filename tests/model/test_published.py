@@ -4,8 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from hub_server import serve
-from published import D_FF, LAYERS, head, tensors, write
 from safetensors.torch import save_file
 
 from partimento.errors import UserError
@@ -14,6 +12,8 @@ from partimento.model.config import ModelConfig
 from partimento.model.heads import Classifier, ConditionedTransformer, Embedder
 from partimento.model.transformer import Transformer
 from partimento.tokens.vocabulary import Vocabulary
+from tests.model.hub_server import serve
+from tests.model.published import D_FF, LAYERS, head, tensors, write
 
 IDS_BT = torch.arange(100, 140)[None]
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from playing import performances
 
 from partimento.midi.performance import DRUM
 from partimento.tokens.augment import Draw, augment, draw
 from partimento.tokens.notes import Notes
+from tests.tokens.playing import performances
 
 EMPTY_PEDAL = {"pedal_ms": np.empty(0, np.int64), "pedal_down": np.empty(0, np.uint8)}
 

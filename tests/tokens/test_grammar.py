@@ -3,12 +3,12 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from playing import performances, piano
 
 from partimento.errors import UserError
 from partimento.tokens.grammar import Grammar
 from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Kind, Vocabulary
+from tests.tokens.playing import performances, piano
 
 VOCABULARIES = {"aria": Vocabulary.aria(), "piano": Vocabulary.piano()}
 GRAMMARS = {name: Grammar(vocabulary) for name, vocabulary in VOCABULARIES.items()}

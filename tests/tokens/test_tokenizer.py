@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from playing import performances, piano
-from token_cases import CASES, TEMPO_CASES, Case, midi
 
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from partimento.tokens.notes import Notes, milliseconds
 from partimento.tokens.tokenizer import DURATION_INDEX, ONSET_INDEX, VELOCITY_INDEX, Tokenizer
 from partimento.tokens.vocabulary import Kind, Vocabulary
+from tests.tokens.playing import performances, piano
+from tests.tokens.token_cases import CASES, TEMPO_CASES, Case, midi
 
 ARIA, PIANO = Tokenizer(Vocabulary.aria()), Tokenizer(Vocabulary.piano())
 FIGURE = Performance.from_notes(pitch=[60, 64, 67], velocity=60, onset=[1, 3, 5], duration=[3, 3, 3])

@@ -1,7 +1,7 @@
 """Fine-tunings that kill their own process, as a power cut would.
 
-python killed_finetuning.py FOLDER STORE BASE NAME:RANK:STEP...: one run in FOLDER/NAME for each, with adapters of RANK
-(0: none), killed at the end of STEP.
+python -m tests.train.killed_finetuning FOLDER STORE BASE NAME:RANK:STEP...: one run in FOLDER/NAME for each, with
+adapters of RANK (0: none), killed at the end of STEP.
 """
 
 import os
@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from forked import forked
-from small_finetuning import tune
 
 from partimento.train.loop import Trainer
+from tests.train.forked import forked
+from tests.train.small_finetuning import tune
 
 
 def run(folder: Path, store: str, base: str, rank: int, last_step: int) -> None:

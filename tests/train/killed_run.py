@@ -1,7 +1,7 @@
 """Runs that kill their own process, as a power cut would.
 
-python killed_run.py FOLDER STEP...: one run in FOLDER/STEP for each, killed at the end of that step, or while the
-checkpoint of that step is half written where STEP is like 15-saving.
+python -m tests.train.killed_run FOLDER STEP...: one run in FOLDER/STEP for each, killed at the end of that step, or
+while the checkpoint of that step is half written where STEP is like 15-saving.
 """
 
 import os
@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from forked import forked
-from small import make_model, train_in
 
 from partimento.train import checkpoints
 from partimento.train.loop import Trainer
+from tests.train.forked import forked
+from tests.train.small import make_model, train_in
 
 
 def die(*_) -> None:

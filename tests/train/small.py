@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from cycling import CyclingLoader
 
 from partimento.model.config import ModelConfig
 from partimento.model.initialisation import random_initialisation
@@ -16,6 +15,7 @@ from partimento.train.log import read_log
 from partimento.train.loop import CHECKPOINTS, train
 from partimento.train.objectives.pretrain import Pretraining
 from partimento.train.settings import LoopSettings
+from tests.train.cycling import CyclingLoader
 
 SETTINGS = LoopSettings(
     steps=24, peak_lr=1e-2, warmup_steps=4, eval_every=6, eval_batches=2, checkpoint_every=5, precision="float32"

@@ -1,6 +1,7 @@
 """The same run on several processes in every way, and taken over by more of them.
 
-python spread_run.py FOLDER: on two processes in FOLDER/WAY, then on four from halfway in FOLDER/WAY-on-four.
+python -m tests.train.spread_run FOLDER: on two processes in FOLDER/WAY, then on four from halfway in
+FOLDER/WAY-on-four.
 """
 
 import dataclasses
@@ -8,12 +9,12 @@ import sys
 from pathlib import Path
 
 import torch
-from forked import forked
-from small import make_model, train_in
-from test_distributed import HALFWAY, SPREAD, WAYS
 
 from partimento.train.distributed import joined
 from partimento.train.settings import Machine
+from tests.train.forked import forked
+from tests.train.small import make_model, train_in
+from tests.train.test_distributed import HALFWAY, SPREAD, WAYS
 
 folder = Path(sys.argv[1])
 

@@ -1,20 +1,20 @@
 """Gradients of one contrastive batch on two processes, written to FOLDER/<way>-<rank>.
 
-python spread_views.py FOLDER
+python -m tests.train.spread_views FOLDER
 """
 
 import sys
 from pathlib import Path
 
 import torch
-from forked import forked
-from small import SETTINGS
-from views import V, gradients, make_embedder, tensors, views
 
 from partimento.train.distributed import joined
 from partimento.train.loop import Trainer
 from partimento.train.objectives.contrastive import Contrastive
 from partimento.train.settings import Machine
+from tests.train.forked import forked
+from tests.train.small import SETTINGS
+from tests.train.views import V, gradients, make_embedder, tensors, views
 
 folder = Path(sys.argv[1])
 

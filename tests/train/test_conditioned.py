@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small import newest, records
-from small_finetuning import recipe
 from torch.nn import functional as F
 
 from partimento.cli import main
@@ -29,6 +27,8 @@ from partimento.train.conditions import ConditionedLoader, Conditions, Embedding
 from partimento.train.distributed import ALONE
 from partimento.train.finetune import finetune, outcome
 from partimento.train.objectives.conditioned import ConditionedContinuation
+from tests.train.small import newest, records
+from tests.train.small_finetuning import recipe
 
 V = Vocabulary.piano()
 CONFIG = ModelConfig(vocab_size=len(V), d_model=32, n_heads=2, n_layers=2, d_ff=128, context=96)

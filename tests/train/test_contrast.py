@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from views import V
 
 from partimento.cli import main
 from partimento.corpus.build import build
@@ -24,6 +23,7 @@ from partimento.model.transformer import Transformer
 from partimento.train.contrast import Contrasting, contrast, paper_recipe, small_recipe
 from partimento.train.log import read_log
 from partimento.train.settings import LoopSettings, Machine
+from tests.train.views import V
 
 FILES = 12
 RECIPE = Contrasting(

@@ -1,23 +1,21 @@
 """The contrastive loss is the paper's, pair by pair; memory, processes and padding change nothing of it."""
 
 import math
-import os
-import subprocess
-import sys
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from small import SETTINGS
-from views import PIECES, V, gradients, make_embedder, tensors, views
 
 from partimento.model.parallel import place
 from partimento.train.distributed import ALONE
 from partimento.train.loop import Trainer
 from partimento.train.objectives.contrastive import Contrastive, expected_negatives
 from partimento.train.settings import Machine
+from tests import programs
+from tests.train.small import SETTINGS
+from tests.train.views import PIECES, V, gradients, make_embedder, tensors, views
 
 
 def vectors(model, batch) -> list[list[float]]:
@@ -185,15 +183,8 @@ def test_bfloat16_multiplies_vectors_in_full_precision():
 
 @pytest.fixture(scope="module")
 def spread(tmp_path_factory) -> Path:
-    folder, here = tmp_path_factory.mktemp("spread"), Path(__file__).parent
-    done = subprocess.run(
-        [sys.executable, str(here / "spread_views.py"), str(folder)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(here.parents[1]), str(here)])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    folder = tmp_path_factory.mktemp("spread")
+    programs.run("tests.train.spread_views", folder)
     return folder
 
 

@@ -1,16 +1,14 @@
 """Several processes learn what one learns, and take over each other's checkpoints."""
 
 import dataclasses
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from small import SETTINGS, make_model, newest, records, train_in
 
 from partimento.errors import UserError
 from partimento.train.loop import CHECKPOINTS
+from tests import programs
+from tests.train.small import SETTINGS, make_model, newest, records, train_in
 
 SPREAD = dataclasses.replace(SETTINGS, steps=20, eval_every=10, checkpoint_every=10, keep_checkpoints=9)
 WAYS = ["replicate", "shard", "shard-muon"]
@@ -23,15 +21,7 @@ def runs(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     train_in(folder / "alone", make_model(), SPREAD)
     train_in(folder / "alone-muon", make_model(), dataclasses.replace(SPREAD, optimiser="muon"))
-    here, root = Path(__file__).parent, Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, str(here / "spread_run.py"), str(folder)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(root), str(here)])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    programs.run("tests.train.spread_run", folder)
     return folder
 
 

@@ -1,8 +1,5 @@
 """A folder of music and a model to a better model: what is held out, when it stops, what survives a kill."""
 
-import os
-import subprocess
-import sys
 from itertools import islice
 from pathlib import Path
 
@@ -10,8 +7,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from small import newest, records
-from small_finetuning import recipe, tune
 from torch.nn import functional as F
 
 from partimento.cli import main
@@ -33,6 +28,9 @@ from partimento.train.finetune import adapters_path, finetune, outcome
 from partimento.train.finetune_recipes import Finetuning
 from partimento.train.log import LOG_FILE
 from partimento.train.objectives.continuation import Continuation, memorised
+from tests import programs
+from tests.train.small import newest, records
+from tests.train.small_finetuning import recipe, tune
 
 V = Vocabulary.piano()
 CONFIG = ModelConfig(vocab_size=len(V), d_model=32, n_heads=2, n_layers=2, d_ff=128, context=96)
@@ -178,17 +176,9 @@ def test_training_stops_when_held_out_loss_rises_and_says_what_is_learned_by_hea
 
 
 def test_a_killed_fine_tuning_resumes_to_the_same_bits(store, base, tmp_path):
-    root = Path(__file__).parents[2]
     runs = {"whole": 0, "adapters": 4}
     described = [f"{name}:{rank}:5" for name, rank in runs.items()]
-    done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("killed_finetuning.py")), tmp_path, store, base, *described],
-        env=os.environ | {"PYTHONPATH": str(root)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    programs.run("tests.train.killed_finetuning", tmp_path, store, base, *described)
     for name, rank in runs.items():
         killed, uninterrupted = tmp_path / name, tmp_path / f"{name}-uninterrupted"
         assert records(killed)[-1]["step"] == 4  # its line of step 5 was never written

@@ -1,16 +1,12 @@
 """The loop learns, does the arithmetic it says, and survives being killed."""
 
 import dataclasses
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from small import PAD, SETTINGS, loader, make_model, newest, objective, records, train_in
 from torch import nn
 
 from partimento.errors import UserError
@@ -23,6 +19,8 @@ from partimento.train.log import LOG_FILE
 from partimento.train.loop import CHECKPOINTS, Trainer, train
 from partimento.train.objectives.pretrain import Pretraining
 from partimento.train.settings import LoopSettings, Machine, learning_rate
+from tests import programs
+from tests.train.small import PAD, SETTINGS, loader, make_model, newest, objective, records, train_in
 
 
 def weights(model: nn.Module) -> torch.Tensor:
@@ -166,15 +164,7 @@ KILLED_AT = ["3", "13", "15-saving"]
 @pytest.fixture(scope="module")
 def killed_runs(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("killed")
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("killed_run.py")), str(folder), *KILLED_AT],
-        env=os.environ | {"PYTHONPATH": str(root)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    programs.run("tests.train.killed_run", folder, *KILLED_AT)
     train_in(folder / "whole", make_model())
     return folder
 

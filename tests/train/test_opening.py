@@ -6,8 +6,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from cycling import CyclingLoader
-from small import newest, records
 from torch.utils.flop_counter import FlopCounterMode
 
 from partimento.errors import UserError
@@ -22,6 +20,8 @@ from partimento.train.opening import remarks, settled
 from partimento.train.optimiser import orthogonalised
 from partimento.train.recipes import Recipe
 from partimento.train.run import pretrain
+from tests.train.cycling import CyclingLoader
+from tests.train.small import newest, records
 
 RECIPE = dataclasses.replace(recipes.debug().with_steps(6), length=24, batch=2)
 RECIPE = dataclasses.replace(RECIPE, loop=dataclasses.replace(RECIPE.loop, eval_batches=1, checkpoint_every=3))

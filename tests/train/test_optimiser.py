@@ -4,11 +4,11 @@ import dataclasses
 
 import pytest
 import torch
-from small import SETTINGS, make_model, newest, records, train_in
 
 from partimento.train.checkpoints import read_header
 from partimento.train.loop import CHECKPOINTS
 from partimento.train.optimiser import Muon, make_optimisers, orthogonalised
+from tests.train.small import SETTINGS, make_model, newest, records, train_in
 
 
 def names(model, parameters) -> set[str]:

@@ -7,14 +7,14 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
-from cycling import CyclingLoader
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small import SETTINGS, loader, make_model, objective, train_in
 
 from partimento.train.log import read_log
 from partimento.train.loop import train
 from partimento.train.prefetch import AHEAD, Prefetcher, as_tensors
+from tests.train.cycling import CyclingLoader
+from tests.train.small import SETTINGS, loader, make_model, objective, train_in
 
 
 def threads() -> list[str]:

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cycling import CyclingLoader
-from small import newest, records
 
 from partimento.cli import main
 from partimento.errors import UserError
@@ -24,6 +22,8 @@ from partimento.train.prefetch import AHEAD
 from partimento.train.recipes import Recipe
 from partimento.train.run import pretrain, run
 from partimento.train.settings import Machine
+from tests.train.cycling import CyclingLoader
+from tests.train.small import newest, records
 
 RECIPE = dataclasses.replace(recipes.debug(), length=24)
 RECIPE = dataclasses.replace(RECIPE, loop=dataclasses.replace(RECIPE.loop, precision="float32"))
