@@ -31,7 +31,7 @@ from token_lists import TokenLists, augmented, write
 
 from partimento import Vocabulary
 from partimento.corpus.examples import LabelledLoader, ViewPairLoader, two_slices
-from partimento.corpus.loaders import Encoder, PackedLoader
+from partimento.corpus.loaders import PackedLoader, StoreTokenizer
 from partimento.corpus.sequences import WholeFileLoader
 from partimento.corpus.store import PARTS, NoteStore
 
@@ -165,7 +165,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         plain = PackedLoader(store, vocabulary, "train", LENGTH, 1, 0, augment=False)
         write(Path(folder, "packed"), (batch[0, :-1] for batch in islice(plain, JSON_FILES)), vocabulary)
-        encoder, files = Encoder(store, vocabulary), store.split("train")
+        encoder, files = StoreTokenizer(store, vocabulary), store.split("train")
         some = files[:: max(1, len(files) // JSON_FILES)]
         write(Path(folder, "files"), (encoder.sequence(encoder.body(i, None), dim=True) for i in some), vocabulary)
         sequences, whole_files = (TokenLists(Path(folder, name), vocabulary) for name in ("packed", "files"))

@@ -28,9 +28,9 @@ from partimento.corpus import overlap as overlaps
 from partimento.corpus import report
 from partimento.corpus.duplicates import Relations
 from partimento.corpus.groups import relate
-from partimento.corpus.manifest import SCHEMA, Manifest, open_for_writing
+from partimento.corpus.manifest import SCHEMA, open_for_writing, read_manifest
 from partimento.corpus.passages import PassageIndex
-from partimento.corpus.recipes import RECIPES, Composition, recipe
+from partimento.corpus.recipes import RECIPES, Composition, selection_recipe
 from partimento.corpus.selection import KEPT, Selection, hours_of, needed_columns, select
 from partimento.corpus.splits import NAMES, same_piece, same_title
 
@@ -38,8 +38,8 @@ LOW_EDGE = 100
 
 
 def counts(corpus: Path) -> Iterator[str]:
-    recipes = [recipe(name) for name in RECIPES]
-    rows = Manifest.open(corpus, sorted({c for each in recipes for c in [*needed_columns(each), "collection"]})).table
+    recipes = [selection_recipe(name) for name in RECIPES]
+    rows = read_manifest(corpus, sorted({c for each in recipes for c in [*needed_columns(each), "collection"]}))
     relations = relate(corpus, rows)
     hours = hours_of(rows)
     chosen = [select(rows, relations, each) for each in recipes]
@@ -50,25 +50,25 @@ def counts(corpus: Path) -> Iterator[str]:
     yield from repeats(relations, chosen)
     yield from ("", "Files kept, by collection:", "")
     yield from by_collection(rows, chosen)
-    pretrain = recipe("pretrain")
+    pretrain = selection_recipe("pretrain")
     low, one = (
         dataclasses.replace(pretrain, composition=Composition(crowded_above=LOW_EDGE, per_piece=n, every_piece=False))
         for n in (10, 1)
     )
     drawn = dataclasses.replace(pretrain, splits=dataclasses.replace(pretrain.splits, declared=False))
     yield from ("", f"The rule about pieces, were a composer crowded with more than {LOW_EDGE} identified files:", "")
-    yield "| files of a piece | unidentified | per-piece | stays |"
+    yield "| files of a piece | unidentified | per-piece | kept |"
     yield "|---|---|---|---|"
     for allowed, each in ((10, low), (1, one)):
-        fates = select(rows, relations, each).by_fate(hours)
+        decisions = select(rows, relations, each).by_decision(hours)
         yield "| at most {} | {} | {} | {} |".format(
-            allowed, *(cell(fates[name]) for name in ("unidentified", "per-piece", KEPT))
+            allowed, *(cell(decisions[name]) for name in ("unidentified", "per-piece", KEPT))
         )
     yield from ("", "Splits of what pretraining keeps, and how many of the validation files are found in train: by the")
     yield from ("passage index, as the same performance or piece; by name, that is by work number or title.", "")
     yield f"| | {' | '.join(NAMES)} | same performance | same piece | same name |"
     yield "|---" * 7 + "|"
-    kept = np.array(chosen[0].table.column("fate").to_pylist()) == KEPT
+    kept = np.array(chosen[0].table.column("decision").to_pylist()) == KEPT
     ways = {
         "as the collections declare": np.where(kept, np.array(rows.column("declared_split").to_pylist(), object), None),
         "declared, whole groups": np.array(chosen[0].table.column("split").to_pylist(), object),
@@ -98,15 +98,15 @@ def leaks(corpus: Path, rows: pa.Table, train: np.ndarray, held_out: np.ndarray)
 
 
 def table(chosen: list[Selection], hours: np.ndarray) -> Iterator[str]:
-    fates = [each.by_fate(hours) for each in chosen]
-    yield "| taken by | " + " | ".join(each.recipe.name for each in chosen) + " |"
+    decisions = [each.by_decision(hours) for each in chosen]
+    yield "| removed by | " + " | ".join(each.recipe.name for each in chosen) + " |"
     yield "|---" * (len(chosen) + 1) + "|"
-    asked = list(dict.fromkeys(name for each in (fates[1], *fates) for name in each if name != KEPT))
+    asked = list(dict.fromkeys(name for each in (decisions[1], *decisions) for name in each if name != KEPT))
     for name in [*asked, KEPT]:
-        cells = [cell(each[name]) if name in each else "not asked" for each in fates]
-        if name == KEPT or any(each.get(name) and each[name].files for each in fates):
-            yield f"| {'**stays**' if name == KEPT else name} | " + " | ".join(cells) + " |"
-    idle = [name for name in asked if not any(each.get(name) and each[name].files for each in fates)]
+        cells = [cell(each[name]) if name in each else "not used" for each in decisions]
+        if name == KEPT or any(each.get(name) and each[name].files for each in decisions):
+            yield f"| {'**kept**' if name == KEPT else name} | " + " | ".join(cells) + " |"
+    idle = [name for name in asked if not any(each.get(name) and each[name].files for each in decisions)]
     yield from ("", "Took nothing: " + ", ".join(idle) + ".")
 
 
@@ -128,8 +128,8 @@ def by_collection(rows: pa.Table, chosen: list[Selection]) -> Iterator[str]:
     yield "|---" * (len(chosen) + 2) + "|"
     kept = []
     for each in chosen:
-        fates = each.table.column("fate").to_pylist()
-        kept.append(Counter(name for name, fate in zip(collections, fates, strict=True) if fate == KEPT))
+        decisions = each.table.column("decision").to_pylist()
+        kept.append(Counter(name for name, decision in zip(collections, decisions, strict=True) if decision == KEPT))
     for name, surveyed in Counter(collections).most_common():
         yield f"| {name} | {surveyed:,} | " + " | ".join(f"{each[name]:,}" for each in kept) + " |"
 
@@ -139,14 +139,14 @@ def cell(count) -> str:
 
 
 def scale(corpus: Path, wanted: int) -> None:
-    base = Manifest.open(corpus, [name for name in SCHEMA.names if name != "fingerprint"]).table
+    base = read_manifest(corpus, [name for name in SCHEMA.names if name != "fingerprint"])
     with tempfile.TemporaryDirectory() as folder:
         with open_for_writing(folder) as writer:
             for copy in range(-(-wanted // len(base))):
                 writer.add(renamed(base.slice(0, wanted - copy * len(base)), copy))
         start = time.perf_counter()
-        each = recipe("pretrain")
-        rows = Manifest.open(folder, needed_columns(each)).table
+        each = selection_recipe("pretrain")
+        rows = read_manifest(folder, needed_columns(each))
         opened = time.perf_counter()
         rng = np.random.default_rng(1)
         n = len(rows)

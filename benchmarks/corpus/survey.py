@@ -24,7 +24,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from partimento.corpus.manifest import Manifest
+from partimento.corpus.manifest import read_manifest
 from partimento.corpus.metadata import of_names
 from partimento.corpus.sources import Entry, Folder, open_source
 from partimento.corpus.survey import survey, survey_files
@@ -119,14 +119,14 @@ def interrupted(folder: Path, corpus: Path) -> None:
     total = len(list(open_source(folder).entries()))
     print("| | files done | seconds | memory of all processes, MB |\n|---|---|---|---|")
     done = drive(folder, corpus, total, stop_at=total // 2)
-    kept = len(Manifest.open(corpus, columns=["path"]))
+    kept = read_manifest(corpus, columns=["path"]).num_rows
     print(f"killed with {done:,} files done; {kept:,} rows kept; cost: {done - kept} files", flush=True)
     begin = time.perf_counter()
     rest = drive(folder, corpus, total - kept)
-    assert kept + rest == total == len(Manifest.open(corpus, columns=["path"]))
+    assert kept + rest == total == read_manifest(corpus, columns=["path"]).num_rows
     print(f"the rest: {rest:,} files, {rest / (time.perf_counter() - begin):,.0f} files/s")
     size = sum(part.stat().st_size for part in (corpus / "manifest").iterdir())
-    whole = Manifest.open(corpus, columns=["size", "notes", "sha256", "fingerprint"]).table
+    whole = read_manifest(corpus, columns=["size", "notes", "sha256", "fingerprint"])
     prints = sum(len(p.as_py() or b"") for p in whole["fingerprint"])
     print(f"distinct contents: {len(set(whole['sha256'].to_pylist())):,} of {total:,}")
     print(f"bytes a file: MIDI {sum(whole['size'].to_pylist()) / total:,.0f}, manifest {size / total:,.0f},")
@@ -155,7 +155,7 @@ def drive(folder: Path, corpus: Path, total: int, stop_at: int | None = None) ->
 
 def drive_to_the_end(folder: Path, corpus: Path) -> int:
     subprocess.run([sys.executable, __file__, "drive", str(folder), "--out", str(corpus)], check=True, stdout=-3)
-    return len(Manifest.open(corpus, columns=["path"]))
+    return read_manifest(corpus, columns=["path"]).num_rows
 
 
 def family(pid: int) -> Iterator[int]:
@@ -194,8 +194,8 @@ def odd(good: Path, strange: Path) -> None:
         shutil.copytree(strange, folder / "mixed" / "odd")
         survey([open_source(good)], folder / "alone", workers=WORKERS)
         summary = survey([open_source(folder / "mixed")], folder / "together", workers=WORKERS)
-        alone = {row["path"]: comparable(row) for row in Manifest.open(folder / "alone").rows}
-        together = {row["path"]: comparable(row) for row in Manifest.open(folder / "together").rows}
+        alone = {row["path"]: comparable(row) for row in read_manifest(folder / "alone").to_pylist()}
+        together = {row["path"]: comparable(row) for row in read_manifest(folder / "together").to_pylist()}
     among = {path.removeprefix("good/"): row for path, row in together.items() if path.startswith("good/")}
     differing = sum(row != alone[path] for path, row in among.items())
     strangers = [row for path, row in together.items() if path.startswith("odd/")]
@@ -212,7 +212,7 @@ def names(corpus: Path) -> None:
     """What the rules read from paths alone, beside the CSV's values of a corpus that was surveyed with labels."""
     print("| value | agree | differ | rules alone know | CSV alone knows | of the paths that name a composer: agree |")
     print("|---|---|---|---|---|---|")
-    table = Manifest.open(corpus).rows
+    table = read_manifest(corpus).to_pylist()
     for name in ("composer", "form", "period", "genre"):
         outcome, named = Counter[str](), Counter[bool]()
         for one in table:

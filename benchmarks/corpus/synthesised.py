@@ -23,7 +23,7 @@ import numpy as np
 from partimento.corpus.clockwork import timing
 from partimento.corpus.measurements import Measurements, measure
 from partimento.corpus.quality import FILTERS
-from partimento.corpus.recipes import recipe
+from partimento.corpus.recipes import selection_recipe
 from partimento.corpus.survey import survey_file
 from partimento.errors import UserError
 from partimento.midi.performance import NS_PER_S, Performance
@@ -206,7 +206,7 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path)
     arguments = parser.parse_args()
     found, touch, some = gathered(arguments.midi, arguments.labels)
-    bounds = np.array([recipe("finetune").filters[name] for name in NAMES])
+    bounds = np.array([selection_recipe("finetune").filters[name] for name in NAMES])
     header = f"| files | number | all | `synthesised` alone | of the notes | {' | '.join(f'`{n}`' for n in OF_NOTES)} |"
     rule = "|---" * 8 + "|"
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from partimento.corpus.packing import NOTE, PEDAL
-from partimento.corpus.store import MANIFEST, Manifest, NoteStore
+from partimento.corpus.store import MANIFEST, NoteStore, StoreManifest
 from partimento.tokens.tokenizer import VELOCITY_INDEX
 
 PLANES = {
@@ -89,7 +89,7 @@ def _write(packed: Path, out: Path, parts: list[np.ndarray]) -> Path:
     for file in packed.iterdir():
         (out / file.name).write_bytes(file.read_bytes())
     first = 0
-    for shard in Manifest.read(out).shards:
+    for shard in StoreManifest.read(out).shards:
         np.concatenate(parts[first : first + shard.files]).tofile(shard.path(out, "notes"))
         np.zeros(shard.pedal, PEDAL).tofile(shard.path(out, "pedal"))
         first += shard.files

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from partimento.corpus.loaders import Encoder
+from partimento.corpus.loaders import StoreTokenizer
 from partimento.corpus.store import NoteStore
 from partimento.errors import UserError
 from partimento.files import replacing
@@ -48,7 +48,7 @@ class HeldOut:
 
     def __init__(self, store: NoteStore, recipe: Recipe, *, files: int, collections: bool = True) -> None:
         self._vocabulary, self._length = recipe.make_vocabulary(), recipe.length
-        encoder, rng = Encoder(store, self._vocabulary, pedal=recipe.pedal), np.random.default_rng(0)
+        encoder, rng = StoreTokenizer(store, self._vocabulary, pedal=recipe.pedal), np.random.default_rng(0)
         validation = store.split("validation")
         chosen = {ALL: _spread(validation, _ALL_TIMES * files)}
         if collections:

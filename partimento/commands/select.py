@@ -14,7 +14,7 @@ from partimento.commands.flags import parse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Give every file of a surveyed corpus its fate by a recipe, and those that stay a split.
+    """Decide by a recipe on every file of a surveyed corpus, and give those that are kept a split.
 
     Writes selections/NAME.parquet and report.html into CORPUS.
     """
@@ -34,7 +34,7 @@ def main(argv: list[str]) -> int:
     options = parse(Options, argv, verb="select")
     from partimento.corpus import recipes
 
-    recipe = recipes.recipe(options.recipe)
+    recipe = recipes.selection_recipe(options.recipe)
     if options.name is not None:
         recipe = dataclasses.replace(recipe, name=options.name)
     if options.show:
@@ -42,10 +42,10 @@ def main(argv: list[str]) -> int:
         return 0
     from partimento.corpus import report
     from partimento.corpus.groups import relate
-    from partimento.corpus.manifest import Manifest
-    from partimento.corpus.selection import KEPT, Count, hours_of, needed_columns, select
+    from partimento.corpus.manifest import read_manifest
+    from partimento.corpus.selection import Count, hours_of, needed_columns, select
 
-    rows = Manifest.open(options.corpus, needed_columns(recipe)).table
+    rows = read_manifest(options.corpus, needed_columns(recipe))
     selection = select(rows, relate(options.corpus, rows), recipe)
     path = selection.save(options.corpus)
     hours = hours_of(rows)
@@ -53,10 +53,10 @@ def main(argv: list[str]) -> int:
     def line(label: str, count: Count) -> None:
         print(f"{label:<22}{count.files:>10,}{count.hours:>12,.1f}")
 
-    print(f"{'taken by':<22}{'files':>10}{'hours':>12}")
-    for name, count in selection.by_fate(hours).items():
-        line("stays" if name == KEPT else name, count)
+    print(f"{'removed by':<22}{'files':>10}{'hours':>12}")
+    for name, count in selection.by_decision(hours).items():
+        line(name, count)
     for name, count in selection.by_split(hours).items():
         line(f"  {name}", count)
-    print(f"{len(rows):,} files; each one's fate in {path}, pictures in {report.write(options.corpus)}")
+    print(f"{len(rows):,} files; what was decided on each in {path}, pictures in {report.write(options.corpus)}")
     return 0

@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 from partimento.corpus.packing import Packed, pack
 from partimento.corpus.plans import Refusal, label_columns
 from partimento.corpus.sources import Source, SourceError, open_source
-from partimento.corpus.store import MANIFEST, PARTS, VERSION, Manifest, Shard, digest, files_schema
+from partimento.corpus.store import MANIFEST, PARTS, VERSION, Shard, StoreManifest, digest, files_schema
 from partimento.errors import UserError
 from partimento.files import replacing
 from partimento.midi import reader
@@ -70,7 +70,7 @@ def build(
     if not shards:
         shutil.rmtree(partial)
         raise UserError("no file with piano notes among the sources")
-    _complete(partial, target, Manifest(labels=label_columns(plan), shards=tuple(shards)))
+    _complete(partial, target, StoreManifest(labels=label_columns(plan), shards=tuple(shards)))
     return [(path, why) for entry in done for path, why in entry["refused"]]
 
 
@@ -117,7 +117,7 @@ class ShardWriter:
         return shard
 
 
-def _complete(partial: Path, target: Path, manifest: Manifest) -> None:
+def _complete(partial: Path, target: Path, manifest: StoreManifest) -> None:
     """Write the manifest and give a folder of shards its name; anything else in it goes."""
     manifest.write(partial)
     wanted = {shard.path(partial, part) for shard in manifest.shards for part in PARTS}

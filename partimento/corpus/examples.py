@@ -18,7 +18,7 @@ from typing import Any, Final, Generic, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from partimento.corpus.loaders import Encoder, Ids
+from partimento.corpus.loaders import Ids, StoreTokenizer
 from partimento.corpus.order import Epochs, Purpose, Share, generator
 from partimento.corpus.store import NoteStore
 from partimento.errors import UserError
@@ -214,8 +214,8 @@ class _Slices:
     """Writes slices of files as padded rows of `length` ids."""
 
     def __init__(self, store: NoteStore, vocabulary: Vocabulary, length: int) -> None:
-        self._encoder, self._length, self._pad = Encoder(store, vocabulary), length, vocabulary.pad
-        self._room = length - len(self._encoder.head) - len(self._encoder.end)
+        self._tokenizer, self._length, self._pad = StoreTokenizer(store, vocabulary), length, vocabulary.pad
+        self._room = length - len(self._tokenizer.head) - len(self._tokenizer.end)
         if self._room < 3:
             raise UserError(f"length is {length}; a sequence of a whole note and its frame needs at least 6")
 
@@ -223,5 +223,5 @@ class _Slices:
         return np.full((rows, self._length), self._pad, np.int32)
 
     def write(self, row: Ids, file: int, rng: np.random.Generator | None, first: int, last: int) -> None:
-        ids = self._encoder.sequence(self._encoder.body(file, rng, first, last)[: self._room], dim=False)
+        ids = self._tokenizer.sequence(self._tokenizer.body(file, rng, first, last)[: self._room], dim=False)
         row[: len(ids)] = ids

@@ -3,7 +3,7 @@
 Knows how contents, fingerprints and rows belong together; refuses to know when two fingerprints are alike
 (`duplicates.py`) and what follows from it (`selection.py`).
 
-    >>> rows = Manifest.open("corpus", ["sha256", "verdict", "notes"]).table  # doctest: +SKIP
+    >>> rows = read_manifest("corpus", ["sha256", "verdict", "notes"])  # doctest: +SKIP
     >>> relate("corpus", rows).piece_group                                    # doctest: +SKIP
 """
 

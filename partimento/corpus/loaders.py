@@ -32,7 +32,7 @@ Transform = Callable[[Ids, np.random.Generator], Ids]
 """Makes another window of a window: int32 [W] -> int32 [W]."""
 
 
-class Encoder:
+class StoreTokenizer:
     """Stored notes as ids of one vocabulary. With `pedal` the pedal is spelled out, else folded into durations.
 
     `head` is what every sequence begins with: the piano's prefix and <S>.
@@ -93,7 +93,7 @@ class PackedLoader:
         for name, value in (("length", length), ("batch", batch), ("lanes", lanes)):
             if value < 1:
                 raise UserError(f"a loader needs a {name} of at least 1, not {value}")
-        self._encoder = Encoder(store, vocabulary, pedal=pedal)
+        self._tokenizer = StoreTokenizer(store, vocabulary, pedal=pedal)
         self._epochs = Epochs(store.split(split), seed)
         self._length, self._batch, self._lanes, self._seed = length, batch, lanes, seed
         self._augment, self._transform = augment, transform
@@ -160,7 +160,7 @@ class PackedLoader:
         """The file at `position` of the endless sequence of shuffled epochs."""
         epoch, file = self._epochs.at(position)
         rng = generator(Purpose.EXAMPLE, self._seed, epoch, file) if self._augment else None
-        return self._encoder.sequence(self._encoder.body(file, rng), dim=True)
+        return self._tokenizer.sequence(self._tokenizer.body(file, rng), dim=True)
 
 
 class _Stream:

@@ -4,8 +4,7 @@ Knows its columns, and how parts are added so that a kill at any moment leaves a
 comes about (`survey.py`) and what is thought of it (`selection.py`). A corpus folder holds `manifest/part-*.parquet`;
 a part appears whole, by renaming, and any SQL engine can read them all (docs/manifest.md).
 
-    >>> manifest = Manifest.open("corpus", columns=["path", "seconds"])  # doctest: +SKIP
-    >>> manifest.table.num_rows                                         # doctest: +SKIP
+    >>> read_manifest("corpus", columns=["path", "seconds"]).num_rows  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -14,9 +13,8 @@ import fcntl
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -74,42 +72,27 @@ def parts(corpus: str | os.PathLike[str]) -> list[Path]:
     return sorted(manifest_folder(corpus).glob("part-*.parquet"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """A manifest read into memory: `table` has a row for each file, sorted by source and path."""
+def read_manifest(corpus: str | os.PathLike[str], columns: Sequence[str] | None = None) -> pa.Table:
+    """The manifest of a corpus folder, a row for each file, sorted by source and path; all columns or some.
 
-    table: pa.Table
-
-    @classmethod
-    def open(cls, corpus: str | os.PathLike[str], columns: Sequence[str] | None = None) -> Manifest:
-        """Read the manifest of a corpus folder, all columns or some (fingerprints are most of its bytes).
-
-        Raises `UserError` if there is none, or one of another version. Where a survey was interrupted, a file that
-        changed may stand in two parts: the newer row counts.
-        """
-        found = parts(corpus)
-        if not found:
-            raise UserError(f"{corpus}: no manifest here; make one with 'partimento survey SOURCE -o {corpus}'")
-        wanted = list(SCHEMA.names if columns is None else columns)
-        tables = [_read(part, list(dict.fromkeys([*KEY, *wanted]))) for part in found]
-        numbered = pa.concat_tables(
-            table.append_column("part", pa.array([number] * table.num_rows, pa.int32()))
-            for number, table in enumerate(tables)
-        )
-        newest = numbered.group_by(list(KEY)).aggregate([("part", "max")]).rename_columns([*KEY, "part"])
-        if newest.num_rows < numbered.num_rows:
-            rows = numbered.append_column("row", pa.array(range(numbered.num_rows)))
-            keep = newest.join(rows.select([*KEY, "part", "row"]), keys=[*KEY, "part"])["row"]
-            numbered = numbered.take(keep)
-        return cls(table=numbered.sort_by([(name, "ascending") for name in KEY]).select(wanted))
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        """The rows as dictionaries."""
-        return self.table.to_pylist()
-
-    def __len__(self) -> int:
-        return self.table.num_rows
+    Fingerprints are most of its bytes. Raises `UserError` if there is no manifest, or one of another version. Where a
+    survey was interrupted, a file that changed may stand in two parts: the newer row counts.
+    """
+    found = parts(corpus)
+    if not found:
+        raise UserError(f"{corpus}: no manifest here; make one with 'partimento survey SOURCE -o {corpus}'")
+    wanted = list(SCHEMA.names if columns is None else columns)
+    tables = [_read(part, list(dict.fromkeys([*KEY, *wanted]))) for part in found]
+    numbered = pa.concat_tables(
+        table.append_column("part", pa.array([number] * table.num_rows, pa.int32()))
+        for number, table in enumerate(tables)
+    )
+    newest = numbered.group_by(list(KEY)).aggregate([("part", "max")]).rename_columns([*KEY, "part"])
+    if newest.num_rows < numbered.num_rows:
+        rows = numbered.append_column("row", pa.array(range(numbered.num_rows)))
+        keep = newest.join(rows.select([*KEY, "part", "row"]), keys=[*KEY, "part"])["row"]
+        numbered = numbered.take(keep)
+    return numbered.sort_by([(name, "ascending") for name in KEY]).select(wanted)
 
 
 class ManifestWriter:
@@ -132,7 +115,7 @@ class ManifestWriter:
         """path -> (size, modified_ns) of a source's files that were read; what could not be opened is tried again."""
         if not parts(self.corpus):
             return {}
-        table = Manifest.open(self.corpus, columns=["source", "path", "size", "modified_ns", "reason"]).table
+        table = read_manifest(self.corpus, columns=["source", "path", "size", "modified_ns", "reason"])
         table = table.filter((pc.field("source") == source) & (pc.field("reason") != Reason.CANNOT_OPEN.value))
         columns = [table[name].to_pylist() for name in ("path", "size", "modified_ns")]
         return {path: (size, when) for path, size, when in zip(*columns, strict=True)}

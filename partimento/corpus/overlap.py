@@ -84,7 +84,7 @@ def open_index(location: str | os.PathLike[str]) -> PassageIndex | None:
 
 
 def _of_corpus(folder: Path) -> Iterator[Indexed]:
-    table = manifest.Manifest.open(folder, columns=["path", "sha256", "verdict", "fingerprint"]).table
+    table = manifest.read_manifest(folder, columns=["path", "sha256", "verdict", "fingerprint"])
     for batch in table.to_batches(max_chunksize=10_000):
         for row in batch.to_pylist():
             if row["verdict"] == manifest.READABLE:

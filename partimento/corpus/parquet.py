@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 from partimento.corpus.build import ShardWriter
 from partimento.corpus.packing import Packed, pack_columns, unpack
-from partimento.corpus.store import FIXED_COLUMNS, SPLITS, VERSION, Manifest, NoteStore
+from partimento.corpus.store import FIXED_COLUMNS, SPLITS, VERSION, NoteStore, StoreManifest
 from partimento.errors import UserError
 from partimento.files import new_folder
 
@@ -79,7 +79,7 @@ def restore(
                     writer.add(packed, **row)
                 shards.append(writer.close())
             progress(shards[-1].files)
-        Manifest(labels=labels, shards=tuple(shards)).write(folder)
+        StoreManifest(labels=labels, shards=tuple(shards)).write(folder)
 
 
 def _schema(labels: tuple[str, ...]) -> pa.Schema:

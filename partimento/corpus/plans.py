@@ -19,7 +19,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from partimento.corpus.manifest import KEY, Manifest
+from partimento.corpus.manifest import KEY, read_manifest
 from partimento.corpus.selection import KEPT, Selection
 from partimento.corpus.sources import SourceError, open_source
 from partimento.corpus.store import SPLITS
@@ -120,10 +120,10 @@ def read_labels(path: str | os.PathLike[str]) -> Labels:
 def plan_corpus(corpus: str | os.PathLike[str], selection: str) -> pa.Table:
     """The files that a selection of a surveyed corpus kept, with its splits and groups and the survey's metadata."""
     chosen = Selection.open(corpus, selection).table
-    chosen = chosen.filter(pc.equal(chosen["fate"], KEPT))
+    chosen = chosen.filter(pc.equal(chosen["decision"], KEPT))
     if not len(chosen):
         raise UserError(f"{corpus}: selection {selection!r} kept no files; see partimento select")
-    surveyed = Manifest.open(corpus, columns=[*KEY, *CORPUS_LABELS]).table
+    surveyed = read_manifest(corpus, columns=[*KEY, *CORPUS_LABELS])
     joined = chosen.join(surveyed, list(KEY)).sort_by([(name, "ascending") for name in KEY])
     digests = pa.array([bytes.fromhex(text) for text in joined["sha256"].to_pylist()], pa.binary(32))
     columns = {

@@ -21,7 +21,7 @@ it refuses to know files. The named ones are functions here; one's own is a TOML
     test = 0.02
     declared = true
 
-    >>> recipe("pretrain").filters["too-short"]
+    >>> selection_recipe("pretrain").filters["too-short"]
     30.0
 
 Source: section 3.2 of the paper, which gives the rule about pieces and names the kinds of filters, but no bounds.
@@ -91,7 +91,7 @@ class Splits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class SelectionRecipe:
     """`filters`: bounds by name of the filter, in `FILTERS`' units. `one_per_performance`: of one performance in
     several files (transposed, re-timed, cut, re-encoded) only one stays. `composition` None: no rule about pieces.
     """
@@ -117,12 +117,12 @@ class Recipe:
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
-    def from_json(cls, text: str) -> Recipe:
+    def from_json(cls, text: str) -> SelectionRecipe:
         """Reads what `to_json` wrote."""
         return _from_table(json.loads(text))
 
     def to_toml(self) -> str:
-        """A file that `read` reads, with each filter's side and reason beside it; filters not in use are comments."""
+        """What `read_recipe` reads, with each filter's side and reason beside it; filters not in use are comments."""
         lines = [f'name = "{self.name}"', f"one_per_performance = {_toml(self.one_per_performance)}", "", "[filters]"]
         for name, filter_ in FILTERS.items():
             bound = f"{name} = {_toml(self.filters[name])}" if name in self.filters else f"# {name} ="
@@ -134,7 +134,7 @@ class Recipe:
         return "\n".join(lines) + "\n"
 
 
-def read(path: Path) -> Recipe:
+def read_recipe(path: Path) -> SelectionRecipe:
     """The recipe in a TOML file; a `UserError` that names file and field if it is none."""
     try:
         return _from_table(tomllib.loads(path.read_text(encoding="utf-8")))
@@ -144,19 +144,19 @@ def read(path: Path) -> Recipe:
         raise UserError(f"{path}: {error}") from error
 
 
-def recipe(name: str) -> Recipe:
+def selection_recipe(name: str) -> SelectionRecipe:
     """The recipe of that name, or in the TOML file of that name."""
     if name in RECIPES:
         return RECIPES[name]()
     if name.endswith(".toml"):
-        return read(Path(name))
+        return read_recipe(Path(name))
     raise UserError(f"no recipe is called {name!r}; choose {', '.join(RECIPES)} or a file ending in .toml")
 
 
 _SPLITS: Final = Splits(seed=1, validation=0.02, test=0.02, declared=True)
 
 
-def pretrain() -> Recipe:
+def pretrain() -> SelectionRecipe:
     """Broad: only what would teach a model wrong things leaves. At most 10 files of a piece, as in the paper.
 
     The bounds are those that the authors' published code holds ready, but for density. Theirs (60, 45, 40 and 30 notes
@@ -165,7 +165,7 @@ def pretrain() -> Recipe:
     competitions and jazz pianists (61, 53, 44 and 35; 10.7, 10.4, 9.2 and 6.0), and below what piano rolls do that no
     hands could (88, 86, 73 and 41).
     """
-    return Recipe(
+    return SelectionRecipe(
         name="pretrain",
         one_per_performance=True,
         filters={
@@ -198,7 +198,7 @@ def pretrain() -> Recipe:
     )
 
 
-def finetune() -> Recipe:
+def finetune() -> SelectionRecipe:
     """Better music, less of it: tighter bounds, one file of any piece, nothing synthesised.
 
     "We removed all identified compositional duplicates": what is one piece is told by its sound here, which identifies
@@ -246,7 +246,7 @@ def finetune() -> Recipe:
     )
 
 
-def contrastive() -> Recipe:
+def contrastive() -> SelectionRecipe:
     """The fine-tuning data with several performances of a piece, which embeddings are to tell apart (section 4.1).
 
     The paper relaxes the rule about pieces without saying how far; this takes pretraining's, which caps nothing but the
@@ -255,20 +255,20 @@ def contrastive() -> Recipe:
     return dataclasses.replace(finetune(), name="contrastive", composition=pretrain().composition)
 
 
-RECIPES: Final[dict[str, Callable[[], Recipe]]] = {
+RECIPES: Final[dict[str, Callable[[], SelectionRecipe]]] = {
     "pretrain": pretrain,
     "finetune": finetune,
     "contrastive": contrastive,
 }
 
 
-def _from_table(table: dict[str, Any]) -> Recipe:
+def _from_table(table: dict[str, Any]) -> SelectionRecipe:
     """TOML's or JSON's tables -> a recipe."""
-    values = _checked(Recipe, table, "recipe")
+    values = _checked(SelectionRecipe, table, "recipe")
     if values.get("composition") is not None:
         values["composition"] = _section(Composition, values["composition"], "composition")
     values["splits"] = _section(Splits, values["splits"], "splits")
-    return Recipe(**values)
+    return SelectionRecipe(**values)
 
 
 def _section(kind: type[Section], table: dict[str, Any], where: str) -> Section:

@@ -1,4 +1,4 @@
-"""A surveyed corpus and its selections as one web page: what there is, what was taken by what, and what stays.
+"""A surveyed corpus and its selections as one web page: what there is, what each filter removed, and what is kept.
 
 Knows what a reader wants to see first and in which words; refuses to know how files are judged. The page needs no other
 file and no network.
@@ -21,10 +21,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from partimento.corpus import selection as fates
-from partimento.corpus import splits
+from partimento.corpus import selection, splits
 from partimento.corpus.charts import Mark, bar, dot, histogram, number, page, rows
-from partimento.corpus.manifest import READABLE, REFUSED, Manifest
+from partimento.corpus.manifest import READABLE, REFUSED, read_manifest
 from partimento.corpus.quality import FILTERS, measured
 from partimento.corpus.recipes import RECIPES
 from partimento.corpus.selection import KEPT, Count, Selection
@@ -38,10 +37,10 @@ _MOST_KINDS: Final = 15
 _EXAMPLES: Final = 3
 _REASONS: Final = {
     REFUSED: "not readable as MIDI (below, with reasons)",
-    fates.EXACT_COPY: "the same bytes as another file",
-    fates.UNIDENTIFIED: "neither opus nor piece number, of a composer with very many files that have one",
-    fates.SAME_PERFORMANCE: "another file holds the same performance, transposed, re-timed, cut or re-encoded",
-    fates.PER_PIECE: "enough other files of this piece",
+    selection.EXACT_COPY: "the same bytes as another file",
+    selection.UNIDENTIFIED: "neither opus nor piece number, of a composer with very many files that have one",
+    selection.SAME_PERFORMANCE: "another file holds the same performance, transposed, re-timed, cut or re-encoded",
+    selection.PER_PIECE: "enough other files of this piece",
 }
 _TAKES: Final = {"at least": "below", "at most": "above"}
 _LOGARITHMIC: Final = {"seconds", "notes_per_second"}
@@ -60,7 +59,7 @@ class _Corpus:
     def open(cls, corpus: Path) -> _Corpus:
         columns = {"path", "sha256", "verdict", "reason", "detail", "notes", "seconds", *KINDS}
         columns.update(column for filter_ in FILTERS.values() for column in filter_.columns)
-        table = Manifest.open(corpus, sorted(columns)).table
+        table = read_manifest(corpus, sorted(columns))
         now, outdated = [], []
         for name in sorted(path.stem for path in (corpus / "selections").glob("*.parquet")):
             try:
@@ -74,7 +73,7 @@ class _Corpus:
                 outdated.append(name)
         named = list(RECIPES)
         now.sort(key=lambda chosen: named.index(chosen.recipe.name) if chosen.recipe.name in named else len(named))
-        return cls(rows=table, hours=fates.hours_of(table), selections=tuple(now), outdated=tuple(outdated))
+        return cls(rows=table, hours=selection.hours_of(table), selections=tuple(now), outdated=tuple(outdated))
 
 
 def write(corpus: str | os.PathLike[str]) -> Path:
@@ -100,7 +99,7 @@ def _overview(folder: Path, about: _Corpus) -> str:
     ]
     html = "".join(f'<div class="tile"><b>{value}</b>{name}</div>' for name, value in tiles)
     for i, chosen in enumerate(about.selections):
-        kept = chosen.by_fate(about.hours)[KEPT]
+        kept = chosen.by_decision(about.hours)[KEPT]
         html += (
             f'<div class="tile"><b>{kept.files:,}</b>{dot(i)}kept by <i>{escape(chosen.recipe.name)}</i>, '
             f"{kept.hours:,.1f} h</div>"
@@ -111,18 +110,18 @@ def _overview(folder: Path, about: _Corpus) -> str:
         note = f'<p class="faint">Not shown, since survey or program have changed after them: {names}.</p>'
     return (
         f"<h1>Report on <i>{escape(folder.resolve().name)}</i></h1>"
-        "<p>Every file that was found was surveyed: read, measured, recognised. A recipe then gives each file a fate: "
-        "it is kept, or the first filter whose question it fails takes it. This page shows both for all recipes that "
+        "<p>Every file that was found was surveyed: read, measured, recognised. A recipe then decides on each file: "
+        "it is kept, or removed by the first filter that it does not pass. This page shows both for all recipes that "
         f'were applied.</p>{note}<div class="tiles">{html}</div>'
     )
 
 
 def _filters(about: _Corpus) -> str:
     """A row for each filter, in the order in which they ask; columns for each selection."""
-    asked = dict.fromkeys(name for chosen in about.selections for name in chosen.takers)
-    order = {name: place for place, name in enumerate((REFUSED, fates.EXACT_COPY, *FILTERS))}
+    asked = dict.fromkeys(name for chosen in about.selections for name in chosen.filters_applied)
+    order = {name: place for place, name in enumerate((REFUSED, selection.EXACT_COPY, *FILTERS))}
     names = sorted(asked, key=lambda name: order.get(name, len(order)))
-    counts = [chosen.by_fate(about.hours) for chosen in about.selections]
+    counts = [chosen.by_decision(about.hours) for chosen in about.selections]
     most = max([1, *(count.files for each in counts for name, count in each.items() if name != KEPT)])
     body = []
     told = ""
@@ -131,16 +130,16 @@ def _filters(about: _Corpus) -> str:
         cells = [f"<b>{name}</b>" + (f"<br><small>{reason}</small>" if reason != told else "")]
         told = reason
         for i, (chosen, count) in enumerate(zip(about.selections, counts, strict=True)):
-            if name in chosen.takers:
+            if name in chosen.filters_applied:
                 cells.append(_amount(count[name]) + bar(count[name].files / most, i) + _bound(chosen, name))
             else:
-                cells.append('<span class="faint">not asked</span>')
+                cells.append('<span class="faint">not used</span>')
         body.append(cells)
-    stays = ["<b>stays</b>", *(f"<b>{_amount(count[KEPT])}</b>" for count in counts)]
-    header = ["taken by", *(f"{dot(i)}{escape(chosen.recipe.name)}" for i, chosen in enumerate(about.selections))]
+    kept = ["<b>kept</b>", *(f"<b>{_amount(count[KEPT])}</b>" for count in counts)]
+    header = ["removed by", *(f"{dot(i)}{escape(chosen.recipe.name)}" for i, chosen in enumerate(about.selections))]
     return (
-        "<h2>What each filter took</h2><p>From top to bottom in the order of asking; a file is counted where it was "
-        "taken first. Below each bar what a file must be to pass.</p>" + rows(header, [*body, stays])
+        "<h2>What each filter removed</h2><p>From top to bottom in the order of asking; a file is counted where it was "
+        "removed first. Below each bar what a file must be to pass.</p>" + rows(header, [*body, kept])
     )
 
 
@@ -150,9 +149,9 @@ def _bound(chosen: Selection, name: str) -> str:
         sign = "≥" if FILTERS[name].side == "at least" else "≤"
         bound = f"{sign} {number(chosen.recipe.filters[name])} {FILTERS[name].unit}"
         return f"<small>{bound.replace(' ', '&nbsp;')}</small>"
-    if name == fates.UNIDENTIFIED and composition is not None:
+    if name == selection.UNIDENTIFIED and composition is not None:
         return f"<small>composers with &gt;&nbsp;{composition.crowded_above}</small>"
-    if name == fates.PER_PIECE and composition is not None:
+    if name == selection.PER_PIECE and composition is not None:
         which = "any piece" if composition.every_piece else "a crowded composer's piece"
         return f"<small>≤&nbsp;{composition.per_piece} of {which}</small>"
     return ""
@@ -172,8 +171,8 @@ def _splits(about: _Corpus) -> str:
         sizes = np.bincount(about.selections[0].table.column("split_group").to_numpy())
         groups = f" Of {(sizes > 0).sum():,} groups that go together the largest has {sizes.max():,} files."
     return (
-        "<h2>Splits of what stays</h2><p>No piece and no near-duplicate stands on two sides, and all recipes hold out "
-        f"the same pieces.{groups}</p>" + rows(["", "split", "files", "hours", "share"], body, numeric=(2, 3))
+        "<h2>Splits of what is kept</h2><p>No piece and no near-duplicate stands on two sides, and all recipes hold "
+        f"out the same pieces.{groups}</p>" + rows(["", "split", "files", "hours", "share"], body, numeric=(2, 3))
     )
 
 
@@ -199,7 +198,7 @@ def _histograms(about: _Corpus) -> str:
         )
     legend = ", ".join(f"{dot(i)}{escape(chosen.recipe.name)}" for i, chosen in enumerate(about.selections))
     return (
-        "<h2>Measurements and thresholds</h2><p>Bars: all readable files, whatever their fate, as square roots of "
+        "<h2>Measurements and thresholds</h2><p>Bars: all readable files, whatever their decision, as square roots of "
         f"their number, so that a few can be seen beside many. Dashed lines: the bounds of {legend}; "
         f'a bound of several in the colour of the first.</p><div class="grid">{"".join(cards)}</div>'
     )
@@ -211,7 +210,7 @@ def _kinds(about: _Corpus) -> str:
         names = pc.fill_null(about.rows.column(kind), "")
         hours = _sums(names, about.hours)
         kept = [
-            _sums(names, np.where(np.asarray(pc.equal(chosen.table.column("fate"), KEPT)), about.hours, 0.0))
+            _sums(names, np.where(np.asarray(pc.equal(chosen.table.column("decision"), KEPT)), about.hours, 0.0))
             for chosen in about.selections
         ]
         largest = sorted((name for name in hours if name), key=lambda name: (-hours[name], name))
@@ -251,28 +250,28 @@ def _refusals(about: _Corpus) -> str:
 
 
 def _examples(about: _Corpus) -> str:
-    """For each selection some files that each filter took, with what was measured."""
-    html = "<h2>Examples of what was taken</h2>"
+    """For each selection some files that each filter removed, with what was measured."""
+    html = "<h2>Examples of what was removed</h2>"
     for i, chosen in enumerate(about.selections):
         body = [
             [name, f"<code>{escape(row['path'])}</code>", _found(chosen, name, row["value"])]
-            for name in chosen.takers[1:]
-            for row in chosen.table.filter(pc.equal(chosen.table.column("fate"), name))[:_EXAMPLES].to_pylist()
+            for name in chosen.filters_applied[1:]
+            for row in chosen.table.filter(pc.equal(chosen.table.column("decision"), name))[:_EXAMPLES].to_pylist()
         ]
         html += (
             f"<details><summary>{dot(i)}{escape(chosen.recipe.name)}</summary>"
-            + rows(["taken by", "file", "found"], body)
+            + rows(["removed by", "file", "found"], body)
             + "</details>"
         )
     return html
 
 
 def _found(chosen: Selection, name: str, value: float) -> str:
-    if name in (fates.EXACT_COPY, fates.SAME_PERFORMANCE):
+    if name in (selection.EXACT_COPY, selection.SAME_PERFORMANCE):
         return f"like <code>{escape(chosen.table.column('path')[int(value)].as_py())}</code>"
     if name in FILTERS:
         return f"{number(value)} {FILTERS[name].unit}"
-    return f"number {value:,.0f} of its piece" if name == fates.PER_PIECE else f"one of {value:,.0f} and more"
+    return f"number {value:,.0f} of its piece" if name == selection.PER_PIECE else f"one of {value:,.0f} and more"
 
 
 def _amount(count: Count) -> str:

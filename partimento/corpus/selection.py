@@ -1,6 +1,6 @@
-"""A survey and a recipe -> every file's fate, and which split it trains or tests.
+"""A survey and a recipe -> what is decided on every file, and which split it trains or tests.
 
-A file is kept, or one filter took it: the first in this order whose question it fails.
+A file is kept, or removed by a filter: the first in this order that it does not pass.
 
     refused           the reader could not read it
     exact-copy        the same bytes as another file; stays: one with opus or piece number, else the first by path
@@ -18,7 +18,7 @@ Composers are counted before the quality filters, so that a recipe's bounds do n
 a piece are given after them, so that no file that leaves anyway takes one. It refuses to know how files are read,
 measured, or recognised in one another.
 
-    >>> selection = select(rows, relations, recipe("pretrain"))  # doctest: +SKIP
+    >>> selection = select(rows, relations, selection_recipe("pretrain"))  # doctest: +SKIP
     >>> selection.save("corpus")                                 # doctest: +SKIP
 
 Source: section 3.2 of the paper for the rule about pieces.
@@ -42,7 +42,7 @@ from partimento.corpus import splits
 from partimento.corpus.duplicates import Relations
 from partimento.corpus.manifest import READABLE, REFUSED
 from partimento.corpus.quality import FILTERS, beyond, measured
-from partimento.corpus.recipes import Composition, Recipe
+from partimento.corpus.recipes import Composition, SelectionRecipe
 from partimento.corpus.works import spread
 from partimento.errors import UserError
 from partimento.files import replacing
@@ -70,19 +70,19 @@ class Count:
 class Selection:
     """A recipe applied to a manifest.
 
-    table: one row per row of the manifest, in its order, with source, path, sha256; fate ("kept" or what took the
-    file); value and threshold float64 (what was measured and the bound, for unidentified and per-piece the composer's
-    files or the place among the piece's and the number allowed; for copies value is the row that stays, threshold
-    null); split (null unless kept); performance_group and piece_group int32 (row of the group's longest file);
-    split_group int32 (first row of all that goes to one split together).
+    table: one row per row of the manifest, in its order, with source, path, sha256; decision ("kept" or the filter that
+    removed the file); value and threshold float64 (what was measured and the bound, for unidentified and per-piece the
+    composer's files or the place among the piece's and the number allowed; for copies value is the row that stays,
+    threshold null); split (null unless kept); performance_group and piece_group int32 (row of the group's longest
+    file); split_group int32 (first row of all that goes to one split together).
     """
 
-    recipe: Recipe
+    recipe: SelectionRecipe
     table: pa.Table
 
     @property
-    def takers(self) -> tuple[str, ...]:
-        """Everything that may have taken a file, in the order in which it was asked."""
+    def filters_applied(self) -> tuple[str, ...]:
+        """Everything that may have removed a file, in the order in which it was applied."""
         composition = self.recipe.composition is not None
         return (
             REFUSED,
@@ -93,9 +93,9 @@ class Selection:
             *((PER_PIECE,) if composition else ()),
         )
 
-    def by_fate(self, hours: Floats) -> dict[str, Count]:
-        """What each of the `takers` took, then what was kept; `hours` float64 [n] of the rows."""
-        return self._count("fate", hours, (*self.takers, KEPT))
+    def by_decision(self, hours: Floats) -> dict[str, Count]:
+        """What each of the `filters_applied` removed, then what was kept; `hours` float64 [n] of the rows."""
+        return self._count("decision", hours, (*self.filters_applied, KEPT))
 
     def by_split(self, hours: Floats) -> dict[str, Count]:
         """What each split got; `hours` float64 [n] of the rows."""
@@ -123,7 +123,8 @@ class Selection:
         path = _path(corpus, name)
         try:
             table = pq.read_table(path)
-            return cls(recipe=Recipe.from_json(table.schema.metadata[b"recipe"].decode()), table=table)
+            table.schema.field("decision")
+            return cls(recipe=SelectionRecipe.from_json(table.schema.metadata[b"recipe"].decode()), table=table)
         except FileNotFoundError as error:
             there = ", ".join(sorted(other.stem for other in path.parent.glob("*.parquet"))) or "none"
             message = f"{corpus}: no selection {name!r}, there are: {there}; make one with 'partimento select'"
@@ -133,7 +134,7 @@ class Selection:
             raise UserError(message) from error
 
 
-def needed_columns(recipe: Recipe) -> list[str]:
+def needed_columns(recipe: SelectionRecipe) -> list[str]:
     """The columns of a manifest that `select` looks at."""
     always = "source path sha256 verdict notes seconds composer opus piece title audio_score declared_split"
     return sorted({*always.split(), *(column for name in recipe.filters for column in FILTERS[name].columns)})
@@ -144,49 +145,49 @@ def hours_of(rows: pa.Table) -> Floats:
     return np.nan_to_num(measured(rows, "seconds")) / 3600
 
 
-def select(rows: pa.Table, relations: Relations, recipe: Recipe) -> Selection:
-    """Every row's fate under the recipe.
+def select(rows: pa.Table, relations: Relations, recipe: SelectionRecipe) -> Selection:
+    """What the recipe decides on every row.
 
     `rows` [n]: a manifest's rows with the `needed_columns`. `relations`: [n], each refused row alone in its groups.
     """
-    fates = _Fates(len(rows))
+    decisions = _Decisions(len(rows))
     contents = splits.content(rows)
-    fates.take(REFUSED, np.asarray(pc.not_equal(rows.column("verdict"), READABLE)))
+    decisions.remove(REFUSED, np.asarray(pc.not_equal(rows.column("verdict"), READABLE)))
     works = spread(rows, relations.piece_group)
     identified = np.asarray(splits.identified(works))
     by_path = pc.sort_indices(rows, [("path", "ascending"), ("source", "ascending")]).to_numpy()
     best_copy = by_path[np.argsort(~np.asarray(splits.identified(rows))[by_path], kind="stable")]
     copies = splits.same_bytes(rows)
-    fates.take_copies(EXACT_COPY, copies, best_copy)
+    decisions.remove_copies(EXACT_COPY, copies, best_copy)
 
-    crowded = _crowded(works, identified & fates.alive, recipe.composition)
+    crowded = _crowded(works, identified & decisions.alive, recipe.composition)
     for name in FILTERS:
         if name in recipe.filters:
-            fates.take(name, *beyond(rows, name, recipe.filters[name]), recipe.filters[name])
+            decisions.remove(name, *beyond(rows, name, recipe.filters[name]), recipe.filters[name])
     if recipe.composition is not None:
-        fates.take(UNIDENTIFIED, (crowded > 0) & ~identified, crowded, recipe.composition.crowded_above)
+        decisions.remove(UNIDENTIFIED, (crowded > 0) & ~identified, crowded, recipe.composition.crowded_above)
     if recipe.one_per_performance:
         longest = by_path[np.argsort(-measured(rows, "notes")[by_path], kind="stable")]
-        fates.take_copies(SAME_PERFORMANCE, relations.performance_group.astype(np.int64), longest)
+        decisions.remove_copies(SAME_PERFORMANCE, relations.performance_group.astype(np.int64), longest)
     if recipe.composition is not None:
         score = np.nan_to_num(measured(rows, "audio_score"), nan=-1.0)
         best = np.lexsort((contents, -score))
         pieces = np.where(crowded > 0, splits.same_piece(works), -1)
         if recipe.composition.every_piece:
             pieces = splits.components([pieces, splits.same_piece(works, whole=True), relations.piece_group])
-        place = _places(pieces, best, fates.alive).astype(np.float64) + 1
-        fates.take(PER_PIECE, place > recipe.composition.per_piece, place, recipe.composition.per_piece)
+        place = _places(pieces, best, decisions.alive).astype(np.float64) + 1
+        decisions.remove(PER_PIECE, place > recipe.composition.per_piece, place, recipe.composition.per_piece)
 
     together: list[npt.NDArray] = [copies, relations.performance_group, relations.piece_group]
     component = splits.components([*together, splits.same_piece(rows), splits.same_title(rows)])
     split = splits.assign(component, contents, splits.declared(rows), recipe.splits)
-    names = pa.DictionaryArray.from_arrays(pa.array(split, mask=~fates.alive), pa.array(splits.NAMES))
+    names = pa.DictionaryArray.from_arrays(pa.array(split, mask=~decisions.alive), pa.array(splits.NAMES))
     table = pa.table(
         {
             **{name: rows.column(name) for name in ("source", "path", "sha256")},
-            "fate": fates.names(),
-            "value": pa.array(fates.value, from_pandas=True),
-            "threshold": pa.array(fates.bound, from_pandas=True),
+            "decision": decisions.names(),
+            "value": pa.array(decisions.value, from_pandas=True),
+            "threshold": pa.array(decisions.bound, from_pandas=True),
             "split": names.cast(pa.string()),
             "performance_group": pa.array(relations.performance_group, pa.int32()),
             "piece_group": pa.array(relations.piece_group, pa.int32()),
@@ -196,8 +197,8 @@ def select(rows: pa.Table, relations: Relations, recipe: Recipe) -> Selection:
     return Selection(recipe=recipe, table=table)
 
 
-class _Fates:
-    """The fate of each of n rows while filter after filter takes some of those that are still there."""
+class _Decisions:
+    """What is decided on each of n rows while filter after filter removes some of those that are still there."""
 
     def __init__(self, n: int) -> None:
         self.alive = np.ones(n, np.bool_)
@@ -205,26 +206,26 @@ class _Fates:
         self._fate = np.zeros(n, np.int64)
         self._names = [KEPT]
 
-    def take(self, name: str, which: Bools, value: Floats | None = None, bound: float = np.nan) -> None:
-        """Give those of the rows `which` that are still there the fate `name`."""
-        taken = which & self.alive
-        self.alive &= ~taken
+    def remove(self, name: str, which: Bools, value: Floats | None = None, bound: float = np.nan) -> None:
+        """Remove those of the rows `which` that are still there, by the filter `name`."""
+        removed = which & self.alive
+        self.alive &= ~removed
         self._names.append(name)
-        self._fate[taken] = len(self._names) - 1
-        self.bound[taken] = bound
+        self._fate[removed] = len(self._names) - 1
+        self.bound[removed] = bound
         if value is not None:
-            self.value[taken] = value[taken]
+            self.value[removed] = value[removed]
 
-    def take_copies(self, name: str, group: Ints, order: Ints) -> None:
-        """Take all but the first in `order` of each group's rows that are still there; their value is that row."""
+    def remove_copies(self, name: str, group: Ints, order: Ints) -> None:
+        """Remove all but the first in `order` of each group's rows that are still there; their value is that row."""
         place = _places(group, order, self.alive)
         stays = np.full(int(group.max(initial=-1)) + 1, -1, np.int64)
         first = self.alive & (place == 0)
         stays[group[first]] = np.flatnonzero(first)
-        self.take(name, place > 0, stays[group].astype(np.float64))
+        self.remove(name, place > 0, stays[group].astype(np.float64))
 
     def names(self) -> pa.Array:
-        """The fates as text [n]."""
+        """The decisions as text [n]."""
         return pa.DictionaryArray.from_arrays(pa.array(self._fate), pa.array(self._names)).cast(pa.string())
 
 

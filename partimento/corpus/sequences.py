@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from partimento.corpus.examples import IDS_PER_NOTE, Arrays, ExampleLoader
-from partimento.corpus.loaders import Encoder, Ids, Transform
+from partimento.corpus.loaders import Ids, StoreTokenizer, Transform
 from partimento.corpus.order import Purpose, generator
 from partimento.corpus.store import NoteStore
 from partimento.errors import UserError
@@ -62,8 +62,8 @@ class PassageLoader(ExampleLoader[Ids | Arrays]):
         transform: Transform | None = None,
         disturbed_share: float = 0.0,
     ) -> None:
-        self._encoder, self._counts = Encoder(store, vocabulary, pedal=pedal), store.counts
-        self._room = length + 1 - len(self._encoder.head) - 2
+        self._tokenizer, self._counts = StoreTokenizer(store, vocabulary, pedal=pedal), store.counts
+        self._room = length + 1 - len(self._tokenizer.head) - 2
         if self._room < 3:
             raise UserError(f"length is {length}; a sequence of a whole note and its frame needs at least 6")
         self._length, self._augment, self._vocabulary = length, augment, vocabulary
@@ -103,17 +103,17 @@ class PassageLoader(ExampleLoader[Ids | Arrays]):
             body, own = self._body(file, first, last, seed, disturbed)
             over = last == self._counts[file]
         if over and len(body) <= self._room:
-            return self._encoder.sequence(body, dim=True), own
-        return np.concatenate([self._encoder.head, body])[: self._length + 1], own
+            return self._tokenizer.sequence(body, dim=True), own
+        return np.concatenate([self._tokenizer.head, body])[: self._length + 1], own
 
     def _body(self, file: int, first: int, last: int, seed: int, disturbed: bool) -> tuple[Ids, Own | None]:
         """The same numbers decide on all passages that are tried for one example."""
         rng = np.random.default_rng(seed)
-        notes = self._encoder.notes(file, rng if self._augment else None, first, last)
+        notes = self._tokenizer.notes(file, rng if self._augment else None, first, last)
         own = None
         if disturbed:
             notes, own = disturb(notes, rng)
-        return self._encoder.encode(notes), own
+        return self._tokenizer.encode(notes), own
 
     @abstractmethod
     def _examples(self, files: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:

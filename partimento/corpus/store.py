@@ -67,7 +67,7 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class StoreManifest:
     """The store in short: names of the label columns, and the shards."""
 
     labels: tuple[str, ...]
@@ -88,7 +88,7 @@ class Manifest:
         (folder / MANIFEST).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
-    def read(cls, folder: Path) -> Manifest:
+    def read(cls, folder: Path) -> StoreManifest:
         """Raises `UserError` if there is none or one of another version."""
         try:
             values = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -135,7 +135,7 @@ class NoteStore:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Open the folder `path`; raises `UserError` if it holds no complete store of this version."""
         self.path = Path(path)
-        manifest = Manifest.read(self.path)
+        manifest = StoreManifest.read(self.path)
         self.labels, self.shards = manifest.labels, manifest.shards
         for shard in self.shards:
             for part, size in (("notes", shard.notes * NOTE.itemsize), ("pedal", shard.pedal * PEDAL.itemsize)):

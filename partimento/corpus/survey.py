@@ -29,7 +29,7 @@ from partimento.corpus import metadata
 from partimento.corpus.engine import daft, start
 from partimento.corpus.fingerprints import fingerprint
 from partimento.corpus.labels import WRITTEN, Labels
-from partimento.corpus.manifest import KEY, READABLE, REFUSED, SCHEMA, Manifest, open_for_writing
+from partimento.corpus.manifest import KEY, READABLE, REFUSED, SCHEMA, open_for_writing, read_manifest
 from partimento.corpus.measurements import measure
 from partimento.corpus.sources import (
     ARCHIVE_SUFFIXES,
@@ -256,7 +256,7 @@ def _collection(location: str, path: str) -> str:
 
 
 def _summary(corpus: str | os.PathLike[str], sources: list[str], *, surveyed: int, labelled: int) -> Summary:
-    table = Manifest.open(corpus, columns=["source", "verdict", "reason", "notes", "seconds"]).table
+    table = read_manifest(corpus, columns=["source", "verdict", "reason", "notes", "seconds"])
     mine = table.filter(pc.is_in(table["source"], pa.array(sources)))
     readable = mine.filter(pc.equal(mine["verdict"], READABLE))
     refused = mine.filter(pc.equal(mine["verdict"], REFUSED))

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from partimento.corpus.labels import Labels
 from partimento.corpus.metadata import words
 from partimento.errors import UserError
-from partimento.evaluate.tasks import HASH_LENGTH, content_hash, contents
+from partimento.evaluate.tasks import HASH_LENGTH, content_key, contents
 from partimento.files import replacing
 from partimento.generate.engine import Engine
 from partimento.generate.events import latest, spell, split
@@ -208,7 +208,7 @@ class Run:
         facts = {
             "prompts": [prompt.sha256 for prompt in prompts],
             "span": dataclasses.asdict(span),
-            "model": content_hash(graph if graph.is_file() else locate(model)),
+            "model": content_key(graph if graph.is_file() else locate(model)),
             "engine": engine.backend.description,
             "settings": dataclasses.asdict(settings),
         }

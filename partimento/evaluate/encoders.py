@@ -30,7 +30,7 @@ from partimento.embed.encoder import Encoder
 from partimento.embed.slicing import SUITING, Slicing
 from partimento.errors import UserError
 from partimento.evaluate import handcrafted
-from partimento.evaluate.tasks import HASH_LENGTH, content_hash
+from partimento.evaluate.tasks import HASH_LENGTH, content_key
 from partimento.files import replacing
 from partimento.midi.performance import Performance
 from partimento.model.checkpoint import load_any
@@ -81,7 +81,7 @@ def source(name: str, vectors: Path, *, kind: Kind = "head", reading: Reading = 
     made_of, encode = name, _without_a_model(name)
     if encode is None:
         half = " in bfloat16" if reading.dtype == torch.bfloat16 else ""
-        made_of = f"{kind} {content_hash(locate(name))} {reading.slicing}{half}"
+        made_of = f"{kind} {content_key(locate(name))} {reading.slicing}{half}"
         encode = _when_asked(name, kind, reading)
     folder = vectors / hashlib.sha256(made_of.encode()).hexdigest()[:HASH_LENGTH]
     return Source(made_of=made_of, encode=cached(encode, folder))
@@ -149,7 +149,7 @@ def cached(encode: Encode, folder: Path, report: Callable[[int], None] = lambda 
     """
 
     def remembering(paths: Sequence[Path]) -> Vectors:
-        keys = [content_hash(path) for path in paths]
+        keys = [content_key(path) for path in paths]
         known = _read(folder)
         report(sum(key in known for key in keys))
         wanted = {key: path for key, path in zip(keys, paths, strict=True) if key not in known}

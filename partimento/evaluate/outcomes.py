@@ -29,7 +29,7 @@ from partimento.evaluate.encoders import Encode
 from partimento.evaluate.handcrafted import boosted
 from partimento.evaluate.metrics import Score, score
 from partimento.evaluate.probe import probe
-from partimento.evaluate.tasks import HASH_LENGTH, Example, Task, content_hash
+from partimento.evaluate.tasks import HASH_LENGTH, Example, Task, content_key
 from partimento.files import replacing
 from partimento.model.checkpoint import load_any
 from partimento.train.classifier import best_model
@@ -112,7 +112,7 @@ def by_run(task: Task, run: Path, *, slicing: Slicing = SUITING, device: torch.d
     best = best_model(run)
     kept = Outcome.read(run / OUTCOME)
     elsewhere = kept is not None and not best.is_file()
-    made_by = kept.about["made_of"].split()[0] if kept and elsewhere else content_hash(best)
+    made_by = kept.about["made_of"].split()[0] if kept and elsewhere else content_key(best)
     about = origin(task, f"{made_by} {slicing}")
     if kept is None or not about.items() <= kept.about.items():
         trained = training(load_any(best).metadata)
@@ -129,7 +129,7 @@ def by_store(task: Task, store: NoteStore, run: Path, *, device: torch.device | 
     test, labeller = task.split("test"), Labeller.load(best, device=device)
     notes = [store.notes(index_of[example.sha256]) for example in test]
     predicted = labeller.of_notes(notes, 32)[:, [labeller.classes.index(name) for name in task.classes]].argmax(1)
-    about = origin(task, f"{content_hash(best)} {SUITING}") | {"trained": training(load_any(best).metadata)}
+    about = origin(task, f"{content_key(best)} {SUITING}") | {"trained": training(load_any(best).metadata)}
     outcome = _outcome(task, test, predicted.astype(np.int64), about)
     outcome.write(run / OUTCOME)
     return outcome

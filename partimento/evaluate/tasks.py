@@ -121,10 +121,10 @@ def contents(folder: Path) -> Mapping[str, Path]:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder of MIDI files")
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
-    return {content_hash(path): path for path in reversed(paths)}
+    return {content_key(path): path for path in reversed(paths)}
 
 
-def content_hash(path: Path) -> str:
+def content_key(path: Path) -> str:
     """The first `HASH_LENGTH` digits of a file's SHA-256."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:HASH_LENGTH]
 
@@ -195,7 +195,7 @@ def _layout_task(folder: Path, name: str, splits: Mapping[str, Mapping[str, str]
         for relative, label in labels.items():
             path = folder / relative
             there = path if path.is_file() else None
-            key = content_hash(path) if there else relative
+            key = content_key(path) if there else relative
             example = Example(sha256=key, label=label, split=split, piece=len(examples), path=there)
             first = examples.setdefault(key, example)
             if first.split != split:

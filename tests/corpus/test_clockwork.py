@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from partimento.corpus.clockwork import CHORD_NS, timing
 from partimento.corpus.measurements import measure
-from partimento.corpus.recipes import recipe
+from partimento.corpus.recipes import selection_recipe
 from partimento.midi.performance import Performance
 from partimento.midi.reader import read_in_full
 
@@ -102,7 +102,7 @@ def taken(onset, release, pitch, rng) -> set[str]:
     made = Performance.from_notes(onset=onset[order], duration=duration, pitch=pitch[order], velocity=velocity)
     reading = read_in_full(made.to_midi())  # the writer's clock is constant and knows no bars
     found = measure(reading.performance, reading.onset_ticks)
-    bounds = recipe("finetune").filters
+    bounds = selection_recipe("finetune").filters
     assert found.grid_share < bounds["synthesised"]
     columns = {"too-together": found.unison_share, "too-legato": found.legato_share, "too-even": found.pulse_clarity}
     return {name for name, value in columns.items() if value > bounds[name]}

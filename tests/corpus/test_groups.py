@@ -38,7 +38,7 @@ def corpus(tmp_path):
 
 
 def rows_of(corpus):
-    return manifest.Manifest.open(corpus, ["sha256", "verdict", "notes"]).table
+    return manifest.read_manifest(corpus, ["sha256", "verdict", "notes"])
 
 
 def test_rows_are_grouped_as_their_contents_are(corpus):

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from partimento.corpus.manifest import SCHEMA, Manifest, open_for_writing, parts
+from partimento.corpus.manifest import SCHEMA, open_for_writing, parts, read_manifest
 from partimento.errors import UserError
 
 
@@ -21,7 +21,7 @@ def rows(*paths: str, size: int = 1, source: str = "s", reason: str = "") -> pa.
 
 
 def held(corpus, *columns: str) -> list[tuple]:
-    return [tuple(row[name] for name in columns) for row in Manifest.open(corpus, columns=columns).rows]
+    return [tuple(row[name] for name in columns) for row in read_manifest(corpus, columns=columns).to_pylist()]
 
 
 def test_parts_are_one_table_sorted(tmp_path):
@@ -32,8 +32,8 @@ def test_parts_are_one_table_sorted(tmp_path):
         manifest.add(rows("d"))
         assert manifest.known("s") == dict.fromkeys("acd", (1, 5))
     assert held(tmp_path, "source", "path") == [("r", "b"), ("s", "a"), ("s", "c"), ("s", "d")]
-    whole = Manifest.open(tmp_path)
-    assert len(whole) == 4 and whole.table.schema.equals(SCHEMA)
+    whole = read_manifest(tmp_path)
+    assert len(whole) == 4 and whole.schema.equals(SCHEMA)
     assert [part.name for part in parts(tmp_path)] == [f"part-00000{i}.parquet" for i in range(3)]
 
 
@@ -99,15 +99,15 @@ with open_for_writing({str(tmp_path)!r}):
 
 def test_what_is_no_manifest_is_said_in_one_line(tmp_path):
     with pytest.raises(UserError, match="partimento survey"):
-        Manifest.open(tmp_path)
+        read_manifest(tmp_path)
     with open_for_writing(tmp_path) as manifest:
         manifest.add(rows("a"))
     (part,) = parts(tmp_path)
     with pytest.raises(UserError, match="no column tempo"):
-        Manifest.open(tmp_path, columns=["tempo"])
+        read_manifest(tmp_path, columns=["tempo"])
     pq.write_table(pq.read_table(part).replace_schema_metadata({"partimento.manifest": "0"}), part)
     with pytest.raises(UserError, match=r"version 0, this program reads 2; remove .*manifest and survey again"):
-        Manifest.open(tmp_path)
+        read_manifest(tmp_path)
     part.write_bytes(b"PAR1 and nothing more")
     with pytest.raises(UserError, match="damaged"):
-        Manifest.open(tmp_path)
+        read_manifest(tmp_path)

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from partimento.corpus.engine import daft
-from partimento.corpus.manifest import SCHEMA, Manifest
+from partimento.corpus.manifest import SCHEMA, read_manifest
 from partimento.corpus.sources import MIDI_SUFFIXES, open_source
 from partimento.corpus.survey import survey
 from tests.corpus.collections_of_midi import good_files, odd_files, write_folder
@@ -55,7 +55,7 @@ def test_three_queries_give_the_same_on_duckdb_and_daft_and_what_plain_python_co
     for query, answer in zip(QUERIES, answers, strict=True):
         ours = daft.sql(query, manifest=daft.read_parquet(parquet)).to_pylist()
         assert [tuple(row.values()) for row in ours] == answer
-    rows = Manifest.open("corpus").rows
+    rows = read_manifest("corpus").to_pylist()
     readable = [row for row in rows if row["verdict"] == "readable"]
     assert {name: files for name, files, *_ in answers[0]} == Counter(row["collection"] for row in readable)
     refused = Counter(row["reason"] for row in rows if row["verdict"] == "refused")
@@ -69,4 +69,4 @@ def test_the_programs_run(program, folder):
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True, timeout=120
     )
-    assert str(len(Manifest.open(folder / "corpus"))) in done.stdout
+    assert str(read_manifest(folder / "corpus").num_rows) in done.stdout

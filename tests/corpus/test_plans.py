@@ -9,7 +9,7 @@ from partimento.cli import main
 from partimento.corpus.duplicates import Relations
 from partimento.corpus.manifest import open_for_writing
 from partimento.corpus.plans import label_columns, plan_corpus
-from partimento.corpus.recipes import recipe
+from partimento.corpus.recipes import selection_recipe
 from partimento.corpus.selection import select
 from partimento.corpus.store import NoteStore
 from partimento.errors import UserError
@@ -37,7 +37,7 @@ def corpus(tmp_path):
     with open_for_writing(folder) as manifest:
         manifest.add(surveyed)
     relations = Relations(performance_group=alone(5), piece_group=alone(5) // 2)
-    select(surveyed, relations, dataclasses.replace(recipe("finetune"), composition=None)).save(folder)
+    select(surveyed, relations, dataclasses.replace(selection_recipe("finetune"), composition=None)).save(folder)
     return folder
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from partimento.corpus.quality import FILTERS, LONG_FILE_S, beyond, measured
-from partimento.corpus.recipes import RECIPES, recipe
+from partimento.corpus.recipes import RECIPES, selection_recipe
 from tests.corpus.manifests import GOOD, REFUSED, table
 
 BROKEN = {
@@ -39,7 +39,7 @@ def test_every_filter_is_broken_by_a_file_of_its_own():
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_a_filter_takes_the_file_that_breaks_it_and_no_other_does(name):
-    bounds = {**recipe("finetune").filters, "onset-entropy": 2.0}
+    bounds = {**selection_recipe("finetune").filters, "onset-entropy": 2.0}
     rows = table({}, BROKEN[name], {})
     takers = {other: beyond(rows, other, bound)[0].tolist() for other, bound in bounds.items()}
     assert takers == {other: [False, other == name, False] for other in bounds}
@@ -65,7 +65,7 @@ def test_only_long_files_are_called_repetitive():
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_no_named_recipe_takes_a_good_file_and_none_trips_over_refused_ones(name):
-    for filter_, bound in recipe(name).filters.items():
+    for filter_, bound in selection_recipe(name).filters.items():
         assert not beyond(table({}, REFUSED), filter_, bound)[0].any()
 
 

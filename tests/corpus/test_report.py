@@ -9,7 +9,7 @@ import pytest
 from partimento.corpus import manifest, report
 from partimento.corpus.charts import Mark, histogram
 from partimento.corpus.duplicates import Relations
-from partimento.corpus.recipes import recipe
+from partimento.corpus.recipes import selection_recipe
 from partimento.corpus.selection import select
 from tests.corpus.manifests import REFUSED, alone, table
 
@@ -45,11 +45,13 @@ class Page(HTMLParser):
 def surveyed(folder, *rows):
     with manifest.open_for_writing(folder) as writer:
         writer.add(table(*rows))
-    return manifest.Manifest.open(folder).table
+    return manifest.read_manifest(folder)
 
 
 def selected(folder, rows, name):
-    chosen = select(rows, Relations(performance_group=alone(len(rows)), piece_group=alone(len(rows))), recipe(name))
+    chosen = select(
+        rows, Relations(performance_group=alone(len(rows)), piece_group=alone(len(rows))), selection_recipe(name)
+    )
     chosen.save(folder)
     return chosen
 
@@ -81,8 +83,8 @@ def test_it_counts_as_the_selections_do(corpus):
     short = next(row for name, row in rows.items() if name.startswith("too-short"))
     assert short[1] == "1 files, 0.0 h≥\xa030\xa0s" and short[2] == "1 files, 0.0 h≥\xa045\xa0s"
     synthesised = next(row for name, row in rows.items() if name.startswith("synthesised"))
-    assert synthesised[1] == "not asked" and "1 files, 0.1 h" in synthesised[2]
-    assert rows["stays"][1:] == ["31 files, 6.1 h", "30 files, 6.0 h"]
+    assert synthesised[1] == "not used" and "1 files, 0.1 h" in synthesised[2]
+    assert rows["kept"][1:] == ["31 files, 6.1 h", "30 files, 6.0 h"]
     assert rows["bach"][1] == "1.0" and rows["liszt"][1] == "2.0"
     assert rows["not-midi"] == ["not-midi", "1", "bad.mid", REFUSED["detail"]]
 
@@ -102,7 +104,7 @@ def test_a_selection_from_before_the_survey_changed_is_named_and_not_counted(cor
     surveyed(corpus, {"path": "new.mid"})
     text = report.write(corpus).read_text()
     assert "finetune, pretrain" in text and "kept by" not in text
-    selected(corpus, manifest.Manifest.open(corpus).table, "pretrain")
+    selected(corpus, manifest.read_manifest(corpus), "pretrain")
     (corpus / "selections" / "broken.parquet").write_bytes(b"of a program to come")
     assert (
         "Not shown, since survey or program have changed after them: broken, finetune."

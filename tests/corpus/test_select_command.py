@@ -1,4 +1,4 @@
-"""`partimento select`: a surveyed folder goes in; fates, splits and a report come out."""
+"""`partimento select`: a surveyed folder goes in; decisions, splits and a report come out."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from partimento.cli import main
 from partimento.corpus import manifest
 from partimento.corpus.quality import FILTERS
-from partimento.corpus.recipes import recipe
+from partimento.corpus.recipes import selection_recipe
 from partimento.corpus.selection import Selection
 from tests.corpus.manifests import REFUSED, table
 
@@ -41,17 +41,17 @@ def counts(out):
     return {match[1]: (int(match[2]), float(match[3])) for match in lines if match}
 
 
-def test_it_prints_what_each_filter_took_and_what_stays(corpus, capsys):
+def test_it_prints_what_each_filter_removed_and_what_is_kept(corpus, capsys):
     counted = counts(run(capsys, corpus))
     assert counted["refused"] == (1, 0.0)
     assert counted["too-short"] == (3, 0.0)  # a minute in hours
-    assert counted["stays"] == (41, 5.0)
+    assert counted["kept"] == (41, 5.0)
     splits = [counted[name] for name in ("train", "validation", "test")]
     assert sum(files for files, _ in splits) == 41
     assert sum(files for name, (files, _) in counted.items() if name not in ("train", "validation", "test")) == 45
-    filters = [name for name in FILTERS if name in recipe("pretrain").filters]
+    filters = [name for name in FILTERS if name in selection_recipe("pretrain").filters]
     asked = ["refused", "exact-copy", *filters, "unidentified", "same-performance", "per-piece"]
-    assert list(counted) == [*asked, "stays", "train", "validation", "test"]
+    assert list(counted) == [*asked, "kept", "train", "validation", "test"]
 
 
 def test_recipes_stand_beside_each_other(corpus, capsys):
@@ -60,8 +60,8 @@ def test_recipes_stand_beside_each_other(corpus, capsys):
     assert {path.stem for path in (corpus / "selections").iterdir()} == {"pretrain", "finetune"}
     files = sorted(path.name for path in corpus.iterdir())
     assert files == ["manifest", "relations.parquet", "report.html", "selections"]
-    fates = Selection.open(corpus, "finetune").table.column("fate").to_pylist()
-    assert fates.count("kept") == 40
+    decisions = Selection.open(corpus, "finetune").table.column("decision").to_pylist()
+    assert decisions.count("kept") == 40
 
 
 def test_a_recipe_of_ones_own_begins_with_what_show_prints(corpus, capsys, tmp_path):
@@ -69,7 +69,7 @@ def test_a_recipe_of_ones_own_begins_with_what_show_prints(corpus, capsys, tmp_p
     mine.write_text(run(capsys, corpus, "--show").replace("too-short = 30.0", "too-short = 10.0"))
     assert not (corpus / "selections").exists()
     counted = counts(run(capsys, corpus, "--recipe", mine, "--name", "shorter"))
-    assert counted["too-short"] == (0, 0.0) and counted["stays"][0] == 44
+    assert counted["too-short"] == (0, 0.0) and counted["kept"][0] == 44
     assert Selection.open(corpus, "shorter").recipe.filters["too-short"] == 10.0
 
 
@@ -80,9 +80,9 @@ def test_what_the_guide_shows_works(corpus, capsys, tmp_path, monkeypatch):
     assert Selection.open(corpus, "mine").recipe.filters == {"too-short": 60.0, "silence": 8.0}
     run(capsys, "corpus")
     exec(block("python"), names := {})  # noqa: S102
-    assert names["selection"].recipe == recipe("pretrain")
+    assert names["selection"].recipe == selection_recipe("pretrain")
     query = block("sql").replace("WHERE composer = 'chopin'", "")
-    counted = {fate: (files, hours) for fate, files, hours in duckdb.sql(query).fetchall()}
+    counted = {decision: (files, hours) for decision, files, hours in duckdb.sql(query).fetchall()}
     assert counted == {"kept": (41, 5.0), "too-short": (3, 0.0), "refused": (1, None)}
 
 

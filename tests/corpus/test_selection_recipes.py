@@ -7,30 +7,30 @@ import tomllib
 import pytest
 
 from partimento.corpus.quality import FILTERS
-from partimento.corpus.recipes import RECIPES, Recipe, read, recipe
+from partimento.corpus.recipes import RECIPES, SelectionRecipe, read_recipe, selection_recipe
 from partimento.errors import UserError
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_survives_toml_and_json(name, tmp_path):
-    original = recipe(name)
+    original = selection_recipe(name)
     path = tmp_path / "mine.toml"
     path.write_text(original.to_toml())
     assert original.name == name
-    assert recipe(str(path)) == original == Recipe.from_json(original.to_json())
+    assert selection_recipe(str(path)) == original == SelectionRecipe.from_json(original.to_json())
     plain = dataclasses.asdict(original)
     assert json.loads(original.to_json()) == plain
     assert tomllib.loads(original.to_toml()) == plain
 
 
 def test_a_recipe_without_a_rule_about_pieces_survives_too(tmp_path):
-    original = dataclasses.replace(recipe("pretrain"), composition=None)
+    original = dataclasses.replace(selection_recipe("pretrain"), composition=None)
     (tmp_path / "mine.toml").write_text(original.to_toml())
-    assert read(tmp_path / "mine.toml") == original == Recipe.from_json(original.to_json())
+    assert read_recipe(tmp_path / "mine.toml") == original == SelectionRecipe.from_json(original.to_json())
 
 
 def test_the_papers_numbers():
-    pretrain, finetune, contrastive = (recipe(name) for name in ("pretrain", "finetune", "contrastive"))
+    pretrain, finetune, contrastive = (selection_recipe(name) for name in ("pretrain", "finetune", "contrastive"))
     assert (pretrain.composition.crowded_above, pretrain.composition.per_piece) == (250, 10)
     assert (finetune.composition.crowded_above, finetune.composition.per_piece) == (250, 1)
     assert contrastive.composition.per_piece > finetune.composition.per_piece
@@ -40,7 +40,7 @@ def test_the_papers_numbers():
 
 
 def test_finetuning_is_nowhere_laxer_than_pretraining():
-    pretrain, finetune = recipe("pretrain").filters, recipe("finetune").filters
+    pretrain, finetune = selection_recipe("pretrain").filters, selection_recipe("finetune").filters
     for name, bound in pretrain.items():
         direction = 1 if FILTERS[name].side == "at least" else -1
         assert direction * (finetune[name] - bound) >= 0, name
@@ -48,7 +48,7 @@ def test_finetuning_is_nowhere_laxer_than_pretraining():
 
 
 def test_the_toml_explains_every_filter_in_use_or_not():
-    lines = recipe("pretrain").to_toml().splitlines()
+    lines = selection_recipe("pretrain").to_toml().splitlines()
     for name, filter_ in FILTERS.items():
         assert sum(line.lstrip("# ").startswith(f"{name} =") and filter_.reason in line for line in lines) == 1
 
@@ -75,17 +75,17 @@ WRONG = {
 
 @pytest.mark.parametrize("line", WRONG)
 def test_a_wrong_field_or_value_is_one_line_that_names_it(line, tmp_path):
-    path, text = tmp_path / "mine.toml", recipe("pretrain").to_toml()
+    path, text = tmp_path / "mine.toml", selection_recipe("pretrain").to_toml()
     assert line in text
     wrong, message = WRONG[line]
     path.write_text(text.replace(line, wrong, 1))
     with pytest.raises(UserError) as caught:
-        recipe(str(path))
+        selection_recipe(str(path))
     assert message in str(caught.value) and "mine.toml" in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_unknown_names_and_missing_files_are_refused(tmp_path):
     with pytest.raises(UserError, match="choose pretrain, finetune, contrastive or a file"):
-        recipe("pre-train")
+        selection_recipe("pre-train")
     with pytest.raises(UserError, match=r"nowhere\.toml"):
-        recipe(str(tmp_path / "nowhere.toml"))
+        selection_recipe(str(tmp_path / "nowhere.toml"))

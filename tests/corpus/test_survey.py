@@ -13,7 +13,7 @@ from ray.cluster_utils import Cluster
 from partimento.cli import main
 from partimento.corpus.fingerprints import fingerprint
 from partimento.corpus.labels import Labels
-from partimento.corpus.manifest import SCHEMA, Manifest
+from partimento.corpus.manifest import SCHEMA, read_manifest
 from partimento.corpus.measurements import COLUMNS, measure
 from partimento.corpus.sources import open_source
 from partimento.corpus.survey import Summary, survey
@@ -33,7 +33,7 @@ def surveyed(corpus: Path, *locations: Path | str, **options) -> Summary:
 
 
 def rows(corpus: Path, *, without: tuple[str, ...] = ()) -> dict[str, dict]:
-    table = Manifest.open(corpus).table
+    table = read_manifest(corpus)
     return {row["path"]: {k: v for k, v in row.items() if k not in without} for row in table.to_pylist()}
 
 
@@ -59,7 +59,7 @@ def corpus(midi, tmp_path_factory) -> Path:
 
 
 def test_rows_say_what_the_files_are(midi, corpus):
-    table = Manifest.open(corpus).table
+    table = read_manifest(corpus)
     assert table.schema.equals(SCHEMA) and table["path"].to_pylist() == sorted(GOOD | ODD)
     for row in table.to_pylist():
         path, data = row["path"], (GOOD | ODD)[row["path"]]
@@ -135,7 +135,7 @@ def test_killed_at_any_moment_it_goes_on_and_loses_at_most_a_batch(midi, corpus,
     before = len(rows(tmp_path / "corpus"))
     summary = surveyed(tmp_path / "corpus", midi, batch=batch)
     assert 0 < before < len(GOOD | ODD) and summary.surveyed == len(GOOD | ODD) - before
-    assert Manifest.open(tmp_path / "corpus").table.equals(Manifest.open(corpus).table)
+    assert read_manifest(tmp_path / "corpus").equals(read_manifest(corpus))
     assert not list((tmp_path / "corpus/manifest").glob(".part*"))
 
 
@@ -180,7 +180,7 @@ def test_a_ray_cluster_of_two_nodes_gives_the_same_manifest(midi, corpus, tmp_pa
     finally:
         cluster.shutdown()
     assert f"surveyed now: {len(GOOD | ODD)} files" in done.stdout
-    assert Manifest.open(tmp_path).table.equals(Manifest.open(corpus).table)
+    assert read_manifest(tmp_path).equals(read_manifest(corpus))
 
 
 def test_the_command_says_what_there_is(tmp_path, midi, capsys):

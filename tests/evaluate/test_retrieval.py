@@ -13,7 +13,7 @@ from partimento.cli import main
 from partimento.errors import UserError
 from partimento.evaluate import retrieval
 from partimento.evaluate.retrieval import as_csv, by_chance, judged, markdown, performances, ranks
-from partimento.evaluate.tasks import Example, Task, content_hash
+from partimento.evaluate.tasks import Example, Task, content_key
 from partimento.midi.performance import Performance
 
 
@@ -128,7 +128,7 @@ def test_the_verb_writes_a_table_with_statistics_and_ones_own_encoder(tmp_path, 
         made_up(number).write_midi(path)
         piece = number // 2
         split = "test" if piece == 3 else "train"
-        found.append(Example(sha256=content_hash(path), label=str(piece), split=split, piece=piece))
+        found.append(Example(sha256=content_key(path), label=str(piece), split=split, piece=piece))
     monkeypatch.setattr(retrieval, "performances", lambda: Task(name="x", classes=(), examples=tuple(found)))
     (tmp_path / "register.py").write_text(
         "import numpy as np\nfrom partimento import Performance\n"

@@ -6,7 +6,7 @@ from collections import defaultdict
 import pytest
 
 from partimento.errors import UserError
-from partimento.evaluate.tasks import SPLITS, TASKS, content_hash, contents, located, read_layout, task
+from partimento.evaluate.tasks import SPLITS, TASKS, content_key, contents, located, read_layout, task
 from partimento.midi.performance import Performance
 
 
@@ -47,7 +47,7 @@ def test_files_are_found_by_content_whatever_they_are_called(tmp_path):
     moved = a.rename(tmp_path / "elsewhere.mid")
     (example,) = located(given, contents(tmp_path)).examples
     assert example.path == moved
-    assert example.sha256 == content_hash(moved)
+    assert example.sha256 == content_key(moved)
     assert not located(given, {}).found and len(located(given, {}).missing) == 1
     with pytest.raises(UserError, match="none of its train files is among the data"):
         located(given, {}).split("train")

@@ -106,7 +106,7 @@ def is_prepared(model: str | Path, format_: str) -> bool:
 
 
 def _folder_of(model: str | Path, format_: str) -> Path:
-    return cache_folder() / "onnx" / f"{content_hash(locate(model))[:32]}-{format_}-{_GENERATION}"
+    return cache_folder() / "onnx" / f"{remembered_sha256(locate(model))[:32]}-{format_}-{_GENERATION}"
 
 
 def cache_folder() -> Path:
@@ -115,7 +115,7 @@ def cache_folder() -> Path:
     return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "partimento"
 
 
-def content_hash(path: Path) -> str:
+def remembered_sha256(path: Path) -> str:
     """SHA-256 of a file, remembered until its size or time changes: reading gigabytes at every start takes seconds."""
     status = path.stat()
     identity = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
