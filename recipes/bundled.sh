@@ -16,7 +16,7 @@ case $machine in
 gpu)
     pretrain=(--recipe bundled)
     continuation=(--batch 16 --loop.peak-lr 3e-4 --machine.compile)
-    contrastive=(--length 2048 --batch 64 --machine.rows-at-once 64 --epochs 4)
+    contrastive=(--length 2048 --batch 64 --machine.micro-batch-size 64 --epochs 4)
     ;;
 processor)
     # Two threads that spin while they wait lose most of their speed when anything else runs; larger blocks of memory

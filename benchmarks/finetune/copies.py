@@ -29,7 +29,7 @@ from partimento.midi.performance import Performance
 from partimento.model.checkpoint import load
 from partimento.tokens.notes import Notes
 from partimento.train.finetune import outcome
-from partimento.train.objectives.continuation import memorised
+from partimento.train.objectives.continuation import overfitting
 
 FILES, PROMPT_NOTES, NEW_NOTES = 6, 24, 60
 
@@ -76,8 +76,8 @@ def rows(run: Path) -> list[str]:
             if name == "best" and step == 0:
                 continue  # nothing was gained
             held_out, seen = (f"{measured[key]:.3f}" for key in ("nats_per_token", "seen_nats_per_token"))
-            by_heart, found = f"{memorised(measured, said.before):.3f}", copied(continued(model, store), index)
-            lines.append(f"| {run.name} | {name} | {step} | {held_out} | {seen} | {by_heart} | {found} |")
+            gap, found = f"{overfitting(measured, said.before):.3f}", copied(continued(model, store), index)
+            lines.append(f"| {run.name} | {name} | {step} | {held_out} | {seen} | {gap} | {found} |")
         last = PROMPT_NOTES + NEW_NOTES
         real = [store.notes(int(file), PROMPT_NOTES, last) for file in store.split("train")[:FILES]]
         lines.append(f"| {run.name} | (the files' own notes) | | | | | {copied(real, index)} |")
@@ -92,13 +92,13 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     report = [
-        "# Learning by heart: what a run says, and what its models recite",
+        "# Overfitting: what a run says, and what its models recite",
         "",
         f"{datetime.datetime.now(tz=datetime.UTC).date()}, AMD EPYC, 2 cores. {options.load}".rstrip(),
         "",
         f"Up to {FILES} training files; the first {PROMPT_NOTES} notes of each are continued by {NEW_NOTES}, greedily.",
         "",
-        "| run | model | step | held out, nats a token | learned from | learned by heart | new notes copied |",
+        "| run | model | step | held out, nats a token | learned from | overfitting | new notes copied |",
         "|---|---|---|---|---|---|---|",
         *[line for run in options.runs for line in rows(run)],
     ]

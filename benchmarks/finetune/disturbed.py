@@ -3,7 +3,7 @@
     python benchmarks/finetune/disturbed.py STORE --models a.safetensors b.safetensors [--files 60] [--machine "..."]
         [-o FILE]
 
-From the middle of each file of the validation split, evenly spread, a window of at most 1,000 ids is taken as it was
+From the middle of each file of the validation split, evenly spread, a window of at most 1,000 tokens is taken as it was
 played and disturbed (`tokens/disturb.py`, seed 0). Counted are the nats of the notes that are the pianist's own in
 both, from behind the first disturbed stretch on, and of them the eight next to a disturbed stretch apart.
 """

@@ -4,16 +4,16 @@
         [--lengths 400 1022] [--seconds 45] [--machine "..."] [-o FILE]
 
 Files are spread evenly over the validation split. The first table is about music that pianists played, in windows of
-so many ids, with <D> about 100 ids before their end as in fine-tuning, and on a clock of their own:
+so many tokens, with <D> about 100 tokens before their end as in fine-tuning, and on a clock of their own:
 
   at the end    the window's end is the file's: P(<E>) behind its last note, and the sum of P(<E>) from <D> to there
-  at a cut      the file goes on for as long again: P(<E>) where the window ends, and the sum over the 30 ids behind it
-  no <D>        the same window without <D>: the sum over all of its ids, and P(<E>) where it ends
+  at a cut      the file goes on for as long again: P(<E>) where the window ends, and the sum over the 30 tokens behind
+  it no <D>        the same window without <D>: the sum over all of its tokens, and P(<E>) where it ends
 
-The second is about continuations: prompts of 15 s from the middle of files, continued with <D> given about 130 ids
+The second is about continuations: prompts of 15 s from the middle of files, continued with <D> given about 130 tokens
 before the length asked for, temperature 1, nothing cut, seed 0. Some end by themselves, and the others where the length
-asked for is used up, some of them before 100 ids have followed <D>. "A real end" is how the same files end. Density is
-that of all notes of the continuation over that of the pianist's own.
+asked for is used up, some of them before 100 tokens have followed <D>. "A real end" is how the same files end. Density
+is that of all notes of the continuation over that of the pianist's own.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def expectations(store: NoteStore, name: str, files: Iterable[int], length: int)
     tokenizer = Tokenizer(v)
 
     def ending(ids: list[int]) -> NDArray[np.float64]:
-        """P(<E>) behind each id."""
+        """P(<E>) behind each token."""
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=native_bfloat16(CPU)):
             logits_TV = model(torch.tensor([ids]))[0].float()
         return logits_TV.softmax(dim=1)[:, v.end].double().numpy()
@@ -120,7 +120,7 @@ def expectations(store: NoteStore, name: str, files: Iterable[int], length: int)
 
 
 def window(notes: Notes, last: int, length: int, tokenizer: Tokenizer) -> NDArray[np.int32]:
-    """The body of the notes before `last`, as many as fit a sequence of so many ids with its head, <D> and <E>."""
+    """The body of the notes before `last`, as many as fit a sequence of so many tokens with its head, <D> and <E>."""
     first = max(0, last - (length - 4) // 3)
     while len(body := tokenizer.encode_notes(notes.slice(first, last))) > length - 4:
         first += 1
@@ -128,7 +128,7 @@ def window(notes: Notes, last: int, length: int, tokenizer: Tokenizer) -> NDArra
 
 
 def count_notes(ids: NDArray[np.int32], v: Vocabulary) -> int:
-    """How many notes ids say."""
+    """How many notes tokens say."""
     return int((v.kind_of[ids] == Kind.NOTE).sum())
 
 
@@ -192,14 +192,14 @@ def report(expected: list[str], ended: list[str], arguments: argparse.Namespace)
 
 Held-out music as it was played, means over files; `benchmarks/finetune/endings.py` says what each column is.
 
-| model | ids | files | at the end: P | sum before | at a cut: P | sum behind | no `<D>`: sum | where it ends |
+| model | tokens | files | at the end: P | sum before | at a cut: P | sum behind | no `<D>`: sum | where it ends |
 |---|---|---|---|---|---|---|---|---|
 {chr(10).join(expected)}
 
 Prompts of {PROMPT_SECONDS:.0f} s continued by {arguments.seconds:.0f} s, `onnx-int8`, temperature 1, nothing cut;
 medians (quartiles) of those that ended by themselves.
 
-| model | density | ended by themselves | no 100 ids behind `<D>` | after, s | notes/s of the last 3 s | last note, s |
+| model | density | ended by themselves | no 100 behind `<D>` | after, s | notes/s of the last 3 s | last note, s |
 |---|---|---|---|---|---|---|
 {chr(10).join(ended)}
 """

@@ -4,10 +4,10 @@
     python benchmarks/train/carry.py unpack BOX FOLDER                   # FOLDER/finetune, FOLDER/contrastive, ...
 
 Each file's notes travel once, however many stores hold it, as planes of bytes under xz: what is alike stands together.
-Only what ids tell travels: velocities in the vocabulary's steps of ten, durations as they are heard, without keyed
+Only what tokens tell travels: velocities in the vocabulary's steps of ten, durations as they are heard, without keyed
 durations and pedal moves. So the stores that come out train models that fold the pedal into durations, on the very same
-ids, and no others. Files, splits, pieces, labels and the manifest are those of the stores that went in, so that a run
-knows its store again on either machine; `partimento verify` therefore finds notes and pedal changed.
+tokens, and no others. Files, splits, pieces, labels and the manifest are those of the stores that went in, so that a
+run knows its store again on either machine; `partimento verify` therefore finds notes and pedal changed.
 """
 
 from __future__ import annotations

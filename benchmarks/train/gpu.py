@@ -151,7 +151,7 @@ def embedding(session: Session) -> None:
     pairs = 4 if session.toy else 64
     size = ["--length", 128, "--candidates", 4] if session.toy else ["--length", 2048, "--candidates", 512]
     command = ["finetune", "contrastive", session.stores / "contrastive", "--recipe", "contrastive-small"]
-    command += ["--from", session.base, "--batch", pairs, *size, "--machine.rows-at-once", pairs // 4]
+    command += ["--from", session.base, "--batch", pairs, *size, "--machine.micro-batch-size", pairs // 4]
     few = ["--loop.steps", 4 if session.toy else 16, "--loop.warmup-steps", 1]
     if session.partimento("embedding: trial", *command, *few, "-o", trial) is None:
         return

@@ -3,7 +3,7 @@
     python benchmarks/train/gpu_lines.py "medium, cuDNN attention" [--base MODEL] [--stores FOLDER] [--toy]
 
 `pretraining` and `contrastive` are steps of the training loop with the model `--base` on the stores of that folder,
-`decoding` is that of the base and of `medium`, all others are optimiser steps of `medium` on random ids, 16 rows of
+`decoding` is that of the base and of `medium`, all others are optimiser steps of `medium` on random tokens, 16 rows of
 8,192 as one GPU of the paper has, which change one thing against the first. Utilisation counts causal attention and
 nothing recomputed, of the rated bfloat16 speed, in 8 bits too. `--toy` proves on a processor that a line runs.
 """
@@ -43,7 +43,7 @@ from partimento.tokens.infill import Infilling
 from partimento.tokens.vocabulary import Vocabulary
 from partimento.train import losses
 from partimento.train.distributed import World, joined
-from partimento.train.flops import flops_per_id, peak_flops
+from partimento.train.flops import flops_per_token, peak_flops
 from partimento.train.log import read_log
 from partimento.train.loop import Trainer, train
 from partimento.train.objectives.contrastive import Contrastive
@@ -83,7 +83,7 @@ def pretraining(scene: Scene) -> Figures:
     length, batch, steps = scene.of(4096, 64), scene.of(16, 2), scene.of(60, 8)
 
     def loader(split: str, **more: Any) -> PackedLoader:
-        return PackedLoader(store, base.vocabulary, split, length, batch, 1, lanes=4, **more)
+        return PackedLoader(store, base.vocabulary, split, length, batch, 1, streams=4, **more)
 
     settings = LoopSettings(
         steps=steps,
@@ -113,14 +113,14 @@ def pretraining(scene: Scene) -> Figures:
     return {
         "step": f"{1000 * step:.1f} ms",
         "waited for the loader": f"{statistics.median(waits):.2f} ms (most {max(waits):.2f})",
-        "ids/s": f"{ids:,.0f}",
-        "utilisation": f"{ids * flops_per_id(base.config, length=length) / peak_flops(scene.device):.1%}",
+        "tokens/s": f"{ids:,.0f}",
+        "utilisation": f"{ids * flops_per_token(base.config, length=length) / peak_flops(scene.device):.1%}",
         "memory": scene.memory(),
         "first step": f"{log[0]['seconds']:.0f} s",
     }
 
 
-def contrastive(scene: Scene, *, rows: int, compile: bool = True, recompute: bool = False) -> Figures:
+def contrastive(scene: Scene, *, rows: int, compile: bool = True, activation_checkpointing: bool = False) -> Figures:
     """A step of 64 pairs took 0.35 s with 64 rows at once, not compiled."""
     base, store = load(scene.base), NoteStore(scene.stores / "contrastive")
     length, pairs = scene.of(2048, 128), scene.of(64, 4)
@@ -129,7 +129,9 @@ def contrastive(scene: Scene, *, rows: int, compile: bool = True, recompute: boo
     model.model = base.model.model
     trainer = Trainer(
         model.to(scene.device),
-        Contrastive(base.vocabulary, rows_at_once=scene.of(rows, 4), recompute=recompute),
+        Contrastive(
+            base.vocabulary, micro_batch_size=scene.of(rows, 4), activation_checkpointing=activation_checkpointing
+        ),
         LoopSettings(steps=100, warmup_steps=1, peak_lr=1e-5, optimiser="muon"),
         Machine(compile=compile and not scene.toy),
         scene.world,
@@ -141,7 +143,7 @@ def contrastive(scene: Scene, *, rows: int, compile: bool = True, recompute: boo
     step = statistics.median(seconds[len(seconds) // 2 :])
     return {
         "step": f"{step:.3f} s",
-        "ids/s without padding": f"{statistics.mean(ids) / step:,.0f}",
+        "tokens/s without padding": f"{statistics.mean(ids) / step:,.0f}",
         "memory": scene.memory(),
         "first step": f"{seconds[0]:.0f} s",
     }
@@ -174,12 +176,12 @@ def decoding(scene: Scene, *, medium: bool, graphs: bool) -> Figures:
         first = timed(partial(backend.read, [[70]] * batch, cache))
         backend.read([[71]] * batch, cache)
         seconds = timed(lambda rows=batch, held=cache: [backend.read([[72]] * rows, held) for _ in range(new)])
-        figures[f"batch {batch}"] = f"{batch * new / seconds:,.0f} ids/s, {1000 * seconds / new:.2f} ms an id"
+        figures[f"batch {batch}"] = f"{batch * new / seconds:,.0f} tokens/s, {1000 * seconds / new:.2f} ms a token"
         figures[f"first id of {batch}"] = f"{1000 * first:.0f} ms"
     return figures | {"engine": backend.description, "memory": scene.memory()}
 
 
-# -- medium on random ids ---------------------------------------------------------------------------------------------
+# -- medium on random tokens ------------------------------------------------------------------------------------------
 
 Kernel = Literal["any", "flash", "cudnn", "efficient", "math", "flex"]
 KERNELS = {
@@ -196,7 +198,7 @@ class Choice:
 
     compile: bool = True
     autotune: bool = False
-    recompute: bool = False
+    activation_checkpointing: bool = False
     kernel: Kernel = "any"
     logits_at_once: int = 2**26
     fp8: bool = False
@@ -223,7 +225,11 @@ def medium(scene: Scene, choice: Choice) -> Figures:
         model.to(scene.device),
         Pretraining(vocabulary) if choice.logits_at_once else AllLogits(vocabulary),
         LoopSettings(steps=2000, precision="float32" if scene.toy else "bfloat16"),
-        Machine(rows_at_once=choice.rows, compile=choice.compile, recompute=choice.recompute),
+        Machine(
+            micro_batch_size=choice.rows,
+            compile=choice.compile,
+            activation_checkpointing=choice.activation_checkpointing,
+        ),
         scene.world,
     )
     low, high = vocabulary.note
@@ -232,8 +238,8 @@ def medium(scene: Scene, choice: Choice) -> Figures:
         seconds = [timed(partial(trainer.step, ids_BW, rate=1e-4)) for _ in range(2 + steps)]
     pace = batch * length / statistics.median(seconds[2:])
     return {
-        "ids/s": f"{pace:,.0f}",
-        "utilisation": f"{pace * flops_per_id(config, length=length) / peak_flops(scene.device):.1%}",
+        "tokens/s": f"{pace:,.0f}",
+        "utilisation": f"{pace * flops_per_token(config, length=length) / peak_flops(scene.device):.1%}",
         "memory": scene.memory(),
         "first step": f"{seconds[0]:.0f} s",
     }
@@ -309,8 +315,8 @@ CHOICES = {
     "medium, blocks in 8 bits": Choice(fp8=True),
     "medium, smaller chunks of logits": Choice(logits_at_once=2**24),
     "medium, 2 rows": Choice(rows=2),
-    "medium, activations recomputed, 16 rows": Choice(recompute=True, rows=16),
-    "medium, activations recomputed": Choice(recompute=True),
+    "medium, activations recomputed, 16 rows": Choice(activation_checkpointing=True, rows=16),
+    "medium, activations recomputed": Choice(activation_checkpointing=True),
     "medium, flash attention": Choice(kernel="flash"),
     "medium, memory-efficient attention": Choice(kernel="efficient"),
     "medium, attention by plain products, 1 row": Choice(kernel="math", rows=1),
@@ -328,7 +334,7 @@ LINES: dict[str, Callable[[Scene], Figures]] = {
     "decoding of medium without graphs": partial(decoding, medium=True, graphs=False),
     "contrastive, 64 rows": partial(contrastive, rows=64),
     "contrastive, 8 rows": partial(contrastive, rows=8),
-    "contrastive, 64 rows, recomputed": partial(contrastive, rows=64, recompute=True),
+    "contrastive, 64 rows, recomputed": partial(contrastive, rows=64, activation_checkpointing=True),
     **{name: partial(medium, choice=choice) for name, choice in list(CHOICES.items())[4:]},
 }
 

@@ -25,7 +25,7 @@ from partimento.model.checkpoint import load
 from partimento.model.precision import native_bfloat16
 from partimento.train.folder import RECIPE_FILE
 from partimento.train.objectives.pretrain import Pretraining
-from partimento.train.recipes import Recipe
+from partimento.train.recipes import PretrainingRecipe
 from partimento.train.run import run
 
 COLLECTIONS = {"asap": "ASAP", "pijama": "PiJAMA", "pop909": "POP909"}
@@ -46,7 +46,7 @@ class HeldOut:
     `files` are taken of each collection, three times as many of all, spread evenly over the store.
     """
 
-    def __init__(self, store: NoteStore, recipe: Recipe, *, files: int, collections: bool = True) -> None:
+    def __init__(self, store: NoteStore, recipe: PretrainingRecipe, *, files: int, collections: bool = True) -> None:
         self._vocabulary, self._length = recipe.make_vocabulary(), recipe.length
         encoder, rng = StoreTokenizer(store, self._vocabulary, pedal=recipe.pedal), np.random.default_rng(0)
         validation = store.split("validation")
@@ -72,20 +72,20 @@ class HeldOut:
         return losses
 
     def _window(self, sequence: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """`length` + 1 ids from anywhere in a file, padded where it is shorter."""
+        """`length` + 1 tokens from anywhere in a file, padded where it is shorter."""
         first = int(rng.integers(0, max(1, len(sequence) - self._length)))
         part = sequence[first : first + self._length + 1]
         return np.pad(part, (0, self._length + 1 - len(part)), constant_values=self._vocabulary.pad)
 
 
-def scheduled(recipe: Recipe, steps: int) -> Recipe:
+def scheduled(recipe: PretrainingRecipe, steps: int) -> PretrainingRecipe:
     """The recipe in so many steps, a fifth of them warm-up, with nothing measured in between."""
     every = min(steps, _CHECKPOINT_EVERY)
     loop = replace(recipe.loop, steps=steps, warmup_steps=steps // 5, eval_every=steps, eval_batches=1)
     return replace(recipe, epochs=None, loop=replace(loop, checkpoint_every=every, keep_checkpoints=1))
 
 
-def carried_out(recipe: Recipe, store: NoteStore, folder: Path, heldout: HeldOut) -> Losses:
+def carried_out(recipe: PretrainingRecipe, store: NoteStore, folder: Path, heldout: HeldOut) -> Losses:
     """Trains and measures, or goes on where it was left; a run that has been measured is not run again."""
     if found := finished(recipe, folder):
         return found
@@ -95,7 +95,7 @@ def carried_out(recipe: Recipe, store: NoteStore, folder: Path, heldout: HeldOut
     return losses
 
 
-def finished(recipe: Recipe, folder: Path) -> Losses | None:
+def finished(recipe: PretrainingRecipe, folder: Path) -> Losses | None:
     """The losses of a run that has been measured; refuses a folder that holds one of another recipe."""
     if not (folder / HELDOUT_FILE).exists():
         return None

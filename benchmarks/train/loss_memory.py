@@ -1,4 +1,4 @@
-"""How much memory the cross entropy of the paper's batch needs: 16 rows of 8,192 ids over 17,727.
+"""How much memory the cross entropy of the paper's batch needs: 16 rows of 8,192 tokens over 17,727.
 
     python benchmarks/train/loss_memory.py [--rows 16] [-o benchmarks/train/loss_memory.md]
 
@@ -60,10 +60,10 @@ def main() -> None:
         [
             "# Memory of the loss",
             "",
-            f"{VOCABULARY:,} ids, float32 on a processor, torch {torch.__version__}, "
+            f"{VOCABULARY:,} tokens, float32 on a processor, torch {torch.__version__}, "
             f"{datetime.datetime.now(tz=datetime.UTC).date()}.",
             "",
-            "| loss | ids | all logits would be | peak rises by |",
+            "| loss | tokens | all logits would be | peak rises by |",
             "|---|---|---|---|",
             *lines,
             "",

@@ -31,7 +31,7 @@ from partimento.model.precision import computing_dtype, native_bfloat16
 from partimento.model.transformer import Transformer
 from partimento.tokens.vocabulary import Vocabulary
 from partimento.train.distributed import ALONE
-from partimento.train.flops import flops_per_id, muon_flops
+from partimento.train.flops import flops_per_token, muon_flops
 from partimento.train.loop import Trainer
 from partimento.train.objectives.pretrain import Pretraining
 from partimento.train.optimiser import muon_weights
@@ -90,13 +90,13 @@ def table(results: dict[str, dict[str, float | str]], processor: str, load: str)
     """The report."""
     model = Transformer(SHAPE)
     muon = muon_flops(weight.shape for weight in muon_weights(model)) / 1e9
-    of_ids = IDS * flops_per_id(SHAPE, length=IDS) / 1e9
+    of_ids = IDS * flops_per_token(SHAPE, length=IDS) / 1e9
     lines = [
         "# float32 beside bfloat16 on a processor",
         "",
         f"{processor}, one thread, torch {torch.__version__}, {datetime.datetime.now(tz=datetime.UTC).date()}; made by "
-        f"`benchmarks/train/precision.py`. Product: two matrices of {SIDE} x {SIDE}, GFLOP/s. Step: {IDS} ids through "
-        f"{SHAPE.parameters / 1e6:.1f} M parameters (6 layers of width 512), seconds of it; the ids' products "
+        f"`benchmarks/train/precision.py`. Product: two matrices of {SIDE} x {SIDE}, GFLOP/s. Step: {IDS} tokens in "
+        f"{SHAPE.parameters / 1e6:.1f} M parameters (6 layers of width 512), seconds of it; the tokens' products "
         f"are {of_ids:.0f} GFLOP, Muon's {muon:.0f} more. {load}".strip(),
         "",
         "| instructions | `auto` is | found out in | precision | product | step, AdamW | step, Muon |",

@@ -2,8 +2,8 @@
 
     python benchmarks/train/scaling.py STORE -o FOLDER [--ids 500000 1000000 2000000] [--recipe two-cores]
 
-Every point is a run with a schedule of its own, cheapest first, on ids that it sees once, as long as the corpus has so
-many. `FOLDER` holds the runs, and `scaling.md` and `scaling.png`, both made anew after each run out of what is
+Every point is a run with a schedule of its own, cheapest first, on tokens that it sees once, as long as the corpus has
+so many. `FOLDER` holds the runs, and `scaling.md` and `scaling.png`, both made anew after each run out of what is
 finished. Interrupted, the same command goes on; further amounts may be added to a folder.
 """
 
@@ -27,7 +27,7 @@ from partimento.corpus.store import NoteStore
 from partimento.files import replacing
 from partimento.model.config import ModelConfig
 from partimento.train import recipes
-from partimento.train.recipes import Recipe
+from partimento.train.recipes import PretrainingRecipe
 
 SIZES = ("64x2", "96x3", "128x4", "192x4", "256x4")
 HELDOUT_FILES = 32
@@ -36,11 +36,11 @@ EXPONENTS = np.arange(0.02, 1.5, 0.02)
 POINTS_OF_A_FIT = 9
 
 Point = tuple[int, int, float]
-"""Parameters, ids trained on, held-out nats a token."""
+"""Parameters, tokens trained on, held-out nats a token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnySize(Recipe):
+class AnySize(PretrainingRecipe):
     """A recipe whose `size` is "WIDTHxLAYERS"; heads of 64 channels as in the named sizes, two at least."""
 
     def make_config(self) -> ModelConfig:
@@ -57,7 +57,7 @@ class AnySize(Recipe):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerLaw:
-    """loss = floor + of_size / (millions of parameters)^alpha + of_data / (millions of ids)^beta.
+    """loss = floor + of_size / (millions of parameters)^alpha + of_data / (millions of tokens)^beta.
 
     The form of J. Hoffmann et al., "Training compute-optimal large language models" (2022), section 3.3.
     """
@@ -94,7 +94,7 @@ class PowerLaw:
         )
 
 
-def grid_of(recipe: Recipe, amounts: Sequence[int]) -> dict[tuple[str, int], AnySize]:
+def grid_of(recipe: PretrainingRecipe, amounts: Sequence[int]) -> dict[tuple[str, int], AnySize]:
     """The runs by size and amount of data, cheapest first."""
     plain = replace(variant(recipe, {}), infilling_share=0.0)
     of_any_size = AnySize(**{field.name: getattr(plain, field.name) for field in fields(plain)} | {"size": SIZES[0]})
@@ -105,7 +105,7 @@ def grid_of(recipe: Recipe, amounts: Sequence[int]) -> dict[tuple[str, int], Any
     return dict(sorted(runs.items(), key=lambda run: run[1].make_config().parameters * run[1].loop.steps))
 
 
-def ids_of(recipe: Recipe) -> int:
+def tokens_of(recipe: PretrainingRecipe) -> int:
     """Ids that a run trains on."""
     return recipe.loop.steps * recipe.batch * recipe.length
 
@@ -118,8 +118,8 @@ def draw(points: Sequence[Point], law: PowerLaw | None, out: Path) -> None:
     from matplotlib import pyplot as plt
 
     figure, panels = plt.subplots(1, 2, figsize=(10, 4.5), sharey=True, layout="constrained")
-    for along, (axes, what) in enumerate(zip(panels, ("parameters", "ids trained on"), strict=True)):
-        across, of = 1 - along, ("ids", "parameters")[along]
+    for along, (axes, what) in enumerate(zip(panels, ("parameters", "tokens trained on"), strict=True)):
+        across, of = 1 - along, ("tokens", "parameters")[along]
         for number, value in enumerate(sorted({point[across] for point in points})):
             at, loss = np.array(sorted((point[along], point[2]) for point in points if point[across] == value)).T
             style = {"color": f"C{number}", "linewidth": 1}
@@ -148,7 +148,7 @@ def report(arguments: argparse.Namespace, runs: Mapping[tuple[str, int], AnySize
     found = {key: finished(recipe, folder_of(arguments.out, key)) for key, recipe in runs.items()}
     done = {key: losses[ALL] for key, losses in found.items() if losses is not None}
     points = [
-        (runs[key].make_config().parameters, ids_of(runs[key]), losses["nats_per_token"])
+        (runs[key].make_config().parameters, tokens_of(runs[key]), losses["nats_per_token"])
         for key, losses in done.items()
     ]
     law = PowerLaw.fitted(points) if len(points) >= POINTS_OF_A_FIT else None
@@ -165,20 +165,20 @@ def report(arguments: argparse.Namespace, runs: Mapping[tuple[str, int], AnySize
     missing = (
         "" if len(done) == len(runs) else f"**{len(done)} of {len(runs)} runs finished; the same command goes on.** "
     )
-    heads = [f"{ids_of(runs[SIZES[0], amount]):,} ids" for amount in amounts]
+    heads = [f"{tokens_of(runs[SIZES[0], amount]):,} tokens" for amount in amounts]
     return "\n".join(
         [
             "# Loss against model size and data",
             "",
             f"`python benchmarks/train/scaling.py STORE -o FOLDER --ids {' '.join(map(str, amounts))}`: the first line "
             f"of [trials.md](trials.md) without gaps ({recipe.loop.optimiser}, peak rate {recipe.loop.peak_lr:g}, "
-            f"{recipe.batch} x {recipe.length} ids a step, {recipe.lanes} lanes, a fifth of the steps warm-up) in five "
-            f"sizes. {arguments.threads} thread on {os.cpu_count()} processor cores, torch {torch.__version__}, "
+            f"{recipe.batch} x {recipe.length} tokens a step, {recipe.streams} streams, a fifth warm-up) in "
+            f"five sizes. {arguments.threads} thread on {os.cpu_count()} processor cores, torch {torch.__version__}, "
             f"{datetime.datetime.now(tz=datetime.UTC).date()}. {arguments.load}".strip(),
             "",
-            f"{missing}Held-out nats a token (a note), over one window of at most {recipe.length + 1} ids of each of "
-            f"{3 * HELDOUT_FILES} files of the validation split, the same for all. Each cell is a run of its own with "
-            "a whole schedule and ids that it sees once. One seed each, and one rate for all sizes, tuned for none.",
+            f"{missing}Held-out nats a token (a note), over one window of at most {recipe.length + 1} tokens of each "
+            f"of {3 * HELDOUT_FILES} files of the validation split, the same for all. Each cell is a run of its own "
+            "with a whole schedule and tokens that it sees once. One seed each, one untuned rate for all sizes.",
             "",
             "| width x layers | parameters | " + " | ".join(heads) + " |",
             "|---|---|" + "---|" * len(amounts),
@@ -224,7 +224,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    store, runs = NoteStore(arguments.store), grid_of(recipes.named(arguments.recipe), arguments.ids)
+    store, runs = NoteStore(arguments.store), grid_of(recipes.pretraining_recipe(arguments.recipe), arguments.ids)
     heldout = HeldOut(store, next(iter(runs.values())), files=HELDOUT_FILES, collections=False)
     for key in (None, *runs):
         if key is not None:

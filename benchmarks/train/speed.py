@@ -2,11 +2,11 @@
 
     python benchmarks/train/speed.py STORE [--recipe two-cores] [--steps 100] [-o benchmarks/train/speed.md]
 
-The plain loop is what one writes in an afternoon: crops of a long array of ids, one forward pass, cross entropy of all
-logits, AdamW. Both train the same model from the same weights with the same batch, in turns: after each step of ours,
-timed from the end of the plain loop's step before to its log line, comes one step of the plain loop, so that whatever
-else the machine does falls on both alike. Beside the clock's time stands the processor's, which does not count waiting
-for other programs; with one thread (the default) it is the fairer figure.
+The plain loop is what one writes in an afternoon: crops of a long array of tokens, one forward pass, cross entropy of
+all logits, AdamW. Both train the same model from the same weights with the same batch, in turns: after each step of
+ours, timed from the end of the plain loop's step before to its log line, comes one step of the plain loop, so that
+whatever else the machine does falls on both alike. Beside the clock's time stands the processor's, which does not count
+waiting for other programs; with one thread (the default) it is the fairer figure.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from partimento.train.log import read_log
 from partimento.train.loop import Progress, train
 from partimento.train.objectives.pretrain import Pretraining
 from partimento.train.opening import settled
-from partimento.train.recipes import Recipe
+from partimento.train.recipes import PretrainingRecipe
 
 WARMING_UP = 5
 
@@ -44,7 +44,7 @@ WARMING_UP = 5
 class PlainLoop:
     """Nothing but the training."""
 
-    def __init__(self, model: nn.Module, recipe: Recipe, ids: np.ndarray) -> None:
+    def __init__(self, model: nn.Module, recipe: PretrainingRecipe, ids: np.ndarray) -> None:
         self.model, self.recipe, self.ids = model, recipe, ids
         matrices = [p for p in model.parameters() if p.dim() >= 2]
         vectors = [p for p in model.parameters() if p.dim() < 2]
@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    recipe = recipes.named(arguments.recipe).with_steps(arguments.steps + WARMING_UP)
+    recipe = recipes.pretraining_recipe(arguments.recipe).with_steps(arguments.steps + WARMING_UP)
     # The plain loop has AdamW and nothing else.
     loop = replace(recipe.loop, optimiser="adamw", eval_every=10**6, checkpoint_every=10**6, eval_batches=1)
     recipe = replace(recipe, loop=settled(loop, ALONE))
@@ -97,7 +97,7 @@ def main() -> None:
             length=recipe.length,
             batch=recipe.batch,
             seed=recipe.seed,
-            lanes=recipe.lanes,
+            streams=recipe.streams,
             transform=Infilling(vocabulary, share=recipe.infilling_share) if recipe.infilling_share else None,
         )
 
@@ -138,13 +138,13 @@ def main() -> None:
         [
             "# Our loop beside a plain one",
             "",
-            f"Recipe {recipe.name} with AdamW ({recipe.make_config().parameters:,} parameters, "
-            f"{recipe.batch} x {recipe.length} ids a step, {recipe.loop.precision}), {len(ours)} steps of each in "
+            f"PretrainingRecipe {recipe.name} with AdamW ({recipe.make_config().parameters:,} parameters, "
+            f"{recipe.batch} x {recipe.length} tokens a step, {recipe.loop.precision}), {len(ours)} steps of each in "
             f"turns, {arguments.threads} thread(s) of {os.cpu_count()} cores, torch {torch.__version__}, "
             f"{datetime.datetime.now(tz=datetime.UTC).date()}. "
             f"{arguments.load}".strip(),
             "",
-            "| loop | processor: median ms a step | fastest | ids a processor second | clock: median ms | fastest |",
+            "| loop | processor: median ms a step | fastest | tokens a processor second | clock: median ms | fastest |",
             "|---|---|---|---|---|---|",
             *(
                 f"| {name} | {np.median(cpu):.1f} | {cpu.min():.1f} | {1e3 * ids / np.median(cpu):,.0f} "

@@ -34,7 +34,7 @@ from partimento.train import recipes
 from partimento.train.distributed import ALONE
 from partimento.train.loop import Trainer
 from partimento.train.objectives.pretrain import Pretraining
-from partimento.train.recipes import Recipe
+from partimento.train.recipes import PretrainingRecipe
 
 # The first round is not counted: it warms up.
 ROUNDS, BURST = 9, 2
@@ -44,21 +44,21 @@ START: Mapping[str, Any] = {
     "initialisation": "musical",
     "optimiser": "muon",
     "peak_lr": 1.5e-3,
-    "lanes": 16,
+    "streams": 16,
     "batch": 2,
 }
 CHANGES: Mapping[str, Mapping[str, Any]] = {
     "start": {},
     "random": {"initialisation": "random"},
     "adamw": {"optimiser": "adamw"},
-    "one-lane": {"lanes": 1},
+    "one-stream": {"streams": 1},
     "large-batch": {"batch": 8},
     "high-rate": {"peak_lr": 3e-3},
 }
-IN_WORDS = {"start": "nothing: musical initial values, muon, peak rate 1.5e-3, 16 lanes, 2 sequences a step"}
+IN_WORDS = {"start": "nothing: musical initial values, muon, peak rate 1.5e-3, 16 streams, 2 sequences a step"}
 
 EARLIER = """Trials of a prototype, before this package existed (other held-out files; 5.2 M parameters, context 512,
-AdamW, about 10 minutes on 2 cores, 2.4 M ids), nats a note:
+AdamW, about 10 minutes on 2 cores, 2.4 M tokens), nats a note:
 
 | initial values | ASAP | PiJAMA | POP909 |
 |---|---|---|---|
@@ -67,19 +67,19 @@ AdamW, about 10 minutes on 2 cores, 2.4 M ids), nats a note:
 """
 
 
-def variant(recipe: Recipe, change: Mapping[str, Any]) -> Recipe:
+def variant(recipe: PretrainingRecipe, change: Mapping[str, Any]) -> PretrainingRecipe:
     """The recipe with all of `START`, whatever it says itself, and one change."""
     values = {**START, **change}
     loop = replace(recipe.loop, **{name: values.pop(name) for name in ("optimiser", "peak_lr")})
     return replace(recipe, loop=loop, **values)
 
 
-def kind_of_step(recipe: Recipe) -> str:
+def kind_of_step(recipe: PretrainingRecipe) -> str:
     """Variants of one kind do the same arithmetic."""
     return f"{recipe.loop.optimiser}, {recipe.batch} x {recipe.length}"
 
 
-def seconds_a_step(variants: Mapping[str, Recipe], store: NoteStore) -> dict[str, float]:
+def seconds_a_step(variants: Mapping[str, PretrainingRecipe], store: NoteStore) -> dict[str, float]:
     """Of every kind of step, measured in turns."""
     kinds = {kind_of_step(recipe): recipe for recipe in variants.values()}
     trainers, loaders, times = {}, {}, {kind: list[float]() for kind in kinds}
@@ -98,7 +98,7 @@ def seconds_a_step(variants: Mapping[str, Recipe], store: NoteStore) -> dict[str
     return {kind: statistics.median(of_kind) for kind, of_kind in times.items()}
 
 
-def calibrated(file: Path, variants: Mapping[str, Recipe], store: NoteStore) -> dict[str, float]:
+def calibrated(file: Path, variants: Mapping[str, PretrainingRecipe], store: NoteStore) -> dict[str, float]:
     """The times in the file, measured if it is not there: steps must stay as they were when a run goes on."""
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ def calibrated(file: Path, variants: Mapping[str, Recipe], store: NoteStore) -> 
     return json.loads(file.read_text(encoding="utf-8"))
 
 
-def table(arguments: argparse.Namespace, grid: Mapping[str, Recipe], seconds: Mapping[str, float]) -> str:
+def table(arguments: argparse.Namespace, grid: Mapping[str, PretrainingRecipe], seconds: Mapping[str, float]) -> str:
     """What is finished so far, as Markdown."""
     found = {name: finished(recipe, arguments.out / name) for name, recipe in grid.items()}
     done = sum(losses is not None for losses in found.values())
@@ -120,7 +120,7 @@ def table(arguments: argparse.Namespace, grid: Mapping[str, Recipe], seconds: Ma
             "# What helps at equal time",
             "",
             f"`python benchmarks/train/trials.py STORE -o FOLDER --size {start.size} --minutes {arguments.minutes:g}`: "
-            f"recipe {start.name} ({start.make_config().parameters:,} parameters, sequences of {start.length} ids, "
+            f"recipe {start.name} ({start.make_config().parameters:,} parameters, sequences of {start.length} tokens, "
             f"share of windows with a gap {start.infilling_share:g}). {arguments.threads} thread on {os.cpu_count()} "
             f"processor cores, torch {torch.__version__}, {datetime.datetime.now(tz=datetime.UTC).date()}. "
             f"{arguments.load}".strip(),
@@ -131,10 +131,10 @@ def table(arguments: argparse.Namespace, grid: Mapping[str, Recipe], seconds: Ma
             "the processor. The clock of the runs themselves says nothing where other work disturbs them. A fifth of "
             "each run is warm-up. One seed each, so that small differences are no verdict.",
             "",
-            f"Held out: one window of at most {start.length + 1} ids, without gap, of each of {3 * HELDOUT_FILES} "
+            f"Held out: one window of at most {start.length + 1} tokens, without gap, of each of {3 * HELDOUT_FILES} "
             f"files of the validation split (all) and of {HELDOUT_FILES} of each collection, the same in every line.",
             "",
-            "| changed | seconds a step | steps | ids | " + " | ".join(heads) + " |",
+            "| changed | seconds a step | steps | tokens | " + " | ".join(heads) + " |",
             "|---|" + "---|" * (5 + 2 * len(COLLECTIONS)),
             *rows,
             "",
@@ -143,7 +143,7 @@ def table(arguments: argparse.Namespace, grid: Mapping[str, Recipe], seconds: Ma
     )
 
 
-def row(name: str, recipe: Recipe, seconds: float, losses: Losses | None) -> str:
+def row(name: str, recipe: PretrainingRecipe, seconds: float, losses: Losses | None) -> str:
     """A line of the table."""
     changed = IN_WORDS.get(name) or ", ".join(f"{field} {value}" for field, value in CHANGES[name].items())
     cells = [changed, f"{seconds:.3f}", str(recipe.loop.steps), f"{recipe.loop.steps * recipe.batch * recipe.length:,}"]
@@ -164,7 +164,7 @@ def main() -> None:
     parser.add_argument("--load", default="", help="a note on what else the machine did")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    store, recipe = NoteStore(arguments.store), recipes.named(arguments.recipe)
+    store, recipe = NoteStore(arguments.store), recipes.pretraining_recipe(arguments.recipe)
     recipe = replace(recipe, size=arguments.size or recipe.size)
     variants = {name: variant(recipe, change) for name, change in CHANGES.items()}
     seconds = calibrated(arguments.out / "seconds.json", variants, store)

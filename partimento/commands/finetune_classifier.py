@@ -13,7 +13,7 @@ import tyro
 from partimento.commands.flags import parse, recipe_name
 from partimento.embed.slicing import SUITING, Slicing
 from partimento.files import replacing
-from partimento.train.classifier import METRICS, ClassifierRecipe, named
+from partimento.train.classifier import METRICS, ClassifierRecipe, classifier_recipe
 from partimento.train.log import TrackerName
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Options:
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     missing = {"task": tyro.MISSING, "data": tyro.MISSING, "out": tyro.MISSING}
-    default = Options(**missing, settings=named(recipe_name(argv, "classifier")))
+    default = Options(**missing, settings=classifier_recipe(recipe_name(argv, "classifier")))
     options = parse(Options, argv, verb="finetune classifier", default=default)
     from partimento.train.classifier import finetune_classifier
 

@@ -12,7 +12,7 @@ import tyro
 
 from partimento.commands.flags import parse
 from partimento.errors import UserError
-from partimento.train.finetune_recipes import Finetuning, recipe_for
+from partimento.train.finetune_recipes import ContinuationRecipe, recipe_for
 from partimento.train.log import TrackerName
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Options:
     """auto: go on if the folder holds a run; off: refuse such a folder."""
     track: tuple[TrackerName, ...] = ()
     """Where to log beside log.jsonl."""
-    settings: Annotated[Finetuning, tyro.conf.arg(name="")]
+    settings: Annotated[ContinuationRecipe, tyro.conf.arg(name="")]
     """The recipe's own fields."""
 
 
@@ -70,7 +70,7 @@ def main(argv: list[str]) -> int:
 def _options(argv: list[str]) -> Options:
     """The options, with what is not given as it suits the corpus and the adapters that are."""
 
-    def read(recipe: Finetuning) -> Options:
+    def read(recipe: ContinuationRecipe) -> Options:
         default = Options(corpus=tyro.MISSING, settings=recipe)
         return parse(Options, argv, verb="finetune continuation", default=default)
 
@@ -102,9 +102,9 @@ def _embedding(options: Options) -> Embedding | None:
 
 
 def _report(found: Outcome) -> None:
-    from partimento.train.finetune import MEMORISED
+    from partimento.train.finetune import OVERFITTING
     from partimento.train.folder import BEST_FILE
-    from partimento.train.objectives.continuation import memorised
+    from partimento.train.objectives.continuation import overfitting
 
     name = "nats_per_token"
     if found.best_step == 0:
@@ -118,10 +118,10 @@ def _report(found: Outcome) -> None:
         f"(step {found.best_step} of {found.last_step}); a note {found.before['nats_per_note']:.2f} -> "
         f"{found.best['nats_per_note']:.2f}"
     )
-    gap = memorised(found.best, found.before)
+    gap = overfitting(found.best, found.before)
     print(
-        f"learned by heart: {gap:.3f} nats a token "
-        f"({'more than' if gap > MEMORISED else 'within'} the limit of {MEMORISED})"
+        f"overfitting: the gap between training and validation grew by {gap:.3f} nats a token "
+        f"({'more than' if gap > OVERFITTING else 'within'} the limit of {OVERFITTING})"
     )
     without = found.best.get("unconditioned_nats_per_token")
     if without is not None:

@@ -11,7 +11,7 @@ import tyro
 
 from partimento.commands.flags import parse, recipe_name
 from partimento.train import contrast
-from partimento.train.contrast import Contrasting
+from partimento.train.contrast import ContrastiveRecipe
 from partimento.train.log import TrackerName
 
 
@@ -35,13 +35,13 @@ class Options:
     """auto: go on if the folder holds a run; off: refuse such a folder."""
     track: tuple[TrackerName, ...] = ()
     """Where to log beside log.jsonl."""
-    settings: Annotated[Contrasting, tyro.conf.arg(name="")]
+    settings: Annotated[ContrastiveRecipe, tyro.conf.arg(name="")]
     """The recipe's own fields."""
 
 
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
-    named = contrast.named(recipe_name(argv, "contrastive"))
+    named = contrast.contrastive_recipe(recipe_name(argv, "contrastive"))
     default = Options(store=tyro.MISSING, out=tyro.MISSING, settings=named)
     options = parse(Options, argv, verb="finetune contrastive", default=default)
     model = contrast.contrast(

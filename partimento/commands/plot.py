@@ -13,7 +13,7 @@ from partimento.commands.flags import parse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Draw training and validation loss of one or more runs over the ids they have seen."""
+    """Draw training and validation loss of one or more runs over the tokens they have seen."""
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Folders of runs."""

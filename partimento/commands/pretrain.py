@@ -12,7 +12,7 @@ import tyro
 from partimento.commands.flags import parse, recipe_name
 from partimento.train import recipes
 from partimento.train.log import TrackerName
-from partimento.train.recipes import Recipe
+from partimento.train.recipes import PretrainingRecipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +37,13 @@ class Options:
     """Fit the number of steps to this many hours on this machine."""
     track: tuple[TrackerName, ...] = ()
     """Where to log beside log.jsonl."""
-    settings: Annotated[Recipe, tyro.conf.arg(name="")]
+    settings: Annotated[PretrainingRecipe, tyro.conf.arg(name="")]
     """The recipe's own fields."""
 
 
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
-    named = recipes.named(recipe_name(argv, "two-cores"))
+    named = recipes.pretraining_recipe(recipe_name(argv, "two-cores"))
     default = Options(store=tyro.MISSING, out=tyro.MISSING, settings=named)
     options = parse(Options, argv, verb="pretrain", default=default)
     from partimento.train.run import run

@@ -69,9 +69,9 @@ class PackedLoader:
     Every file is prefix, <S>, body with <D>, <E>. With `augment` each epoch draws tempo, pitch and velocity anew.
     Files are dealt out to the streams in turn, so that each comes once in an epoch.
 
-    `batch` counts the rows of all `world` processes; this one makes its share. A row takes its windows from `lanes`
-    streams in turn: with few rows, batch after batch would otherwise be of the same few files. `transform` is applied
-    to every window with random numbers of (seed, stream, the window's place), and must keep its length.
+    `batch` counts the rows of all `world` processes; this one makes its share. A row takes its windows from
+    `streams` of them in turn: with few rows, batch after batch would otherwise be of the same few files. `transform` is
+    applied to every window with random numbers of (seed, stream, the window's place), and must keep its length.
     """
 
     def __init__(  # noqa: PLR0917 - in the order in which one says them
@@ -86,50 +86,51 @@ class PackedLoader:
         *,
         rank: int = 0,
         world: int = 1,
-        lanes: int = 1,
+        streams: int = 1,
         pedal: bool = False,
         transform: Transform | None = None,
     ) -> None:
-        for name, value in (("length", length), ("batch", batch), ("lanes", lanes)):
+        for name, value in (("length", length), ("batch", batch), ("streams", streams)):
             if value < 1:
                 raise UserError(f"a loader needs a {name} of at least 1, not {value}")
         self._tokenizer = StoreTokenizer(store, vocabulary, pedal=pedal)
         self._epochs = Epochs(store.split(split), seed)
-        self._length, self._batch, self._lanes, self._seed = length, batch, lanes, seed
+        self._length, self._batch, self._per_row, self._seed = length, batch, streams, seed
         self._augment, self._transform = augment, transform
         rows = Share(batch=batch, rank=rank, world=world).rows
-        self._lanes_of_rows = [[_Stream(number=row + lane * batch) for lane in range(lanes)] for row in rows]
+        self._streams_of_rows = [[_Stream(number=row + n * batch) for n in range(streams)] for row in rows]
         self._turn = 0
 
     def __iter__(self) -> PackedLoader:
         return self
 
     def __next__(self) -> Ids:
-        windows = np.empty((len(self._lanes_of_rows), self._length + 1), np.int32)
-        for lanes, window in zip(self._lanes_of_rows, windows, strict=True):
-            stream = lanes[self._turn]
+        windows = np.empty((len(self._streams_of_rows), self._length + 1), np.int32)
+        for streams, window in zip(self._streams_of_rows, windows, strict=True):
+            stream = streams[self._turn]
             place = stream.file, stream.offset
             self._fill(stream, window)
             if self._transform is not None:
                 window[:] = self._transform(window, generator(Purpose.WINDOW, self._seed, stream.number, *place))
-        self._turn = (self._turn + 1) % self._lanes
+        self._turn = (self._turn + 1) % self._per_row
         return windows
 
     def state_dict(self) -> dict[str, Any]:
-        """Where each of this process's streams stands, [its file, offset in it], and which lane is next: JSON.
+        """Where each of this process's streams stands, [its file, offset in it], and which of a row's is next: JSON.
 
         See `order.merge_states`.
         """
         return {"turn": self._turn, "streams": {str(s.number): [s.file, s.offset] for s in self._streams}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go to where `state_dict` stood, or many of them merged; `UserError` for that of another batch or lanes."""
+        """Go to where `state_dict` stood, or many of them merged; `UserError` for that of another batch or streams."""
         places, streams = state.get("streams", {}), self._streams
-        if len(places) not in (len(streams), self._batch * self._lanes) or any(
+        if len(places) not in (len(streams), self._batch * self._per_row) or any(
             str(stream.number) not in places for stream in streams
         ):
             raise UserError(
-                f"the state has {len(places)} streams; this loader reads {len(streams)} of {self._batch * self._lanes}"
+                f"the state has {len(places)} streams; this loader reads {len(streams)} of "
+                f"{self._batch * self._per_row}"
             )
         self._turn = state["turn"]
         for stream in streams:
@@ -138,14 +139,14 @@ class PackedLoader:
 
     @property
     def _streams(self) -> list[_Stream]:
-        return [stream for lanes in self._lanes_of_rows for stream in lanes]
+        return [stream for streams in self._streams_of_rows for stream in streams]
 
     def _fill(self, stream: _Stream, window: Ids) -> None:
         """Write the stream's next length + 1 ids; the last of them is the first of the window after."""
         filled = 0
         while True:
             if stream.ids is None:
-                stream.ids = self._encode(stream.number + stream.file * self._batch * self._lanes)
+                stream.ids = self._encode(stream.number + stream.file * self._batch * self._per_row)
             part = stream.ids[stream.offset : stream.offset + len(window) - filled]
             window[filled : filled + len(part)] = part
             filled += len(part)

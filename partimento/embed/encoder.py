@@ -8,13 +8,13 @@ to know: which slices are read (`slicing.py`), how a model came to make such vec
     slices = encoder.encode_slices(["a.mid", "b.mid"])               # two arrays, float32 [slices of the file, 512]
 
 This is what the published embedding model does: consecutive slices of 300 notes (the last one has what is left), each
-on its own clock, without <D>, cut to 2,048 ids with <E> last; the vector read at <E>; the plain mean of the slices. A
-vector is not normalised. Only what the vocabulary can say is embedded: with the piano's vocabulary, piano.
+on its own clock, without <D>, cut to 2,048 tokens with <E> last; the vector read at <E>; the plain mean of the slices.
+A vector is not normalised. Only what the vocabulary can say is embedded: with the piano's vocabulary, piano.
 
 Sequences are batched by length and padded behind <E>. Attention is causal, so nothing before sees the padding: which
 sequences share a batch changes a vector by rounding only.
 
-Shape legend: B rows of a batch, T ids, D channels, E channels of a vector.
+Shape legend: B rows of a batch, T tokens, D channels, E channels of a vector.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from partimento.tokens.tokenizer import Ids, Tokenizer
 from partimento.tokens.vocabulary import Vocabulary
 
 LONGEST: Final = 2048
-"""Ids of a sequence, at most; a model of a shorter context has that."""
+"""Tokens of a sequence, at most; a model of a shorter context has that."""
 BATCH_SIZE: Final = 4
 """Sequences that go through the model together, unless told otherwise: activations of more of them leave a processor's
 cache (16 at a time cost a quarter more with a small model). A GPU wants more."""
@@ -79,7 +79,7 @@ class Encoder:
     ) -> Encoder:
         """The encoder of a model's name, file, folder, or "owner/name" on the hub.
 
-        `pooled`: the mean of the hidden states over all ids of a slice instead of what the head reads at <E>; that
+        `pooled`: the mean of the hidden states over all tokens of a slice instead of what the head reads at <E>; that
         needs no embedding head, so any language model will do (a comparison). `slicing` says which notes are read; what
         it leaves open is as suits the model. `dtype` is what it computes in: bfloat16 is faster where the device
         multiplies it itself (`partimento.model.precision` tells), and a vector then differs by up to a hundredth of its
@@ -124,7 +124,7 @@ class Encoder:
         return np.split(vectors, np.cumsum([len(of_item) for of_item in sequences])[:-1]) if sequences else []
 
     def sequences(self, item: Item) -> list[Ids]:
-        """The ids of each slice, as the model reads them. Raises `UserError` as `encode` does."""
+        """The tokens of each slice, as the model reads them. Raises `UserError` as `encode` does."""
         performance = item if isinstance(item, Performance) else Performance.from_midi(item)
         # Over the whole performance, so that the end of a slice does not lift the pedal.
         notes = Notes.from_performance(performance, instruments=self._tokenizer.vocabulary.instruments)
@@ -153,7 +153,7 @@ class Encoder:
         *,
         progress: Callable[[int], None] = lambda _: None,
     ) -> Vectors:
-        """float32 [n, size], a row for each sequence of ids (ending with <E>), in their order."""
+        """float32 [n, size], a row for each sequence of tokens (ending with <E>), in their order."""
         if batch_size < 1:
             raise UserError(f"batch_size is {batch_size}; give at least 1")
         lengths = np.array([len(ids) for ids in sequences], np.int64)

@@ -29,7 +29,7 @@ def place(
     *,
     compiled: bool = False,
     dynamic: bool = False,
-    recompute: bool = False,
+    activation_checkpointing: bool = False,
     shards: int = 1,
     half: bool = False,
     backend: str = "inductor",
@@ -37,10 +37,10 @@ def place(
     """Prepares `root` in place; its weights must already be on their device.
 
     `compiled`: blocks go through torch.compile (with `backend`), one after the other, all with the same code; with
-    `dynamic` it fits sequences of any length and number, else it is made anew for others. `recompute`: activation
-    checkpointing; only what enters a block is kept, the rest is computed again in the backward pass. `shards`: so many
-    processes each hold their share of weights, gradients and moments; every one of them must call this. `half`: sharded
-    weights travel and compute in bfloat16, their gradients are summed in float32.
+    `dynamic` it fits sequences of any length and number, else it is made anew for others. `activation_checkpointing`:
+    activation checkpointing; only what enters a block is kept, the rest is computed again in the backward pass.
+    `shards`: so many processes each hold their share of weights, gradients and moments; every one of them must call
+    this. `half`: sharded weights travel and compute in bfloat16, their gradients are summed in float32.
     """
     blocks = blocks_of(root)
     if compiled and dynamic:
@@ -53,7 +53,7 @@ def place(
             # Left to itself torch compiles for one shape first, and for any shape when it has seen a second one.
             compiled_forward = torch.compile(block.forward, backend=backend, dynamic=dynamic or None)
             block.forward = compiled_forward  # type: ignore[method-assign]
-        if recompute:
+        if activation_checkpointing:
             block.forward = partial(checkpoint, block.forward, use_reentrant=False)  # type: ignore[method-assign]
     if shards > 1:
         mesh = init_device_mesh(next(root.parameters()).device.type, (shards,))

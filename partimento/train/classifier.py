@@ -26,7 +26,7 @@ from partimento.model.checkpoint import AnyModel, load_any, save
 from partimento.model.heads import Classifier
 from partimento.model.initialisation import STD
 from partimento.train.distributed import joined
-from partimento.train.folder import BEST_FILE, MODEL_FILE, about, begun, carry_out, check_sources, own_checkpoint
+from partimento.train.folder import BEST_FILE, MODEL_FILE, about, begun, check_sources, latest_checkpoint, run_stage
 from partimento.train.log import TrackerName
 from partimento.train.objectives.classifier import Classification
 from partimento.train.settings import LoopSettings, RunRecipe, choose
@@ -64,15 +64,15 @@ def paper() -> ClassifierRecipe:
         seed=1,
         epochs=10,
         dropout=0.2,
-        loop=LoopSettings(steps=10, peak_lr=1e-5, warmup_steps=0, final_fraction=0.0, keep_checkpoints=1),
+        loop=LoopSettings(steps=10, peak_lr=1e-5, warmup_steps=0, min_lr_ratio=0.0, keep_checkpoints=1),
     )
 
 
 def small() -> ClassifierRecipe:
     """For models of a few million parameters, which 1e-5 would hardly move in ten epochs of a few hundred files.
 
-    Slices are cut at 256 ids, some 80 notes: a processor then sees four times as many in the same time. Few files need
-    many passes: on Pianist8 (228 files) 5 epochs gave 53 % of the test files, 20 gave 70 %.
+    Slices are cut at 256 tokens, some 80 notes: a processor then sees four times as many in the same time. Few files
+    need many passes: on Pianist8 (228 files) 5 epochs gave 53 % of the test files, 20 gave 70 %.
     """
     recipe = paper()
     return dataclasses.replace(
@@ -89,7 +89,7 @@ def small() -> ClassifierRecipe:
 RECIPES: Final[dict[str, Callable[[], ClassifierRecipe]]] = {"classifier": paper, "classifier-small": small}
 
 
-def named(name: str) -> ClassifierRecipe:
+def classifier_recipe(name: str) -> ClassifierRecipe:
     """The recipe of that name; a `UserError` that lists the names if there is none."""
     return choose(RECIPES, name)
 
@@ -112,7 +112,7 @@ def finetune_classifier(
     """
     folder = Path(folder)
     with joined() as world:
-        start = own_checkpoint(folder, resume=resume)
+        start = latest_checkpoint(folder, resume=resume)
         checkpoint = load_any(base)
         sources: dict[str, dict[str, Any]] = {
             "data": {"store": store.path.name, "files": len(store), "sha256": digest(store.path / MANIFEST)},
@@ -151,7 +151,7 @@ def finetune_classifier(
             trained.load_state_dict(weights, assign=True)
             save(path, trained, checkpoint.vocabulary, dtype=torch.bfloat16, **metadata)
 
-        carry_out(
+        run_stage(
             recipe,
             model.to(world.device),
             Classification(checkpoint.vocabulary),

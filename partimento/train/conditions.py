@@ -47,7 +47,7 @@ class Embeds(Protocol):
     """What makes vectors: `partimento.embed.encoder.Encoder`, seen from here."""
 
     def slices(self, notes: Notes) -> list[Ids]:
-        """The ids of each slice of notes of a piano."""
+        """The tokens of each slice of notes of a piano."""
 
     def encode_sequences(self, sequences: list[Ids]) -> Vectors:
         """A row for each of them."""
@@ -147,7 +147,7 @@ class ConditionedLoader:
 
 
 def conditioned(base: Transformer, conditions: Conditions, *, seed: int) -> ConditionedTransformer:
-    """The language model with an adapter, sharing its weights; adapted vectors begin as long as embeddings of ids."""
+    """The language model with an adapter, sharing its weights; adapted vectors begin as long as token embeddings."""
     model = ConditionedTransformer(base.config, size=conditions.size)
     model.model, model.lm_head = base.model, base.lm_head
     embedding_VD = base.model.tok_embeddings.weight.detach().float()

@@ -27,19 +27,19 @@ from partimento.model.heads import Embedder
 from partimento.model.initialisation import musical_initialisation
 from partimento.model.transformer import Transformer
 from partimento.train.distributed import World, joined
-from partimento.train.folder import about, begun, carry_out, check_sources, own_checkpoint
+from partimento.train.folder import about, begun, check_sources, latest_checkpoint, run_stage
 from partimento.train.log import TrackerName
 from partimento.train.objectives.contrastive import Contrastive, expected_negatives
 from partimento.train.settings import LoopSettings, Machine, RunRecipe, choose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contrasting(RunRecipe):
+class ContrastiveRecipe(RunRecipe):
     """A contrastive fine-tuning. `batch` counts pairs of views; `length` is used where the model's context allows it.
 
-    `machine.rows_at_once` views go through the model together, whatever the batch; with `machine.recompute` nothing but
-    their vectors is kept. A measurement is one batch (`candidates`), after every epoch, or with `epochs` None as `loop`
-    says.
+    `machine.micro_batch_size` views go through the model together, whatever the batch; with
+    `machine.activation_checkpointing` nothing but their vectors is kept. A measurement is one batch (`candidates`),
+    after every epoch, or with `epochs` None as `loop` says.
     """
 
     temperature: float = 0.1
@@ -55,7 +55,9 @@ class Contrasting(RunRecipe):
     """Pairs of the validation split that are measured, each among all of them."""
 
     def __post_init__(self) -> None:
-        super(Contrasting, self).__post_init__()  # slots make a new class of this one, which super() would not know
+        super(
+            ContrastiveRecipe, self
+        ).__post_init__()  # slots make a new class of this one, which super() would not know
         if not self.temperature > 0:
             raise UserError(f"recipe: temperature is {self.temperature}; give a positive number")
         if self.batch < 2:
@@ -64,30 +66,30 @@ class Contrasting(RunRecipe):
             raise UserError(f"recipe: size is {self.size} (at least 1), candidates {self.candidates} (at least 2)")
 
 
-def paper_recipe() -> Contrasting:
+def paper_recipe() -> ContrastiveRecipe:
     """Rate, schedule, temperature and epochs of the paper (section 4.1), which does not name the batch."""
-    return Contrasting(
+    return ContrastiveRecipe(
         name="contrastive",
-        cost="not measured; a pair is about 2,300 ids, 25 times for each file",
+        cost="not measured; a pair is about 2,300 tokens, 25 times for each file",
         mask_same_piece=False,
         length=2048,
         batch=512,
         seed=1,
         epochs=25,
         loop=LoopSettings(steps=10_000, peak_lr=1e-5, warmup_steps=1000),
-        machine=Machine(rows_at_once=32, recompute=True),
+        machine=Machine(micro_batch_size=32, activation_checkpointing=True),
     )
 
 
-def small_recipe() -> Contrasting:
+def small_recipe() -> ContrastiveRecipe:
     """For models of a few million parameters and corpora of a few thousand files, on a processor.
 
-    Views are cut at 256 ids, some 80 notes, where the paper has up to 650: within the same time a processor then sees
-    many more of them. The batch's activations are kept (1.5 GB), since to compute them again costs a fourth more. After
-    half an epoch the loss among 256 pairs was 5.24 with Muon at 4e-4, 5.34 at 1e-3, with AdamW 5.37 at 2e-4 and 5.41 at
-    5e-5 (6.15 before, one seed each); AdamW at 5e-4 falls behind by as much as half an epoch.
+    Views are cut at 256 tokens, some 80 notes, where the paper has up to 650: within the same time a processor then
+    sees many more of them. The batch's activations are kept (1.5 GB), since to compute them again costs a fourth more.
+    After half an epoch the loss among 256 pairs was 5.24 with Muon at 4e-4, 5.34 at 1e-3, with AdamW 5.37 at 2e-4 and
+    5.41 at 5e-5 (6.15 before, one seed each); AdamW at 5e-4 falls behind by as much as half an epoch.
     """
-    return Contrasting(
+    return ContrastiveRecipe(
         name="contrastive-small",
         cost="estimated: 6 minutes of a processor core an epoch of 3,000 files (5.6 M parameters); 2 GB of memory",
         mask_same_piece=False,
@@ -97,23 +99,23 @@ def small_recipe() -> Contrasting:
         epochs=3,
         candidates=256,
         loop=LoopSettings(steps=1000, peak_lr=4e-4, warmup_steps=20, optimiser="muon", keep_checkpoints=1),
-        machine=Machine(rows_at_once=8),
+        machine=Machine(micro_batch_size=8),
     )
 
 
-RECIPES: Final[dict[str, Callable[[], Contrasting]]] = {
+RECIPES: Final[dict[str, Callable[[], ContrastiveRecipe]]] = {
     "contrastive": paper_recipe,
     "contrastive-small": small_recipe,
 }
 
 
-def named(name: str) -> Contrasting:
+def contrastive_recipe(name: str) -> ContrastiveRecipe:
     """The recipe of that name; a `UserError` that lists the names if there is none."""
     return choose(RECIPES, name)
 
 
 def contrast(
-    recipe: Contrasting,
+    recipe: ContrastiveRecipe,
     store_path: str | Path,
     folder: str | Path,
     *,
@@ -130,7 +132,7 @@ def contrast(
     """
     folder = Path(folder)
     with joined() as world:
-        start = own_checkpoint(folder, resume=resume)
+        start = latest_checkpoint(folder, resume=resume)
         store, checkpoint = NoteStore(store_path), load(base)
         sources: dict[str, dict[str, Any]] = {
             "data": {"store": store.path.name, "files": len(store), "sha256": digest(store.path / MANIFEST)},
@@ -148,8 +150,8 @@ def contrast(
             checkpoint.vocabulary,
             temperature=recipe.temperature,
             mask_same_piece=recipe.mask_same_piece,
-            rows_at_once=recipe.machine.rows_at_once,
-            recompute=recipe.machine.recompute,
+            micro_batch_size=recipe.machine.micro_batch_size,
+            activation_checkpointing=recipe.machine.activation_checkpointing,
             world=world,
         )
 
@@ -160,9 +162,9 @@ def contrast(
             save(path, exported, checkpoint.vocabulary, dtype=torch.bfloat16, **metadata)
 
         # The loop must leave a batch whole: every loss in it depends on all of its rows. The objective cuts it.
-        uncut = dataclasses.replace(recipe.machine, rows_at_once=None, recompute=False)
+        uncut = dataclasses.replace(recipe.machine, micro_batch_size=None, activation_checkpointing=False)
         whole = dataclasses.replace(recipe, machine=uncut)
-        return carry_out(
+        return run_stage(
             whole,
             model,
             objective,
@@ -177,7 +179,7 @@ def contrast(
         )
 
 
-def _embedder(recipe: Contrasting, base: Checkpoint[Transformer]) -> Embedder:
+def _embedder(recipe: ContrastiveRecipe, base: Checkpoint[Transformer]) -> Embedder:
     """The model before the first step: the base's decoder, or a random one of its shape, under a new head."""
     if not recipe.pretrained:
         musical_initialisation(base.model, base.vocabulary, seed=recipe.seed)
@@ -189,8 +191,8 @@ def _embedder(recipe: Contrasting, base: Checkpoint[Transformer]) -> Embedder:
 
 
 def _loaders(
-    recipe: Contrasting, store: NoteStore, base: Checkpoint[Transformer], world: World
-) -> tuple[Contrasting, ViewPairLoader, ViewPairLoader]:
+    recipe: ContrastiveRecipe, store: NoteStore, base: Checkpoint[Transformer], world: World
+) -> tuple[ContrastiveRecipe, ViewPairLoader, ViewPairLoader]:
     """Pairs for training and for measuring, and the recipe with its steps counted."""
     recipe = dataclasses.replace(recipe, length=min(recipe.length, base.config.context))
 
@@ -224,7 +226,7 @@ def _loaders(
     return recipe, training, loader("validation", measured)
 
 
-def _negatives(store: NoteStore, recipe: Contrasting) -> str:
+def _negatives(store: NoteStore, recipe: ContrastiveRecipe) -> str:
     files = store.split("train")
     pieces = store.pieces[files]
     different = len(set(pieces.tolist()))

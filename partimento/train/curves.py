@@ -22,7 +22,7 @@ _SMOOTHED_OVER = 100  # of the points of a curve, one hundredth: the noise of si
 
 
 def draw(runs: Sequence[Path], out: Path) -> None:
-    """A PNG: training loss (smoothed) and validation loss over the ids seen, a colour for each run.
+    """A PNG: training loss (smoothed) and validation loss over the tokens seen, a colour for each run.
 
     Raises `UserError` for a folder without a log, or a log without steps.
     """
@@ -39,7 +39,7 @@ def draw(runs: Sequence[Path], out: Path) -> None:
         axes.plot(seen, loss, color=colour, alpha=0.5, linewidth=1)
         measured_at, measured = validation_curve(records)
         axes.plot(measured_at, measured, color=colour, marker="o", markersize=3, label=run.name)
-    axes.set(xlabel="ids seen", ylabel="nats per id (thin: training, dots: validation)")
+    axes.set(xlabel="tokens seen", ylabel="nats per token (thin: training, dots: validation)")
     axes.set_xlim(left=0)
     axes.grid(alpha=0.3)
     axes.legend()
@@ -63,7 +63,7 @@ def training_curve(run: Path, records: Sequence[dict[str, Any]]) -> tuple[NDArra
 
 
 def validation_curve(records: Sequence[dict[str, Any]]) -> tuple[list[float], list[float]]:
-    """Targets seen and nats per id at each measurement."""
+    """Targets seen and nats per token at each measurement."""
     seen, found = 0.0, []
     for record in records:
         seen += record.get("targets", 0)

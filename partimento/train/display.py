@@ -3,7 +3,7 @@
 Knows: how to show a `Progress`, as a bar that moves or, where nobody watches, as a line now and then. Refuses to know:
 how training is done.
 
-    with Display("debug", unit="ids", flops_per_target=1e9, device=device) as display:
+    with Display("debug", unit="tokens", flops_per_target=1e9, device=device) as display:
         train(..., report=display.show)
 """
 
@@ -73,7 +73,7 @@ class Display:
             print(f"step {progress.step} of {progress.steps}, {self.state(progress)}", file=sys.stderr)  # noqa: T201
 
     def state(self, progress: Progress) -> str:
-        """One line: `loss 3.214, 12,345 ids/s, 41 % MFU, 3.1 GB, 12 min left, validation 3.4`."""
+        """One line: `loss 3.214, 12,345 tokens/s, 41 % MFU, 3.1 GB, 12 min left, validation 3.4`."""
         pace = progress.targets / progress.seconds
         digits = 0 if pace >= 100 else 1
         used = pace * self._per_target / peak_flops(self._device)

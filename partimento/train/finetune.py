@@ -1,7 +1,7 @@
 """Generative fine-tuning: a model and a note store, or a folder of MIDI files, to a folder with a better model.
 
 Knows: how a folder becomes a store inside the run's folder, with a part held out, how a recipe's steps are counted,
-what a fine-tuned model keeps of the one it comes from, and from when on a model counts as learning by heart. Refuses to
+what a fine-tuned model keeps of the one it comes from, and from when on a model counts as overfitting. Refuses to
 know: how to take a step (`loop.py`), what a run's folder holds (`folder.py`), the network's adapters (`model/lora.py`).
 
     outcome = finetune(finetune_recipes.folder(), "my-folder", "runs/mine", base="bundled")
@@ -35,19 +35,19 @@ from partimento.model.transformer import Transformer
 from partimento.tokens.infill import Infilling
 from partimento.train.conditions import ConditionedLoader, Conditions, Embedding, conditioned
 from partimento.train.distributed import World, joined
-from partimento.train.finetune_recipes import Finetuning, is_store
-from partimento.train.folder import Save, about, begun, carry_out, check_sources, own_checkpoint
+from partimento.train.finetune_recipes import ContinuationRecipe, is_store
+from partimento.train.folder import Save, about, begun, check_sources, latest_checkpoint, run_stage
 from partimento.train.log import TrackerName, read_log
 from partimento.train.loop import Objective
 from partimento.train.objectives.conditioned import ConditionedContinuation
-from partimento.train.objectives.continuation import BothSides, Continuation, memorised
+from partimento.train.objectives.continuation import BothSides, Continuation, overfitting
 
 STORE: Final = "store"
 """Where the notes of a folder of MIDI files are kept in the run's folder."""
 VECTORS: Final = "vectors"
 """Where the vectors of its files are kept, if there are any."""
-MEMORISED: Final = 0.1
-"""From so many nats a token on a model counts as learning by heart (docs/finetune.md says how this was chosen)."""
+OVERFITTING: Final = 0.1
+"""From so many nats a token on a model counts as overfitting (docs/finetune.md says how this was chosen)."""
 
 Say = Callable[[str], None]
 Examples = PassageLoader | ConditionedLoader
@@ -70,7 +70,7 @@ class Outcome:
 
 
 def finetune(
-    recipe: Finetuning,
+    recipe: ContinuationRecipe,
     corpus: str | Path,
     folder: str | Path,
     *,
@@ -84,7 +84,7 @@ def finetune(
 
     Under torchrun all processes train one model. `resume` "auto" goes on with the run in `folder` if there is one,
     "off" refuses such a folder. `say` is told what a person wants to know, in lines: what is trained on, and when a
-    model begins to learn by heart. With `embedding` the model becomes a conditioned one; it then fills no gaps, and
+    model begins to overfit. With `embedding` the model becomes a conditioned one; it then fills no gaps, and
     adapters are refused.
     """
     if embedding is not None and recipe.lora_rank is not None:
@@ -92,7 +92,7 @@ def finetune(
     folder, corpus = Path(folder), Path(corpus)
     with joined() as world:
         tell = say if world.main else lambda _: None
-        start = own_checkpoint(folder, resume=resume)
+        start = latest_checkpoint(folder, resume=resume)
         checkpoint = _language_model(base)
         store = NoteStore(corpus) if is_store(corpus) else _own_store(corpus, folder, world, tell)
         sources: dict[str, dict[str, Any]] = {
@@ -120,12 +120,12 @@ def finetune(
         warned: list[int] = []
 
         def watch(step: int, measured: dict[str, float]) -> None:
-            gap = memorised(measured, read_log(folder)[0]["validation"])
-            if gap > MEMORISED and not warned:
+            gap = overfitting(measured, read_log(folder)[0]["validation"])
+            if gap > OVERFITTING and not warned:
                 warned.append(step)
                 tell(_warning(step, gap))
 
-        carry_out(
+        run_stage(
             recipe,
             model,
             objective,
@@ -177,8 +177,12 @@ def _own_store(corpus: Path, folder: Path, world: World, say: Say) -> NoteStore:
 
 
 def _loaders(
-    recipe: Finetuning, store: NoteStore, base: Checkpoint[Transformer], world: World, conditions: Conditions | None
-) -> tuple[Finetuning, Examples, BothSides]:
+    recipe: ContinuationRecipe,
+    store: NoteStore,
+    base: Checkpoint[Transformer],
+    world: World,
+    conditions: Conditions | None,
+) -> tuple[ContinuationRecipe, Examples, BothSides]:
     """The recipe with its steps counted, training batches, and both sides for measuring."""
     pedal = bool(base.metadata.get("pedal_tokens", False))
     fills = bool(base.metadata.get("infilling", False)) and recipe.infilling_share > 0
@@ -227,7 +231,7 @@ def _loaders(
     return dataclasses.replace(recipe, loop=loop), training, both
 
 
-def _measuring(examples: int, recipe: Finetuning, world: World) -> tuple[int, int]:
+def _measuring(examples: int, recipe: ContinuationRecipe, world: World) -> tuple[int, int]:
     """Rows of a batch and batches of one measurement: each held-out example once, where they are not too many."""
     if examples > recipe.batch * recipe.loop.eval_batches:
         return recipe.batch, recipe.loop.eval_batches
@@ -236,7 +240,7 @@ def _measuring(examples: int, recipe: Finetuning, world: World) -> tuple[int, in
     return largest, math.ceil(examples / largest)
 
 
-def _saver(base: Checkpoint[Transformer], recipe: Finetuning, conditions: Conditions | None) -> Save:
+def _saver(base: Checkpoint[Transformer], recipe: ContinuationRecipe, conditions: Conditions | None) -> Save:
     kept = {name: base.metadata[name] for name in _KEPT if name in base.metadata}
     if "infilling" in kept:
         kept["infilling"] = recipe.infilling_share > 0
@@ -263,6 +267,6 @@ def adapters_path(model: Path) -> Path:
 
 def _warning(step: int, gap: float) -> str:
     return (
-        f"warning: learning by heart since step {step}: what is learned from has become {gap:.2f} nats a token easier "
-        f"than what is held out (limit {MEMORISED}); more files, fewer epochs, a lower rate or --lora-rank help"
+        f"warning: overfitting since step {step}: the gap between training and validation grew by {gap:.2f} nats a "
+        f"token (limit {OVERFITTING}); more files, fewer epochs, a lower rate or --lora-rank help"
     )

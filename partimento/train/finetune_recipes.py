@@ -23,7 +23,7 @@ LORA_RATE: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finetuning(RunRecipe):
+class ContinuationRecipe(RunRecipe):
     """A generative fine-tuning. `length` is used where the model's context allows it."""
 
     passages: Literal["first", "all"]
@@ -48,7 +48,9 @@ class Finetuning(RunRecipe):
     when the run begins. None: those stand."""
 
     def __post_init__(self) -> None:
-        super(Finetuning, self).__post_init__()  # slots make a new class of this one, which super() would not know
+        super(
+            ContinuationRecipe, self
+        ).__post_init__()  # slots make a new class of this one, which super() would not know
         if self.measurements is not None and self.measurements < 1:
             raise UserError(f"recipe: measurements is {self.measurements}; give at least 1, or None")
         for name in ("ending_share", "disturbed_share", "infilling_share", "unconditioned_share"):
@@ -56,12 +58,12 @@ class Finetuning(RunRecipe):
                 raise UserError(f"recipe: {name} is {getattr(self, name)}; give a share within 0..1")
 
 
-def paper() -> Finetuning:
+def paper() -> ContinuationRecipe:
     """One epoch, the rate annealed to zero (paper, section 3.2).
 
     The paper names neither rate nor batch: the rate begins where pretraining ended, the batch is that of pretraining.
     """
-    return Finetuning(
+    return ContinuationRecipe(
         name="continuation",
         cost="a seventy-fifth of the pretraining on as much data: about 3 hours on 8 H100",
         length=8192,
@@ -70,16 +72,16 @@ def paper() -> Finetuning:
         epochs=1,
         passages="first",
         measurements=10,
-        loop=LoopSettings(steps=1000, peak_lr=3e-5, warmup_steps=0, final_fraction=0.0),
+        loop=LoopSettings(steps=1000, peak_lr=3e-5, warmup_steps=0, min_lr_ratio=0.0),
     )
 
 
-def folder() -> Finetuning:
+def folder() -> ContinuationRecipe:
     """A few dozen files: everything in them, several times, until the held-out loss rises.
 
     Sequences are short, so that many small steps fit into the patience of a processor.
     """
-    return Finetuning(
+    return ContinuationRecipe(
         name="continuation-folder",
         cost="estimated: half an hour on 2 processor cores with the bundled model and 30 files",
         length=1024,
@@ -92,7 +94,7 @@ def folder() -> Finetuning:
             steps=1000,
             peak_lr=3e-4,
             warmup_steps=10,
-            final_fraction=0.0,
+            min_lr_ratio=0.0,
             patience=3,
             eval_batches=32,
             keep_checkpoints=1,
@@ -100,13 +102,13 @@ def folder() -> Finetuning:
     )
 
 
-RECIPES: Final[dict[str, Callable[[], Finetuning]]] = {
+RECIPES: Final[dict[str, Callable[[], ContinuationRecipe]]] = {
     "continuation": paper,
     "continuation-folder": folder,
 }
 
 
-def recipe_for(corpus: Path, *, lora: bool) -> Finetuning:
+def recipe_for(corpus: Path, *, lora: bool) -> ContinuationRecipe:
     """The recipe that suits a note store or a folder of MIDI files, and adapters or the whole model."""
     recipe = paper() if is_store(corpus) else folder()
     if lora:

@@ -2,7 +2,7 @@
 
 Knows: the products of a transformer in closed form, the rated speed of common GPUs. Refuses to know: what ran when.
 
-    utilisation = ids_per_second * flops_per_id(config, length=8192) / peak_flops(device)
+    utilisation = tokens_per_second * flops_per_token(config, length=8192) / peak_flops(device)
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _RATED = {
 }
 
 
-def flops_per_id(config: ModelConfig, *, length: int) -> float:
-    """Operations of forward and backward pass for one id of a sequence of `length`, an addition counted as one.
+def flops_per_token(config: ModelConfig, *, length: int) -> float:
+    """Operations of forward and backward pass for one token of a sequence of `length`, an addition counted as one.
 
     Each weight of a matrix product counts six times (twice forward, four times backward), the input embedding never,
     attention with its causal half only. Recomputed activations do not count, so that the figure compares methods.

@@ -4,11 +4,11 @@ Knows: `recipe.json`, `log.jsonl`, `checkpoints/`, `model.safetensors` (the last
 best on the validation split), and that a run goes on with the recipe it was begun with, precision included. Refuses to
 know: what is trained, on what, and how to take a step.
 
-    start = own_checkpoint(folder, resume="auto")
+    start = latest_checkpoint(folder, resume="auto")
     if start is not None:
         check_sources(start, sources)
     recipe = begun(recipe, start, world)
-    carry_out(recipe, model, objective, loader=..., validation=..., folder=folder, world=world, start=start,
+    run_stage(recipe, model, objective, loader=..., validation=..., folder=folder, world=world, start=start,
               about=about(recipe, ...), save=save)
 """
 
@@ -30,7 +30,7 @@ from partimento.model.config import ModelConfig
 from partimento.train.checkpoints import Checkpoints, read_header
 from partimento.train.display import Display
 from partimento.train.distributed import ALONE, World, whole
-from partimento.train.flops import flops_per_id
+from partimento.train.flops import flops_per_token
 from partimento.train.log import LOG_FILE, TrackerName, open_trackers
 from partimento.train.loop import CHECKPOINTS, Loader, Objective, train
 from partimento.train.opening import remarks, settled
@@ -44,7 +44,7 @@ Save = Callable[[Path, dict[str, Tensor], dict[str, Any]], None]
 """Writes a model file: its path, the weights by name, what is to be kept with them."""
 
 
-def own_checkpoint(folder: Path, *, resume: str) -> Path | None:
+def latest_checkpoint(folder: Path, *, resume: str) -> Path | None:
     """The newest checkpoint of the run in the folder; with `resume` "off" a `UserError` if there is a run at all."""
     newest = Checkpoints(folder / CHECKPOINTS, keep=1, world=ALONE).newest()
     if resume == "off" and (newest is not None or (folder / LOG_FILE).exists()):
@@ -96,7 +96,7 @@ def about(recipe: RunRecipe, **more: Any) -> dict[str, Any]:
     return {"recipe": dataclasses.asdict(recipe), **more, "code": _code_version()}
 
 
-def carry_out(
+def run_stage(
     recipe: RunRecipe,
     model: nn.Module,
     objective: Objective,
@@ -131,11 +131,11 @@ def carry_out(
 
     config = model.config
     assert isinstance(config, ModelConfig)
-    ids = 1 if objective.unit == "ids" else recipe.length
+    ids = 1 if objective.unit == "tokens" else recipe.length
     with Display(
         recipe.name,
         unit=objective.unit,
-        flops_per_target=ids * flops_per_id(config, length=recipe.length),
+        flops_per_target=ids * flops_per_token(config, length=recipe.length),
         device=world.device,
         processes=world.size,
         shown=world.main,

@@ -70,7 +70,7 @@ class Objective(Protocol):
     criterion: str
     """The measurement that says which checkpoint is best: the lower the better."""
     unit: str
-    """What its targets are: "ids", or sequences of them, such as "views"."""
+    """What its targets are: "tokens", or sequences of them, such as "views"."""
     lengths_vary: bool
     """Whether sequences are cut to the longest of those that go through the model together, so that code compiled for
     them has to fit all lengths."""
@@ -134,7 +134,7 @@ class Trainer:
             self._learner,
             compiled=machine.compile,
             dynamic=objective.lengths_vary,
-            recompute=machine.recompute,
+            activation_checkpointing=machine.activation_checkpointing,
             shards=world.size if machine.shard else 1,
             half=settings.precision == "bfloat16",
         )
@@ -149,7 +149,7 @@ class Trainer:
         batch, device = as_tensors(batch), self._world.device
         targets = self._world.sum(torch.tensor(self._objective.targets(batch), device=device))
         total = torch.zeros((), dtype=torch.float64, device=device)
-        pieces = _pieces(_on(device, batch), self._machine.rows_at_once)
+        pieces = _pieces(_on(device, batch), self._machine.micro_batch_size)
         for number, piece in enumerate(pieces, start=1):
             sync_gradients(self._learner, now=number == len(pieces))
             with self._autocast():
@@ -180,7 +180,7 @@ class Trainer:
         batches = iter(validation)
         for _ in range(self._settings.eval_batches):
             batch = _on(self._world.device, as_tensors(next(batches)))
-            for piece in _pieces(batch, self._machine.rows_at_once):
+            for piece in _pieces(batch, self._machine.micro_batch_size):
                 with self._autocast():
                     measured = self._learner(piece)
                 sums = measured if sums is None else sums + measured

@@ -1,7 +1,7 @@
 """Cross entropy over a vocabulary without ever holding all logits.
 
-Knows: the loss of a linear head and its exact gradients, a few positions at a time. Refuses to know: what the ids mean,
-which model the hidden states come from. The logits of 16 rows of 8,192 positions over 17,727 ids are 9 GB in float32,
+Knows: the loss of a linear head and its exact gradients, a few positions at a time. Refuses to know: what tokens mean,
+which model the hidden states come from. The logits of 16 rows of 8,192 positions over 17,727 are 9 GB in float32,
 and a plain backward pass holds several such arrays; here the largest has `LOGITS_AT_ONCE` elements.
 
     total = total_cross_entropy(hidden_ND, model.lm_head.weight, target_N, ignored=vocabulary.pad)

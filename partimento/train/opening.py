@@ -18,7 +18,7 @@ from torch import nn
 from partimento.model.config import ModelConfig
 from partimento.model.precision import computing_dtype, remark
 from partimento.train.distributed import World
-from partimento.train.flops import flops_per_id, muon_flops, peak_flops
+from partimento.train.flops import flops_per_token, muon_flops, peak_flops
 from partimento.train.optimiser import muon_weights
 from partimento.train.settings import LoopSettings, RunRecipe
 
@@ -40,8 +40,8 @@ def remarks(recipe: RunRecipe, model: nn.Module, config: ModelConfig, world: Wor
         return
     muon = muon_flops(weight.shape for weight in muon_weights(model))
     ids = recipe.batch * recipe.length / world.size
-    if muon > ids * flops_per_id(config, length=recipe.length):
+    if muon > ids * flops_per_token(config, length=recipe.length):
         yield (
             f"muon: at least {muon / peak_flops(world.device):.1f} s a step for the matrices alone, more than for the "
-            f"step's {ids:,.0f} ids; it pays with more of them, --loop.optimiser adamw does without"
+            f"step's {ids:,.0f} tokens; it pays with more of them, --loop.optimiser adamw does without"
         )

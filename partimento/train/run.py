@@ -3,7 +3,7 @@
 Knows: how a recipe becomes model, loaders and objective, how steps are fitted to epochs or hours, from which other
 run's checkpoint a run may begin. Refuses to know: what a run's folder holds (`folder.py`), how to take a step.
 
-    run(recipes.named("bundled"), "data/store", "runs/bundled", max_hours=2)
+    run(recipes.pretraining_recipe("bundled"), "data/store", "runs/bundled", max_hours=2)
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Vocabulary
 from partimento.train.checkpoints import Checkpoints, read_header
 from partimento.train.distributed import ALONE, World, joined
-from partimento.train.folder import about, begun, carry_out, check_sources, own_checkpoint
+from partimento.train.folder import about, begun, check_sources, latest_checkpoint, run_stage
 from partimento.train.log import TrackerName
 from partimento.train.loop import CHECKPOINTS, Loader, Trainer
 from partimento.train.objectives.pretrain import Pretraining
-from partimento.train.recipes import Recipe
+from partimento.train.recipes import PretrainingRecipe
 
 # Evaluation, checkpoints and a busier machine take their part of a time budget too.
 _SHARE_FOR_STEPS = 0.93
@@ -46,7 +46,7 @@ _VALIDATION_STREAMS = 64
 
 
 def run(
-    recipe: Recipe,
+    recipe: PretrainingRecipe,
     store_path: str | Path,
     out_dir: str | Path,
     *,
@@ -65,7 +65,7 @@ def run(
         store, vocabulary = NoteStore(store_path), recipe.make_vocabulary()
         training, validation = (_loader(recipe, store, vocabulary, split, world) for split in ("train", "validation"))
         if recipe.epochs is not None:
-            ids = recipe.epochs * _ids_per_epoch(store, vocabulary)
+            ids = recipe.epochs * _tokens_per_epoch(store, vocabulary)
             recipe = recipe.with_steps(max(2, math.ceil(ids / (recipe.batch * recipe.length))))
         return pretrain(
             recipe,
@@ -82,7 +82,7 @@ def run(
 
 
 def pretrain(
-    recipe: Recipe,
+    recipe: PretrainingRecipe,
     loader: Loader,
     validation: Loader,
     out_dir: Path,
@@ -94,7 +94,7 @@ def pretrain(
     track: Sequence[TrackerName] = (),
     data: dict[str, Any] | None = None,
 ) -> Path:
-    """`run` on loaders that are there already, whose batches have `recipe.length` + 1 ids in a row.
+    """`run` on loaders that are there already, whose batches have `recipe.length` + 1 tokens in a row.
 
     `data` says what the loaders read, its `sha256` in particular: it is kept with the model, and a run goes on with the
     same only.
@@ -123,7 +123,7 @@ def pretrain(
         abilities = {"infilling": recipe.infilling_share > 0, "pedal_tokens": recipe.pedal}
         save(path, exported, vocabulary, dtype=torch.bfloat16, **abilities, **metadata)
 
-    return carry_out(
+    return run_stage(
         recipe,
         model,
         objective,
@@ -138,10 +138,12 @@ def pretrain(
     )
 
 
-def _loader(recipe: Recipe, store: NoteStore, vocabulary: Vocabulary, split: str, world: World) -> PackedLoader:
+def _loader(
+    recipe: PretrainingRecipe, store: NoteStore, vocabulary: Vocabulary, split: str, world: World
+) -> PackedLoader:
     """Training windows as the recipe has them; for validation whole files as they were played, without gaps.
 
-    Recipes of another batch, seed or number of lanes are measured on the same windows if on as many.
+    Recipes of another batch, seed or number of streams are measured on the same windows if on as many.
     """
     training = split == "train"
     arranging = Infilling(vocabulary, share=recipe.infilling_share) if training and recipe.infilling_share else None
@@ -153,7 +155,7 @@ def _loader(recipe: Recipe, store: NoteStore, vocabulary: Vocabulary, split: str
         batch=recipe.batch,
         seed=recipe.seed if training else 0,
         augment=training,
-        lanes=recipe.lanes if training else max(1, _VALIDATION_STREAMS // recipe.batch),
+        streams=recipe.streams if training else max(1, _VALIDATION_STREAMS // recipe.batch),
         pedal=recipe.pedal,
         transform=arranging,
         rank=world.rank,
@@ -161,13 +163,15 @@ def _loader(recipe: Recipe, store: NoteStore, vocabulary: Vocabulary, split: str
     )
 
 
-def _initial_model(recipe: Recipe, vocabulary: Vocabulary, init: str | Path | None) -> Transformer:
+def _initial_model(recipe: PretrainingRecipe, vocabulary: Vocabulary, init: str | Path | None) -> Transformer:
     config = recipe.make_config()
     model = Transformer(config)
     if init is not None:
         given = load(init)
         if given.vocabulary != vocabulary:
-            raise UserError(f"{init} has another vocabulary ({len(given.vocabulary)} ids) than {recipe.vocabulary!r}")
+            raise UserError(
+                f"{init} has another vocabulary ({len(given.vocabulary)} tokens) than {recipe.vocabulary!r}"
+            )
         if dataclasses.replace(given.config, context=config.context) != config:
             raise UserError(
                 f"{init} is of another shape than size {recipe.size!r}; set the recipe's size to the model's"
@@ -180,15 +184,15 @@ def _initial_model(recipe: Recipe, vocabulary: Vocabulary, init: str | Path | No
     return model
 
 
-def _start(recipe: Recipe, out_dir: Path, resume: str) -> Path | None:
+def _start(recipe: PretrainingRecipe, out_dir: Path, resume: str) -> Path | None:
     """The checkpoint to begin from, which need not be of this run."""
-    own = own_checkpoint(out_dir, resume=resume)
+    own = latest_checkpoint(out_dir, resume=resume)
     if own is not None or resume in ("auto", "off"):
         return own
     given = Checkpoints(Path(resume) / CHECKPOINTS, keep=1, world=ALONE).newest() or Path(resume)
     header = read_header(given)
-    other = Recipe.from_json(json.dumps(header["about"]["recipe"]))
-    for name in ("vocabulary", "size", "length", "batch", "seed", "pedal", "infilling_share", "lanes"):
+    other = PretrainingRecipe.from_json(json.dumps(header["about"]["recipe"]))
+    for name in ("vocabulary", "size", "length", "batch", "seed", "pedal", "infilling_share", "streams"):
         theirs, ours = getattr(other, name), getattr(recipe, name)
         if theirs != ours:
             raise UserError(f"{given} was trained with {name} {theirs!r}, this recipe says {ours!r}; make them agree")
@@ -202,7 +206,9 @@ def _start(recipe: Recipe, out_dir: Path, resume: str) -> Path | None:
     return given
 
 
-def _fitted(recipe: Recipe, trial: Trainer, loader: Loader, world: World, *, hours: float) -> Recipe:
+def _fitted(
+    recipe: PretrainingRecipe, trial: Trainer, loader: Loader, world: World, *, hours: float
+) -> PretrainingRecipe:
     """The recipe with as many steps as fit into the hours at the pace of a few steps of the trial."""
     position = loader.state_dict()
     batches = iter(loader)
@@ -218,8 +224,8 @@ def _fitted(recipe: Recipe, trial: Trainer, loader: Loader, world: World, *, hou
     return recipe.with_steps(world.gather(fitting)[0])
 
 
-def _ids_per_epoch(store: NoteStore, vocabulary: Vocabulary) -> int:
-    """Ids of the training split once through, from the ids a note takes in up to 300 files spread evenly over it."""
+def _tokens_per_epoch(store: NoteStore, vocabulary: Vocabulary) -> int:
+    """Tokens of the training split once through, from what a note takes in up to 300 files spread evenly over it."""
     files = store.split("train")
     sample = files[:: math.ceil(len(files) / _COUNTED_FILES)]
     tokenizer = Tokenizer(vocabulary)

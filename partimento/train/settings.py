@@ -4,7 +4,7 @@ Knows: every number of the optimisation, which combinations make sense, and what
 know: models, data.
 
     LoopSettings(steps=1000, warmup_steps=50, peak_lr=1e-3)
-    Machine(rows_at_once=4, compile=True)
+    Machine(micro_batch_size=4, compile=True)
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class LoopSettings:
     """Learning rate after the warm-up."""
     warmup_steps: int = 1000
     """Steps over which the rate rises from 0."""
-    final_fraction: float = 0.1
-    """The rate falls linearly to this share of its peak at the last step."""
+    min_lr_ratio: float = 0.1
+    """Learning rate at the last step, as a share of the peak; the rate falls to it linearly."""
     optimiser: Literal["adamw", "muon"] = "adamw"
     """muon: orthogonalised momentum for the matrices of the blocks, AdamW for everything else."""
     betas: tuple[float, float] = (0.9, 0.95)
@@ -43,7 +43,7 @@ class LoopSettings:
     decay_vectors: bool = False
     """Let gains and biases of norms decay too."""
     clip: float = 1.0
-    """Longest gradient; a longer one is scaled down."""
+    """Maximum gradient norm; a larger gradient is scaled down to it."""
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     """What matrices are multiplied in; weights and moments stay float32. auto: bfloat16 where the device multiplies it
     itself, else float32; settled when a run begins, and kept when it is resumed, on whatever machine."""
@@ -66,10 +66,10 @@ class LoopSettings:
             raise UserError(f"training settings: patience is {self.patience}; give at least 1, or None to go on")
         if not 0 <= self.warmup_steps < self.steps:
             raise UserError(f"training settings: {self.warmup_steps} warm-up steps do not fit {self.steps} steps")
-        if not (self.peak_lr > 0 and self.clip > 0 and 0 <= self.final_fraction <= 1 and self.weight_decay >= 0):
+        if not (self.peak_lr > 0 and self.clip > 0 and 0 <= self.min_lr_ratio <= 1 and self.weight_decay >= 0):
             raise UserError(
                 f"training settings: peak_lr {self.peak_lr} and clip {self.clip} must be positive, "
-                f"final_fraction {self.final_fraction} within 0..1, weight_decay {self.weight_decay} not negative"
+                f"min_lr_ratio {self.min_lr_ratio} within 0..1, weight_decay {self.weight_decay} not negative"
             )
         if not all(0 <= beta < 1 for beta in self.betas):
             raise UserError(f"training settings: betas {self.betas} must lie within 0..1, 1 excluded")
@@ -79,19 +79,19 @@ class LoopSettings:
 class Machine:
     """What a run may vary from machine to machine without becoming another run: speed and memory, not the result."""
 
-    rows_at_once: int | None = None
+    micro_batch_size: int | None = None
     """Rows that one process puts through the model together; None: all of its share. Fewer need less memory, and their
     gradients add up to those of the whole batch."""
     compile: bool = False
     """Compile the blocks with torch.compile: slow to start, then faster."""
-    recompute: bool = False
+    activation_checkpointing: bool = False
     """Activation checkpointing: keep only what enters each block, compute the rest again in the backward pass."""
     shard: bool = False
     """Each process holds its share of weights, gradients and moments (FSDP2) instead of all of them."""
 
     def __post_init__(self) -> None:
-        if self.rows_at_once is not None and self.rows_at_once < 1:
-            raise UserError(f"machine: rows_at_once is {self.rows_at_once}; give at least 1, or None for all")
+        if self.micro_batch_size is not None and self.micro_batch_size < 1:
+            raise UserError(f"machine: micro_batch_size is {self.micro_batch_size}; give at least 1, or None for all")
 
 
 AT_ONCE = Machine()
@@ -107,7 +107,7 @@ class RunRecipe:
     cost: str = field(compare=False)
     """What the run is expected to take, as the recipe stands."""
     length: int
-    """Ids of a sequence."""
+    """Tokens of a sequence."""
     batch: int
     """Sequences of one optimiser step, of all processes together."""
     seed: int
@@ -160,7 +160,7 @@ def learning_rate(settings: LoopSettings, step: int) -> float:
     if step <= settings.warmup_steps:
         return settings.peak_lr * step / settings.warmup_steps
     decayed = (step - settings.warmup_steps) / (settings.steps - settings.warmup_steps)
-    return settings.peak_lr * (1 - (1 - settings.final_fraction) * decayed)
+    return settings.peak_lr * (1 - (1 - settings.min_lr_ratio) * decayed)
 
 
 AnyRecipe = TypeVar("AnyRecipe", bound=RunRecipe)

@@ -121,21 +121,21 @@ def test_processes_share_the_rows_and_one_may_follow_many(store):
         assert np.array_equal(next(alone), np.concatenate([next(part) for part in two]))
 
 
-def test_lanes_are_the_rows_of_a_larger_batch_taken_in_turn(store):
-    laned, wide = loader(store, batch=2, lanes=3), loader(store, batch=6)
+def test_streams_of_a_row_are_the_rows_of_a_larger_batch_taken_in_turn(store):
+    several, wide = loader(store, batch=2, streams=3), loader(store, batch=6)
     for _ in range(20):
         expected = next(wide)
-        for lane in range(3):
-            assert np.array_equal(next(laned), expected[2 * lane : 2 * lane + 2])
-    next(laned)
-    halves = [loader(store, batch=2, lanes=3, rank=rank, world=2) for rank in range(2)]
+        for n in range(3):
+            assert np.array_equal(next(several), expected[2 * n : 2 * n + 2])
+    next(several)
+    halves = [loader(store, batch=2, streams=3, rank=rank, world=2) for rank in range(2)]
     for half in halves:
-        half.load_state_dict(json.loads(json.dumps(laned.state_dict())))
+        half.load_state_dict(json.loads(json.dumps(several.state_dict())))
     for _ in range(20):
-        assert np.array_equal(next(laned), np.concatenate([next(half) for half in halves]))
-    assert merge_states([half.state_dict() for half in halves]) == laned.state_dict()
+        assert np.array_equal(next(several), np.concatenate([next(half) for half in halves]))
+    assert merge_states([half.state_dict() for half in halves]) == several.state_dict()
     with pytest.raises(UserError, match="6 streams; this loader reads 2 of 2"):
-        loader(store).load_state_dict(laned.state_dict())
+        loader(store).load_state_dict(several.state_dict())
 
 
 def test_a_transform_sees_every_window_with_numbers_of_its_own(store):
@@ -170,7 +170,7 @@ def test_states_of_other_batches_are_refused(store):
     [
         ({"length": 0}, "at least 1"),
         ({"batch": 0}, "at least 1"),
-        ({"lanes": 0}, "lanes of at least 1"),
+        ({"streams": 0}, "streams of at least 1"),
         ({"batch": 3, "world": 2}, "batch of 3 rows cannot be shared evenly by 2"),
         ({"rank": 2, "world": 2}, r"rank is 2; it must lie in 0\.\.1"),
     ],

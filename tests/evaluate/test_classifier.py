@@ -43,7 +43,7 @@ def trained(tmp_path_factory):
 
 def test_the_papers_recipe_and_its_json():
     recipe = paper()
-    assert (recipe.loop.peak_lr, recipe.loop.warmup_steps, recipe.loop.final_fraction) == (1e-5, 0, 0)
+    assert (recipe.loop.peak_lr, recipe.loop.warmup_steps, recipe.loop.min_lr_ratio) == (1e-5, 0, 0)
     assert (recipe.epochs, recipe.dropout) == (10, 0.2)
     for make in RECIPES.values():
         assert ClassifierRecipe.from_json(make().to_json()) == make()

@@ -29,11 +29,11 @@ def gradients(model: Transformer) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize(
     "placing",
     [
-        {"recompute": True},
+        {"activation_checkpointing": True},
         {"compiled": True, "backend": "aot_eager"},
-        {"compiled": True, "recompute": True, "backend": "aot_eager"},
+        {"compiled": True, "activation_checkpointing": True, "backend": "aot_eager"},
     ],
-    ids=["recompute", "compiled", "both"],
+    ids=["activation_checkpointing", "compiled", "both"],
 )
 def test_gradients_and_names_stay(placing):
     plain, placed = make(), make(**placing)
@@ -52,14 +52,14 @@ def test_recomputing_keeps_less_for_the_backward_pass(compiled):
         return sum(sizes)
 
     placing = {"compiled": compiled, "backend": "aot_eager"}
-    assert kept(make(recompute=True, **placing)) < kept(make(**placing)) / 2
+    assert kept(make(activation_checkpointing=True, **placing)) < kept(make(**placing)) / 2
 
 
-@pytest.mark.parametrize("recompute", [False, True])
-def test_all_blocks_share_their_compiled_code(recompute):
+@pytest.mark.parametrize("activation_checkpointing", [False, True])
+def test_all_blocks_share_their_compiled_code(activation_checkpointing):
     torch._dynamo.reset()
     counter = CompileCounter()
-    make(compiled=True, recompute=recompute, backend=counter)(IDS_BT)
+    make(compiled=True, activation_checkpointing=activation_checkpointing, backend=counter)(IDS_BT)
     assert counter.frame_count == 1
 
 

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 
 class CyclingLoader:
-    """Rows of `length` + 1 ids cut from a short cycle, at offsets that each row's own counter decides.
+    """Rows of `length` + 1 tokens cut from a short cycle, at offsets that each row's own counter decides.
 
-    The last ids of global row 0 are padding. Process `rank` of `world` has its share of the rows of the global batch.
+    The last tokens of global row 0 are padding. Process `rank` of `world` has its share of the rows of the global
+    batch.
     """
 
     def __init__(

@@ -6,10 +6,10 @@ from typing import Any
 
 from partimento.train import finetune_recipes
 from partimento.train.finetune import Outcome, finetune
-from partimento.train.finetune_recipes import Finetuning
+from partimento.train.finetune_recipes import ContinuationRecipe
 
 
-def recipe(**changes: Any) -> Finetuning:
+def recipe(**changes: Any) -> ContinuationRecipe:
     """The recipe for folders, at the size of the models of these tests; what belongs to its loop goes there."""
     loop = {
         "epochs": None,

@@ -23,7 +23,7 @@ def begin() -> None:
     with joined() as world:
         for way in WAYS:
             settings = dataclasses.replace(SPREAD, optimiser="muon" if "muon" in way else "adamw")
-            machine = Machine(shard="shard" in way, recompute=way == "shard", rows_at_once=1)
+            machine = Machine(shard="shard" in way, activation_checkpointing=way == "shard", micro_batch_size=1)
             train_in(folder / way, make_model(), settings, world, machine=machine)
 
 

@@ -26,7 +26,7 @@ def begin() -> None:
         mine = {name: rows[share] for name, rows in batch.items()}
         for way, rows in (("at-once", None), ("pieces", 2)):
             objective, model = (
-                Contrastive(V, rows_at_once=rows, recompute=rows is not None, world=world),
+                Contrastive(V, micro_batch_size=rows, activation_checkpointing=rows is not None, world=world),
                 make_embedder(),
             )
             targets = world.sum(torch.tensor(objective.targets(mine)))
@@ -35,7 +35,7 @@ def begin() -> None:
             world.sum_gradients(model.parameters())
             measured = world.sum(objective.measure(model, mine))
             torch.save((world.sum(loss.detach()), gradients(model), measured), folder / f"{way}-{world.rank}")
-        objective = Contrastive(V, rows_at_once=2, recompute=True, world=world)
+        objective = Contrastive(V, micro_batch_size=2, activation_checkpointing=True, world=world)
         trainer = Trainer(make_embedder(), objective, SETTINGS, Machine(shard=True), world)
         steps = [trainer.step({name: rows.numpy() for name, rows in mine.items()}, rate=1e-2) for _ in range(3)]
         torch.save(torch.tensor(steps), folder / f"shard-{world.rank}")

@@ -208,7 +208,7 @@ def test_a_model_learns_to_go_by_the_vector_and_resumes_to_the_same_bits(store, 
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     found = finetune(settings, store.path, whole, base=base, embedding=embedding(Knowing()))
     gain = found.last["unconditioned_nats_per_token"] - found.last["nats_per_token"]
-    assert gain > 0.05  # a note is low or high: 0.69 nats, of some seven ids
+    assert gain > 0.05  # a note is low or high: 0.69 nats, of some seven tokens
     assert found.last["nats_per_token"] < found.before["nats_per_token"] - 0.5
     trained = load(whole, ConditionedTransformer)
     assert trained.model.embedding_adapter.in_features == SIZE

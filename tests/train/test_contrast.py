@@ -20,13 +20,13 @@ from partimento.model.config import ModelConfig
 from partimento.model.heads import Embedder
 from partimento.model.initialisation import musical_initialisation
 from partimento.model.transformer import Transformer
-from partimento.train.contrast import Contrasting, contrast, paper_recipe, small_recipe
+from partimento.train.contrast import ContrastiveRecipe, contrast, paper_recipe, small_recipe
 from partimento.train.log import read_log
 from partimento.train.settings import LoopSettings, Machine
 from tests.train.views import V
 
 FILES = 12
-RECIPE = Contrasting(
+RECIPE = ContrastiveRecipe(
     name="tiny",
     cost="",
     mask_same_piece=False,
@@ -37,7 +37,7 @@ RECIPE = Contrasting(
     size=16,
     candidates=8,
     loop=LoopSettings(steps=99, peak_lr=3e-3, warmup_steps=2, precision="float32"),
-    machine=Machine(rows_at_once=3, recompute=True),
+    machine=Machine(micro_batch_size=3, activation_checkpointing=True),
 )
 
 
@@ -98,10 +98,10 @@ def test_the_model_has_the_published_names_and_says_what_it_is(run, base, store,
     checkpoint = load(run / "model.safetensors", Embedder)
     assert checkpoint.model.emb_head.weight.shape == (16, 32)
     assert checkpoint.metadata["recipe"]["temperature"] == 0.1
-    assert checkpoint.metadata["recipe"]["machine"]["rows_at_once"] == 3
+    assert checkpoint.metadata["recipe"]["machine"]["micro_batch_size"] == 3
     assert checkpoint.metadata["data"]["files"] == 2 * FILES
     notes = Encoder.load(run / "model.safetensors").slicing.notes
-    assert 3 * notes + 3 < RECIPE.length < 4 * notes  # as many as fit the views, at three ids and a bit each
+    assert 3 * notes + 3 < RECIPE.length < 4 * notes  # as many as fit the views, at three tokens and a bit each
     assert main(["info", str(run / "model.safetensors"), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["kind"], told["outputs"]) == ("embedding model", 16)

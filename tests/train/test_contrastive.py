@@ -102,11 +102,15 @@ def mean_loss(objective: Contrastive) -> tuple[float, torch.Tensor]:
     return loss.item(), gradients(model)
 
 
-@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("activation_checkpointing", [False, True])
 @pytest.mark.parametrize("rows", [1, 2, 5, 12])
-def test_pieces_have_the_gradients_of_the_whole(rows, recompute):
+def test_pieces_have_the_gradients_of_the_whole(rows, activation_checkpointing):
     (loss, expected), (their_loss, found) = (
-        mean_loss(objective) for objective in (Contrastive(V), Contrastive(V, rows_at_once=rows, recompute=recompute))
+        mean_loss(objective)
+        for objective in (
+            Contrastive(V),
+            Contrastive(V, micro_batch_size=rows, activation_checkpointing=activation_checkpointing),
+        )
     )
     assert their_loss == pytest.approx(loss, rel=1e-6)
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
@@ -115,8 +119,8 @@ def test_pieces_have_the_gradients_of_the_whole(rows, recompute):
 def test_compiled_pieces_have_the_gradients_of_views_one_by_one():
     """In float32, as on a GPU; a view alone has no padding at all."""
     batch, results = tensors(views(range(8))), []
-    for rows_at_once, compiled in ((1, False), (5, True)):
-        model, objective = make_embedder().float(), Contrastive(V, rows_at_once=rows_at_once)
+    for micro_batch_size, compiled in ((1, False), (5, True)):
+        model, objective = make_embedder().float(), Contrastive(V, micro_batch_size=micro_batch_size)
         place(model, compiled=compiled, dynamic=objective.lengths_vary, backend="eager")
         loss = objective.total_loss(model, batch) / objective.targets(batch)
         loss.backward()
@@ -127,7 +131,7 @@ def test_compiled_pieces_have_the_gradients_of_views_one_by_one():
 
 
 def test_pieces_keep_no_more_activations_than_one_of_them():
-    """What autograd holds when the loss is known: vectors and ids, whatever the number of rows."""
+    """What autograd holds when the loss is known: vectors and tokens, whatever the number of rows."""
 
     def held(rows: int | None, pieces) -> int:
         sizes: list[int] = []
@@ -138,7 +142,7 @@ def test_pieces_keep_no_more_activations_than_one_of_them():
 
         model = make_embedder()
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            objective = Contrastive(V, rows_at_once=rows, recompute=rows is not None)
+            objective = Contrastive(V, micro_batch_size=rows, activation_checkpointing=rows is not None)
             objective.total_loss(model, tensors(views(pieces)))
         weights = sum(parameter.numel() for parameter in model.parameters())
         return sum(size for size in sizes if size < weights)

@@ -25,9 +25,9 @@ from partimento.model.lora import load_adapters, merged
 from partimento.model.transformer import Transformer
 from partimento.tokens.vocabulary import Vocabulary
 from partimento.train.finetune import adapters_path, finetune, outcome
-from partimento.train.finetune_recipes import Finetuning
+from partimento.train.finetune_recipes import ContinuationRecipe
 from partimento.train.log import LOG_FILE
-from partimento.train.objectives.continuation import Continuation, memorised
+from partimento.train.objectives.continuation import Continuation, overfitting
 from tests import programs
 from tests.train.small import newest, records
 from tests.train.small_finetuning import recipe, tune
@@ -48,7 +48,7 @@ def playing(seed: int, n: int = 60, pitches: tuple[int, int] = (40, 90)) -> Perf
 
 @pytest.fixture(scope="module")
 def music(tmp_path_factory) -> Path:
-    """Nine files of 60 notes without any sense, so that nothing but learning by heart can help."""
+    """Nine files of 60 notes without any sense, so that nothing but memory can help."""
     folder = tmp_path_factory.mktemp("music")
     for seed in range(9):
         playing(seed).write_midi(folder / f"{seed}.mid")
@@ -134,7 +134,7 @@ def test_a_fine_tuned_model_is_used_like_any_other_and_keeps_what_its_base_could
     engine = Engine.load(str(store.parent))
     assert (engine.abilities.infilling, engine.abilities.sampling.min_p) == (True, 0.02)
     assert load(store.parent).metadata["init"]["model"].endswith("base.safetensors")
-    assert Finetuning.from_json((store.parent / "recipe.json").read_text()).infilling_share == 0.25
+    assert ContinuationRecipe.from_json((store.parent / "recipe.json").read_text()).infilling_share == 0.25
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,7 @@ def unlike(tmp_path_factory) -> Path:
     return folder / "store"
 
 
-def test_training_stops_when_held_out_loss_rises_and_says_what_is_learned_by_heart(unlike, base, tmp_path, capsys):
+def test_training_stops_when_held_out_loss_rises_and_warns_of_overfitting(unlike, base, tmp_path, capsys):
     said = []
     settings = recipe(steps=200, peak_lr=2e-2, eval_every=3, checkpoint_every=3, patience=2)
     found = finetune(settings, unlike, tmp_path, base=base, say=said.append)
@@ -157,9 +157,9 @@ def test_training_stops_when_held_out_loss_rises_and_says_what_is_learned_by_hea
     assert found.last_step == found.best_step + 2 * 3 < 200
     assert losses.index(min(losses)) == len(losses) - 3
     assert min(losses) == found.best["nats_per_token"] < found.before["nats_per_token"]
-    assert memorised(found.last, found.before) > 0.1
-    (warning,) = [line for line in said if line.startswith("warning: learning by heart since step ")]
-    assert "nats a token easier than what is held out (limit 0.1)" in warning
+    assert overfitting(found.last, found.before) > 0.1
+    (warning,) = [line for line in said if line.startswith("warning: overfitting since step ")]
+    assert "the gap between training and validation grew by " in warning and "nats a token (limit 0.1)" in warning
     assert load(tmp_path).metadata["step"] == found.best_step
     # From where it stopped, nothing is gained any more.
     flags = "--passages all --loop.steps 9 --loop.warmup-steps 0 --loop.eval-every 3 --loop.patience 1"
@@ -249,7 +249,7 @@ def test_a_run_goes_on_with_what_it_was_begun_with(store, base, tmp_path):
 def test_steps_and_intervals_from_the_command_line_replace_what_is_counted(store, base, tmp_path):
     flags = "--loop.steps 4 --loop.warmup-steps 1 --loop.eval-every 3 --loop.checkpoint-every 4"
     assert main(["finetune", "continuation", str(store), "-o", str(tmp_path), "--from", str(base), *flags.split()]) == 0
-    begun = Finetuning.from_json((tmp_path / "recipe.json").read_text())
+    begun = ContinuationRecipe.from_json((tmp_path / "recipe.json").read_text())
     assert (begun.name, begun.epochs, begun.measurements) == ("continuation", None, None)
     assert [line["step"] for line in records(tmp_path) if "validation" in line] == [0, 3, 4]
     rates = [line["lr"] for line in records(tmp_path) if "lr" in line]

@@ -43,7 +43,7 @@ def test_a_batch_in_pieces_equals_the_batch_at_once(rows):
     ids_BW = next(iter(loader()))
     ids_BW[4:, 5:] = PAD  # pieces of unequal weight
     results = []
-    for machine in (Machine(rows_at_once=rows), Machine()):
+    for machine in (Machine(micro_batch_size=rows), Machine()):
         model = make_model()
         trainer = Trainer(model, objective(), SETTINGS, machine, ALONE)
         outcomes = [trainer.step(ids_BW, rate=1e-2) for _ in range(3)]
@@ -78,7 +78,7 @@ def test_a_step_is_torchs_own_adamw_on_the_mean_loss():
 
 
 class Doubling:
-    """Something else than ids to learn: two columns, one of which is to be twice the other."""
+    """Something else than tokens to learn: two columns, one of which is to be twice the other."""
 
     criterion = "error"
     unit = "rows"
@@ -121,7 +121,7 @@ def test_any_objective_and_any_batch_will_do(tmp_path):
     settings = LoopSettings(
         steps=60, peak_lr=0.1, warmup_steps=0, eval_every=60, eval_batches=1, weight_decay=0, precision="float32"
     )
-    machine = Machine(rows_at_once=4)
+    machine = Machine(micro_batch_size=4)
     columns = {"loader": Columns(), "validation": Columns()}
     measured = train(model, Doubling(), **columns, settings=settings, folder=tmp_path, machine=machine)
     assert measured["error"] < 0.01
@@ -151,7 +151,7 @@ def test_evaluation_divides_by_tokens_and_by_notes():
 
 
 def test_the_schedule_is_two_straight_lines():
-    settings = LoopSettings(steps=110, warmup_steps=10, peak_lr=2.0, final_fraction=0.1)
+    settings = LoopSettings(steps=110, warmup_steps=10, peak_lr=2.0, min_lr_ratio=0.1)
     assert [learning_rate(settings, step) for step in (1, 5, 10)] == pytest.approx([0.2, 1.0, 2.0])
     assert [learning_rate(settings, step) for step in (60, 110)] == pytest.approx([1.1, 0.2])
     assert learning_rate(dataclasses.replace(settings, warmup_steps=0), 1) == pytest.approx(2 - 1.8 / 110)
@@ -262,7 +262,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path):
         ({"patience": 0}, "patience is 0"),
         ({"warmup_steps": 24}, "24 warm-up steps do not fit 24 steps"),
         ({"peak_lr": float("nan")}, "peak_lr nan"),
-        ({"final_fraction": 1.5}, "final_fraction 1.5"),
+        ({"min_lr_ratio": 1.5}, "min_lr_ratio 1.5"),
         ({"betas": (0.9, 1.0)}, r"betas \(0.9, 1.0\)"),
     ],
 )
@@ -272,5 +272,5 @@ def test_impossible_settings_are_refused(change, message):
 
 
 def test_an_impossible_machine_is_refused():
-    with pytest.raises(UserError, match="rows_at_once is 0"):
-        Machine(rows_at_once=0)
+    with pytest.raises(UserError, match="micro_batch_size is 0"):
+        Machine(micro_batch_size=0)

@@ -18,7 +18,7 @@ from partimento.train.distributed import ALONE
 from partimento.train.flops import muon_flops
 from partimento.train.opening import remarks, settled
 from partimento.train.optimiser import orthogonalised
-from partimento.train.recipes import Recipe
+from partimento.train.recipes import PretrainingRecipe
 from partimento.train.run import pretrain
 from tests.train.cycling import CyclingLoader
 from tests.train.small import newest, records
@@ -34,11 +34,11 @@ def machine(monkeypatch):
     return lambda *, native: monkeypatch.setattr(precision, "native_bfloat16", lambda device: native)
 
 
-def in_precision(name: str) -> Recipe:
+def in_precision(name: str) -> PretrainingRecipe:
     return dataclasses.replace(RECIPE, loop=dataclasses.replace(RECIPE.loop, precision=name))
 
 
-def train(recipe: Recipe, folder, **more) -> str:
+def train(recipe: PretrainingRecipe, folder, **more) -> str:
     """Trains, and returns the precision that recipe.json and the model agree on."""
     pad = Vocabulary.piano().pad
     loaders = [CyclingLoader(list(range(60, 76)), length=24, batch=2, pad=pad) for _ in range(2)]
@@ -115,6 +115,6 @@ def test_muon_is_said_to_cost_more_than_the_rest_where_it_does(monkeypatch, mach
     first, second = said("muon", 1)
     assert first == of_precision
     assert f"muon: at least {seconds:.1f} s a step" in second
-    assert "24 ids" in second and "--loop.optimiser adamw" in second
+    assert "24 tokens" in second and "--loop.optimiser adamw" in second
     assert said("muon", 1000) == said("adamw", 1) == [of_precision]
     flops.peak_flops.cache_clear()

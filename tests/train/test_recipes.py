@@ -14,19 +14,19 @@ from partimento.errors import UserError
 from partimento.model.config import ModelConfig
 from partimento.model.transformer import Transformer
 from partimento.train import classifier, contrast, finetune_recipes, recipes
-from partimento.train.flops import flops_per_id
-from partimento.train.recipes import RECIPES, Recipe
+from partimento.train.flops import flops_per_token
+from partimento.train.recipes import RECIPES, PretrainingRecipe
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipes_are_complete(name, capsys):
-    recipe = recipes.named(name)
+    recipe = recipes.pretraining_recipe(name)
     assert recipe.name == name
     assert recipe.cost
     assert recipe.make_config().context == recipe.length
-    assert Recipe.from_json(recipe.to_json()) == recipe
+    assert PretrainingRecipe.from_json(recipe.to_json()) == recipe
     assert main(["recipe", name]) == 0
-    assert Recipe.from_json(capsys.readouterr().out) == recipe
+    assert PretrainingRecipe.from_json(capsys.readouterr().out) == recipe
 
 
 def test_what_is_changed_on_the_command_line_is_resolved_too(capsys):
@@ -57,11 +57,11 @@ def test_the_bundled_models_recipe_is_what_its_record_says():
 def test_the_papers_recipe():
     paper = recipes.paper()
     assert (paper.length, paper.batch, paper.epochs) == (8192, 8 * 16, 75)
-    assert (paper.loop.peak_lr, paper.loop.warmup_steps, paper.loop.final_fraction) == (3e-4, 1000, 0.1)
+    assert (paper.loop.peak_lr, paper.loop.warmup_steps, paper.loop.min_lr_ratio) == (3e-4, 1000, 0.1)
     assert (paper.loop.betas, paper.loop.weight_decay) == ((0.9, 0.95), 0.1)
     assert paper.make_config().parameters == 658_538_496
-    # The paper's nine days, if its corpus has the ids that the recipe assumes.
-    flops = paper.loop.steps * paper.batch * paper.length * flops_per_id(paper.make_config(), length=paper.length)
+    # The paper's nine days, if its corpus has the tokens that the recipe assumes.
+    flops = paper.loop.steps * paper.batch * paper.length * flops_per_token(paper.make_config(), length=paper.length)
     assert flops / (9 * 86_400 * 8 * 989e12) == pytest.approx(0.30, abs=0.01)
 
 
@@ -72,7 +72,7 @@ def test_the_arithmetic_of_a_model_is_what_torch_counts():
         model(torch.zeros(2, 64, dtype=torch.long)).sum().backward()
     # Torch counts attention whole; ours is causal and so half of it.
     causal_half = 6 * config.n_layers * 2 * config.d_model * 64 / 2
-    assert counter.get_total_flops() / 128 == flops_per_id(config, length=64) + causal_half
+    assert counter.get_total_flops() / 128 == flops_per_token(config, length=64) + causal_half
 
 
 def test_two_recipes_are_equal_if_they_lead_to_the_same_model():
@@ -85,7 +85,7 @@ def test_two_recipes_are_equal_if_they_lead_to_the_same_model():
 @pytest.mark.parametrize("text", ["{}", "[]", "{", json.dumps({"loop": {}, "machine": {}})])
 def test_what_is_no_recipe_is_refused(text):
     with pytest.raises(UserError, match="not a recipe of this version"):
-        Recipe.from_json(text)
+        PretrainingRecipe.from_json(text)
 
 
 def test_an_unknown_recipe_is_one_line(capsys):

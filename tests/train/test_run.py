@@ -19,7 +19,7 @@ from partimento.model.transformer import Transformer
 from partimento.tokens.vocabulary import Vocabulary
 from partimento.train import recipes
 from partimento.train.prefetch import AHEAD
-from partimento.train.recipes import Recipe
+from partimento.train.recipes import PretrainingRecipe
 from partimento.train.run import pretrain, run
 from partimento.train.settings import Machine
 from tests.train.cycling import CyclingLoader
@@ -34,11 +34,11 @@ def loaders() -> list[CyclingLoader]:
     return [CyclingLoader(list(range(60, 76)), length=24, batch=4, pad=pad) for _ in range(2)]
 
 
-def begun(folder: Path) -> Recipe:
-    return Recipe.from_json((folder / "recipe.json").read_text())
+def begun(folder: Path) -> PretrainingRecipe:
+    return PretrainingRecipe.from_json((folder / "recipe.json").read_text())
 
 
-def with_loop(**changes) -> Recipe:
+def with_loop(**changes) -> PretrainingRecipe:
     return dataclasses.replace(RECIPE, loop=dataclasses.replace(RECIPE.loop, **changes))
 
 
@@ -50,7 +50,7 @@ def test_a_run_ends_with_a_model_that_says_where_it_comes_from(tmp_path):
     assert checkpoint.metadata["step"] == 20
     assert checkpoint.metadata["data"] == {"store": "cycle"}
     assert checkpoint.metadata["code"].startswith("0.")
-    assert Recipe.from_json(json.dumps(checkpoint.metadata["recipe"])) == RECIPE
+    assert PretrainingRecipe.from_json(json.dumps(checkpoint.metadata["recipe"])) == RECIPE
     last = records(tmp_path)[-1]
     assert checkpoint.metadata["validation"] == last["validation"]
     assert load(tmp_path / "best.safetensors").metadata["step"] in (10, 20)
@@ -75,7 +75,7 @@ def test_another_machine_is_the_same_run(tmp_path):
     pretrain(RECIPE, *loaders(), halves)
     last = newest(halves)
     last.rename(last.with_name("away"))
-    by_rows = dataclasses.replace(RECIPE, machine=Machine(rows_at_once=1, recompute=True))
+    by_rows = dataclasses.replace(RECIPE, machine=Machine(micro_batch_size=1, activation_checkpointing=True))
     pretrain(by_rows, *loaders(), halves)
     assert [line["step"] for line in records(halves)] == [line["step"] for line in records(whole)]
     for line, expected in zip(records(halves), records(whole), strict=True):
@@ -117,7 +117,7 @@ def test_a_model_of_another_kind_is_refused_before_the_first_step(tmp_path):
         model = Transformer(config)
         random_initialisation(model, seed=1)
         save(tmp_path / f"{d_model}.safetensors", model, vocabulary)
-    with pytest.raises(UserError, match=r"64.safetensors has another vocabulary \(17727 ids\) than 'piano'"):
+    with pytest.raises(UserError, match=r"64.safetensors has another vocabulary \(17727 tokens\) than 'piano'"):
         pretrain(RECIPE, *loaders(), tmp_path / "run", init=tmp_path / "64.safetensors")
     with pytest.raises(UserError, match=r"32.safetensors is of another shape than size 'debug'"):
         pretrain(RECIPE, *loaders(), tmp_path / "run", init=tmp_path / "32.safetensors")
@@ -172,12 +172,12 @@ def store(tmp_path_factory) -> Path:
 def test_from_the_command_line_every_field_can_be_set(store, tmp_path, capsys):
     out = tmp_path / "run"
     flags = "--recipe debug --loop.steps 4 --loop.warmup-steps 1 --loop.eval-batches 1 --batch 2 --length 64 --seed 3"
-    machine = "--machine.rows-at-once 1 --loop.optimiser muon --track tensorboard"
+    machine = "--machine.micro-batch-size 1 --loop.optimiser muon --track tensorboard"
     assert main(["pretrain", str(store), "-o", str(out), *flags.split(), *machine.split()]) == 0
     assert capsys.readouterr().out.strip() == f"model in {out / 'model.safetensors'}"
     recipe = begun(out)
     assert (recipe.batch, recipe.length, recipe.seed, recipe.loop.steps, recipe.loop.optimiser) == (2, 64, 3, 4, "muon")
-    assert recipe.machine == Machine(rows_at_once=1)
+    assert recipe.machine == Machine(micro_batch_size=1)
     manifest = hashlib.sha256((store / "store.json").read_bytes()).hexdigest()
     assert load(out / "model.safetensors").metadata["data"]["sha256"] == manifest
     assert list((out / "tensorboard").iterdir())
@@ -250,9 +250,9 @@ def test_runs_of_other_batches_lanes_and_seeds_are_measured_on_the_same_windows(
     save(tmp_path / "model.safetensors", model, Vocabulary.piano())
     shapes = {"wide": (4, 1, 1, 32), "narrow": (2, 3, 8, 64), "fewer": (2, 3, 8, 32)}
     losses = {}
-    for name, (batch, lanes, seed, batches) in shapes.items():
+    for name, (batch, streams, seed, batches) in shapes.items():
         loop = dataclasses.replace(RECIPE.loop, steps=6, eval_batches=batches)
-        recipe = dataclasses.replace(RECIPE, batch=batch, lanes=lanes, seed=seed, loop=loop)
+        recipe = dataclasses.replace(RECIPE, batch=batch, streams=streams, seed=seed, loop=loop)
         run(recipe, store, tmp_path / name, init=tmp_path / "model.safetensors")
         losses[name] = records(tmp_path / name)[0]["validation"]["nats_per_token"]
     assert losses["narrow"] == pytest.approx(losses["wide"], rel=1e-5)

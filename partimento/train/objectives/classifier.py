@@ -6,7 +6,7 @@ where slices come from.
     objective = Classification(vocabulary)
     loss = objective.total_loss(classifier, batch) / objective.targets(batch)    # batch as LabelledLoader makes it
 
-Shape legend: B slices, T ids, N classes.
+Shape legend: B slices, T tokens, N classes.
 """
 
 from __future__ import annotations

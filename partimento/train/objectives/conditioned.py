@@ -1,4 +1,4 @@
-"""Generative fine-tuning with a vector at position 0: the next id, in the manner of what the vector is of.
+"""Generative fine-tuning with a vector at position 0: the next token, in the manner of what the vector is of.
 
 Knows: that the vector comes before the first id and predicts nothing that counts, that rows which do not see it learn
 to do without, and that both are to be measured, since guidance is made of their difference. Refuses to know: where
@@ -26,7 +26,7 @@ Batch = Mapping[str, Tensor]
 
 
 class ConditionedContinuation:
-    """Next-id cross entropy in nats behind a vector, measured as `Continuation` does, and without vectors too.
+    """Next-token cross entropy in nats behind a vector, measured as `Continuation` does, and without vectors too.
 
     The criterion is the loss on what is held out, with vectors.
     """
@@ -39,7 +39,7 @@ class ConditionedContinuation:
         self._plain = Pretraining(vocabulary)
 
     def targets(self, batch: Batch) -> int:
-        """How many ids of the batch are predicted."""
+        """How many tokens of the batch are predicted."""
         return self._plain.targets(batch)
 
     def total_loss(self, model: Any, batch: Batch) -> Tensor:
@@ -47,7 +47,7 @@ class ConditionedContinuation:
         return self._plain.total_loss(_Behind(model, batch["vector"], batch["unseen"]), batch)
 
     def measure(self, model: Any, batch: Batch) -> Tensor:
-        """Sum of losses and number of targets of each kind of id [3, 2, K]: held out, seen, held out unconditioned."""
+        """Sum of losses and number of targets by kind of token [3, 2, K]: held out, seen, held out unconditioned."""
         seen_B = batch["seen"]
         sums = torch.zeros(3, 2, len(Kind), dtype=torch.float64, device=seen_B.device)
         for number, (rows_B, unseen) in enumerate(((~seen_B, False), (seen_B, False), (~seen_B, True))):
@@ -72,5 +72,5 @@ class _Behind:
         self.lm_head = model.lm_head
 
     def hidden(self, ids_BT: Tensor) -> Tensor:
-        """Hidden states [B, T, D] of the ids."""
+        """Hidden states [B, T, D] of the tokens."""
         return self._model.hidden_after(self._vector_BE, ids_BT, unseen_B=self._unseen_B)[:, 1:]

@@ -1,6 +1,6 @@
 """Generative fine-tuning: the loss of pretraining, watched on music that is held out and on music that is learned from.
 
-Knows: that a model which learns by heart becomes better on what it was shown than on anything else, and how that is
+Knows: that a model which overfits becomes better on what it was shown than on anything else, and how that is
 measured: both losses, on examples that are not augmented, each time the validation loss is asked for. Refuses to know:
 what follows from it (`finetune.py`), optimisers, where examples come from.
 
@@ -27,7 +27,7 @@ from partimento.train.objectives.pretrain import Batch, Pretraining
 
 
 class Continuation:
-    """Next-id cross entropy in nats, measured on two sides; the criterion is that of what is held out."""
+    """Next-token cross entropy in nats, measured on two sides; the criterion is that of what is held out."""
 
     criterion = Pretraining.criterion
     unit = Pretraining.unit
@@ -37,7 +37,7 @@ class Continuation:
         self._plain = Pretraining(vocabulary)
 
     def targets(self, batch: Batch) -> int:
-        """How many ids of the batch are predicted."""
+        """How many tokens of the batch are predicted."""
         return self._plain.targets(batch)
 
     def total_loss(self, model: Any, batch: Batch) -> Tensor:
@@ -45,7 +45,7 @@ class Continuation:
         return self._plain.total_loss(model, batch)
 
     def measure(self, model: Any, batch: Mapping[str, Tensor]) -> Tensor:
-        """Sum of losses and number of targets of each kind of id [2 sides, 2, K]: held out, then seen."""
+        """Sum of losses and number of targets of each kind of token [2 sides, 2, K]: held out, then seen."""
         ids_BW, seen_B = batch["ids"], batch["seen"]
         sums = torch.zeros(2, 2, len(Kind), dtype=torch.float64, device=ids_BW.device)
         for side, rows_B in enumerate((~seen_B, seen_B)):
@@ -81,7 +81,7 @@ class BothSides:
         self._seen.load_state_dict(state["seen"])
 
 
-def memorised(measured: Mapping[str, float], before: Mapping[str, float]) -> float:
+def overfitting(measured: Mapping[str, float], before: Mapping[str, float]) -> float:
     """By how many nats a token what was seen has become easier than what was held out, since `before`.
 
     The difference between the sides before training, when nothing was seen, says only that one of them is the harder.

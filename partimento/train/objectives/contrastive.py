@@ -5,17 +5,17 @@ piece), how
 views are embedded in pieces without changing a gradient, and what is measured. Refuses to know: optimisers, how a model
 makes a vector, where views come from.
 
-    objective = Contrastive(vocabulary, temperature=0.1, rows_at_once=8, recompute=True)
+    objective = Contrastive(vocabulary, temperature=0.1, micro_batch_size=8, activation_checkpointing=True)
     loss = objective.total_loss(embedder, batch) / objective.targets(batch)    # batch as ViewPairLoader makes it
 
-A loss of one row depends on all rows, so the loop must not cut a batch: `rows_at_once` is given to the objective, which
-sorts the views by length before it cuts them, so that little is padded: of 128 views of 100 to 650 notes in one piece
-46 % of what is computed are padding, in pieces of 16 only 9 %. `recompute` is gradient caching: of each piece only the
-vectors are kept until the loss is known, and its activations are computed again when its gradients are wanted. A batch
-of any size then needs the memory of one piece, for a third more time.
+A loss of one row depends on all rows, so the loop must not cut a batch: `micro_batch_size` is given to the objective,
+which sorts the views by length before it cuts them, so that little is padded: of 128 views of 100 to 650 notes in one
+piece 46 % of what is computed are padding, in pieces of 16 only 9 %. `activation_checkpointing` is gradient caching: of
+each piece only the vectors are kept until the loss is known, and its activations are computed again when its gradients
+are wanted. A batch of any size then needs the memory of one piece, for a third more time.
 
 Shape legend: N pairs of this process, A = 2N its views (all first views, then all second ones), M views of all
-processes, E channels, T ids.
+processes, E channels, T tokens.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ class Contrastive:
         *,
         temperature: float = 0.1,
         mask_same_piece: bool = False,
-        rows_at_once: int | None = None,
-        recompute: bool = False,
+        micro_batch_size: int | None = None,
+        activation_checkpointing: bool = False,
         world: World = ALONE,
     ) -> None:
         self._end = vocabulary.end
         self._temperature, self._world = temperature, world
         self._told_apart = "piece" if mask_same_piece else "file"
-        self._rows_at_once, self._recompute = rows_at_once, recompute
+        self._micro_batch_size, self._activation_checkpointing = micro_batch_size, activation_checkpointing
 
     def targets(self, batch: Mapping[str, Tensor]) -> int:
         """Every view looks for its other one."""
@@ -121,14 +121,14 @@ class Contrastive:
     def _embedded(self, model: Any, ids_AT: Tensor) -> Tensor:
         """Vectors [A, E], computed so many rows at once; neighbours in length go together, without their padding."""
         at_A = (ids_AT == self._end).int().argmax(dim=1)
-        pieces = torch.split(at_A.argsort(), self._rows_at_once or len(ids_AT))
+        pieces = torch.split(at_A.argsort(), self._micro_batch_size or len(ids_AT))
         # All at once: to ask for each piece's own would leave a GPU without work in between.
         longest = (at_A[torch.stack([rows[-1] for rows in pieces])] + 1).tolist()
         found = []
         for rows, length in zip(pieces, longest, strict=True):
             at, width = at_A[rows], -(-length // _MULTIPLE) * _MULTIPLE
             ids = ids_AT[rows, :width].long()
-            if self._recompute and torch.is_grad_enabled():
+            if self._activation_checkpointing and torch.is_grad_enabled():
                 found.append(checkpoint(model, ids, at, use_reentrant=False))
             else:
                 found.append(model(ids, at))

@@ -1,12 +1,12 @@
-"""Pretraining: predict each next id of performances (paper, section 3.2).
+"""Pretraining: predict each next token of performances (paper, section 3.2).
 
-Knows: which ids of a batch are targets, their loss, and how it is reported by kind of id. Refuses to know: optimisers,
-schedules, where batches come from.
+Knows: which tokens of a batch are targets, their loss, and how it is reported by kind of token. Refuses to know:
+optimisers, schedules, where batches come from.
 
     objective = Pretraining(vocabulary)
     loss = objective.total_loss(model, ids_BW) / objective.targets(ids_BW)
 
-Shape legend: B batch, W = T + 1 ids in a row, T predicted positions, N = B * T, D channels, K kinds of id.
+Shape legend: B batch, W = T + 1 tokens in a row, T predicted positions, N = B * T, D channels, K kinds of token.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ Batch = Tensor | Mapping[str, Tensor]
 
 
 class Pretraining:
-    """Next-id cross entropy in nats; padding is never a target.
+    """Next-token cross entropy in nats; padding is never a target.
 
-    Batches are ids [B, W], or mappings of `ids` [B, W] and, where there are ids that are given and not to be predicted,
+    Batches are tokens [B, W], or mappings of `ids` [B, W] and, where some tokens are given and not to be predicted,
     `given` bool [B, W].
     """
 
     criterion = "nats_per_token"
-    unit = "ids"
+    unit = "tokens"
     lengths_vary = False
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -40,7 +40,7 @@ class Pretraining:
         self._kind_of_V = torch.from_numpy(np.array(vocabulary.kind_of, dtype=np.int64))
 
     def targets(self, batch: Batch) -> int:
-        """How many ids of the batch are predicted."""
+        """How many tokens of the batch are predicted."""
         return int((self._split(batch)[1] != self._pad).sum())
 
     def total_loss(self, model: Any, batch: Batch) -> Tensor:
@@ -49,7 +49,7 @@ class Pretraining:
         return total_cross_entropy(hidden_ND, model.lm_head.weight, target_N, ignored=self._pad)
 
     def measure(self, model: Any, ids_BW: Tensor) -> Tensor:
-        """Sum of losses and number of targets of each kind of id [2, K]."""
+        """Sum of losses and number of targets of each kind of token [2, K]."""
         hidden_ND, target_N = self._predicted(model, ids_BW)
         losses_N = cross_entropies(hidden_ND, model.lm_head.weight, target_N, ignored=self._pad)
         kind_N = self._kind_of_V.to(target_N.device)[target_N]
@@ -59,7 +59,7 @@ class Pretraining:
         return sums_2K
 
     def report(self, sums: Tensor) -> dict[str, float]:
-        """Loss in nats: per token, per note (all ids, divided by the notes among them), and by kind of id."""
+        """Loss in nats: per token, per note (all tokens, divided by the notes among them), and by kind of token."""
         nats_K, count_K = sums
         notes = count_K[Kind.NOTE] + count_K[Kind.DRUM]
         report = {
