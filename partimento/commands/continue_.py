@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from partimento.commands.flags import parse
-from partimento.commands.reference import like
 from partimento.errors import UserError
 from partimento.files import replacing
 from partimento.midi.performance import Performance
@@ -137,6 +136,8 @@ def main(argv: list[str]) -> None:
     guidance = Guidance() if options.guidance is None else Guidance(weight=options.guidance)
     engine = Engine.load(options.model, engine=options.engine, window=options.window, say=print)
     if options.like is not None:
+        from partimento.generate.reference import like
+
         engine = like(engine, options.like, model=options.model, embedder=options.like_model, guidance=guidance)
     if options.draft is not None:
         engine = engine.drafted_by(Engine.load(options.draft, say=lambda line: print(f"draft: {line}")))

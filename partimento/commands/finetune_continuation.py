@@ -16,7 +16,6 @@ from partimento.train.finetune_recipes import ContinuationRecipe, recipe_for
 from partimento.train.log import TrackerName
 
 if TYPE_CHECKING:
-    from partimento.train.conditions import Embedding
     from partimento.train.finetune import Outcome
 
 
@@ -57,7 +56,7 @@ def main(argv: list[str]) -> int:
         options.corpus,
         out,
         base=options.base,
-        embedding=_embedding(options),
+        embedder=_embedder(options),
         resume=options.resume,
         track=options.track,
         say=lambda line: print(line, flush=True),
@@ -83,8 +82,7 @@ def _options(argv: list[str]) -> Options:
     return dataclasses.replace(options, settings=settings)
 
 
-def _embedding(options: Options) -> Embedding | None:
-    """The embedding model; it is loaded by whoever finds vectors missing."""
+def _embedder(options: Options) -> str | None:
     if not options.conditioned and options.embedder is None:
         return None
     if not options.conditioned or options.embedder is None:
@@ -92,18 +90,12 @@ def _embedding(options: Options) -> Embedding | None:
             ("--conditioned", "--embedder MODEL") if options.conditioned else ("--embedder", "--conditioned")
         )
         raise UserError(f"{given} goes with {missing}; give both, or neither")
-    from partimento.corpus.store import digest
-    from partimento.embed.encoder import Encoder
-    from partimento.model.hub import locate
-    from partimento.train.conditions import Embedding
-
-    path = locate(options.embedder)
-    return Embedding(name=options.embedder, sha256=digest(path), load=lambda device: Encoder.load(path, device=device))
+    return options.embedder
 
 
 def _report(found: Outcome) -> None:
+    from partimento.model.hub import BEST_FILE
     from partimento.train.finetune import OVERFITTING
-    from partimento.train.folder import BEST_FILE
     from partimento.train.objectives.continuation import overfitting
 
     name = "nats_per_token"

@@ -28,7 +28,6 @@ from partimento.model.heads import Classifier, Embedder
 from partimento.tokens.notes import Notes
 from partimento.tokens.tokenizer import Ids
 from partimento.tokens.vocabulary import Vocabulary
-from partimento.train.classifier import best_model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +69,7 @@ class Labeller:
 
         Raises `UserError` if it is no classifier. A published one names no classes; they are then called 0, 1, ...
         """
-        best = best_model(Path(name))
-        checkpoint = load(best if best.is_file() else name, Classifier, device=device)
+        checkpoint = load(name, Classifier, device=device)
         numbered = [str(number) for number in range(len(checkpoint.model.class_head.weight))]
         known: dict[str, Any] = checkpoint.metadata
         slicing = slicing.suiting(known)

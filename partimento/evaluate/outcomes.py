@@ -32,7 +32,7 @@ from partimento.evaluate.probe import probe
 from partimento.evaluate.tasks import HASH_LENGTH, Example, Task, content_key
 from partimento.files import replacing
 from partimento.model.checkpoint import load_any
-from partimento.train.classifier import best_model
+from partimento.model.hub import best_model
 
 OUTCOME: Final = "outcome.json"
 """What a run's classifier says of the test files, in the run's folder."""

@@ -50,11 +50,9 @@ def locate(name: str | Path) -> Path:
             raise UserError(f"the model {name!r} is not in this installation ({path}); reinstall partimento")
         return path
     path = Path(name)
-    for file in (BEST_FILE, MODEL_FILE):
-        if path.is_dir() and (path / file).is_file():
-            return path / file
-    if path.is_file():
-        return path
+    for file in (best_model(path), path):
+        if file.is_file():
+            return file
     if isinstance(name, str) and not path.exists() and not name.endswith(".safetensors") and _HUB_NAME.fullmatch(name):
         return _download(name)
     what = f"the folder holds no {MODEL_FILE}: " if path.is_dir() else ""
@@ -63,6 +61,12 @@ def locate(name: str | Path) -> Path:
         f"no model {str(name)!r}: {what}give a .safetensors file, a folder with a {MODEL_FILE}, "
         f"a model of the hub such as loubb/aria-medium-base, or one of {names}"
     )
+
+
+def best_model(folder: Path) -> Path:
+    """The file of the best model in a training run's folder; of the last one if none was better than the first."""
+    best = folder / BEST_FILE
+    return best if best.is_file() else folder / MODEL_FILE
 
 
 def _download(repository: str) -> Path:

@@ -24,9 +24,10 @@ from partimento.corpus.store import MANIFEST, NoteStore, digest
 from partimento.errors import UserError
 from partimento.model.checkpoint import AnyModel, load_any, save
 from partimento.model.heads import Classifier
+from partimento.model.hub import best_model
 from partimento.model.initialisation import STD
 from partimento.train.distributed import joined
-from partimento.train.folder import BEST_FILE, MODEL_FILE, about, begun, check_sources, latest_checkpoint, run_stage
+from partimento.train.folder import about, begun, check_sources, latest_checkpoint, run_stage
 from partimento.train.log import TrackerName
 from partimento.train.objectives.classifier import Classification
 from partimento.train.settings import LoopSettings, RunRecipe, choose
@@ -165,12 +166,6 @@ def finetune_classifier(
             track=track,
         )
     return best_model(folder)
-
-
-def best_model(folder: Path) -> Path:
-    """The best epoch's model in a run's folder; the last one's if no epoch was better than the untrained head."""
-    best = folder / BEST_FILE
-    return best if best.is_file() else folder / MODEL_FILE
 
 
 def beginning(base: AnyModel, classes: int, *, dropout: float, seed: int) -> Classifier:

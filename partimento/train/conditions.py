@@ -1,10 +1,9 @@
 """What conditioned training adds to whole-file sequences: a vector of the same file beside each of them.
 
 Knows: how the files of a store become vectors, once and in the run's folder, and which of a file's vectors goes with an
-example. Refuses to know: the loss (`objectives/conditioned.py`), and how a vector comes about: embedding stands behind
-training in the flow, so an `Embedding` is handed in.
+example. Refuses to know: the loss (`objectives/conditioned.py`), and how a vector comes about (`partimento.embed`).
 
-    conditions = Conditions.of(store, embedding, folder / "vectors", world)
+    conditions = Conditions.of(store, "runs/embedding", folder / "vectors", world)
     loader = ConditionedLoader(WholeFileLoader(store, ...), conditions, seed=1, unconditioned_share=0.15)
     next(loader)["vector"]                                  # float32 [B, E], beside "ids" and "unseen"
 
@@ -17,10 +16,9 @@ Shape legend: B rows, E channels of a vector.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -30,36 +28,14 @@ from torch import nn
 from partimento.corpus.order import Purpose, generator
 from partimento.corpus.sequences import PassageLoader
 from partimento.corpus.store import NoteStore
+from partimento.embed.encoder import Encoder, Vectors
 from partimento.files import replacing
 from partimento.model.heads import ConditionedTransformer
 from partimento.model.transformer import Transformer
-from partimento.tokens.notes import Notes
-from partimento.tokens.tokenizer import Ids
 from partimento.train.distributed import World
 
 FILES_AT_ONCE: Final = 64
 """Files whose vectors are written together: what a kill loses of each process at most."""
-
-Vectors = npt.NDArray[np.float32]
-
-
-class Embeds(Protocol):
-    """What makes vectors: `partimento.embed.encoder.Encoder`, seen from here."""
-
-    def slices(self, notes: Notes) -> list[Ids]:
-        """The tokens of each slice of notes of a piano."""
-
-    def encode_sequences(self, sequences: list[Ids]) -> Vectors:
-        """A row for each of them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Embedding:
-    """An embedding model as a run remembers it: by its name and the bytes of its file. `load` is called if need be."""
-
-    name: str
-    sha256: str
-    load: Callable[[torch.device], Embeds]
 
 
 class Conditions:
@@ -69,7 +45,7 @@ class Conditions:
         self._vectors = dict(zip(files.tolist(), vectors, strict=True))
 
     @classmethod
-    def of(cls, store: NoteStore, embedding: Embedding, folder: Path, world: World) -> Self:
+    def of(cls, store: NoteStore, embedder: str | Path, folder: Path, world: World) -> Self:
         """Those of the files that are learned from or held out, made by all processes where they are not there yet.
 
         What is in `folder` must be of this store and this embedding model.
@@ -81,7 +57,7 @@ class Conditions:
         }
         missing = [path for path in list(parts)[world.rank :: world.size] if not path.exists()]
         if missing:
-            encoder = embedding.load(world.device)
+            encoder = Encoder.load(embedder, device=world.device)
             folder.mkdir(parents=True, exist_ok=True)
             for path in missing:
                 _embed(store, parts[path], encoder, path)
@@ -156,7 +132,7 @@ def conditioned(base: Transformer, conditions: Conditions, *, seed: int) -> Cond
     return model
 
 
-def _embed(store: NoteStore, files: npt.NDArray[np.int64], encoder: Embeds, path: Path) -> None:
+def _embed(store: NoteStore, files: npt.NDArray[np.int64], encoder: Encoder, path: Path) -> None:
     slices = [encoder.slices(store.notes(file)) for file in files.tolist()]
     vectors = encoder.encode_sequences([ids for of_file in slices for ids in of_file])
     with replacing(path) as part, part.open("wb") as file:

@@ -7,7 +7,7 @@ know: how to take a step (`loop.py`), what a run's folder holds (`folder.py`), t
     outcome = finetune(finetune_recipes.folder(), "my-folder", "runs/mine", base="bundled")
     outcome.before["nats_per_token"], outcome.best["nats_per_token"]
 
-With an `Embedding` the model also learns to go by a vector of the file that a sequence is of (`conditions.py`).
+With an `embedder` the model also learns to go by a vector of the file that a sequence is of (`conditions.py`).
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ from partimento.errors import UserError
 from partimento.model import lora
 from partimento.model.checkpoint import Checkpoint, load, save
 from partimento.model.heads import ConditionedTransformer
+from partimento.model.hub import locate
 from partimento.model.transformer import Transformer
 from partimento.tokens.infill import Infilling
-from partimento.train.conditions import ConditionedLoader, Conditions, Embedding, conditioned
+from partimento.train.conditions import ConditionedLoader, Conditions, conditioned
 from partimento.train.distributed import World, joined
 from partimento.train.finetune_recipes import ContinuationRecipe, is_store
 from partimento.train.folder import Save, about, begun, check_sources, latest_checkpoint, run_stage
@@ -75,7 +76,7 @@ def finetune(
     folder: str | Path,
     *,
     base: str | Path = "bundled",
-    embedding: Embedding | None = None,
+    embedder: str | Path | None = None,
     resume: str = "auto",
     track: Sequence[TrackerName] = (),
     say: Say = lambda _: None,
@@ -84,10 +85,10 @@ def finetune(
 
     Under torchrun all processes train one model. `resume` "auto" goes on with the run in `folder` if there is one,
     "off" refuses such a folder. `say` is told what a person wants to know, in lines: what is trained on, and when a
-    model begins to overfit. With `embedding` the model becomes a conditioned one; it then fills no gaps, and
-    adapters are refused.
+    model begins to overfit. With `embedder`, an embedding model, the model becomes a conditioned one; it then fills no
+    gaps, and adapters are refused.
     """
-    if embedding is not None and recipe.lora_rank is not None:
+    if embedder is not None and recipe.lora_rank is not None:
         raise UserError("adapters leave no room for a vector; leave out --lora-rank or --conditioned")
     folder, corpus = Path(folder), Path(corpus)
     with joined() as world:
@@ -99,14 +100,14 @@ def finetune(
             "data": {"store": store.path.name, "files": len(store), "sha256": digest(store.path / MANIFEST)},
             "init": {"model": str(base), "sha256": digest(checkpoint.path)},
         }
-        if embedding is not None:
-            sources["embedder"] = {"model": embedding.name, "sha256": embedding.sha256}
+        if embedder is not None:
+            sources["embedder"] = {"model": str(embedder), "sha256": digest(locate(embedder))}
         if start is not None:
             check_sources(start, sources)
         conditions = None
-        if embedding is not None:
+        if embedder is not None:
             of_these = folder / VECTORS / "-".join(sources[key]["sha256"][:16] for key in ("data", "embedder"))
-            conditions = Conditions.of(store, embedding, of_these, world)
+            conditions = Conditions.of(store, embedder, of_these, world)
         recipe, loader, validation = _loaders(recipe, store, checkpoint, world, conditions)
         recipe = begun(recipe, start, world)
         model = checkpoint.model

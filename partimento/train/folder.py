@@ -27,6 +27,7 @@ import partimento
 from partimento.errors import UserError
 from partimento.files import replacing
 from partimento.model.config import ModelConfig
+from partimento.model.hub import BEST_FILE, MODEL_FILE
 from partimento.train.checkpoints import Checkpoints, read_header
 from partimento.train.display import Display
 from partimento.train.distributed import ALONE, World, whole
@@ -37,8 +38,6 @@ from partimento.train.opening import remarks, settled
 from partimento.train.settings import AnyRecipe, RunRecipe
 
 RECIPE_FILE = "recipe.json"
-MODEL_FILE = "model.safetensors"
-BEST_FILE = "best.safetensors"
 
 Save = Callable[[Path, dict[str, Tensor], dict[str, Any]], None]
 """Writes a model file: its path, the weights by name, what is to be kept with them."""

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,7 @@ from partimento.model.heads import ConditionedTransformer, Embedder
 from partimento.model.initialisation import random_initialisation
 from partimento.model.transformer import Transformer
 from partimento.tokens.vocabulary import Vocabulary
-from partimento.train.conditions import ConditionedLoader, Conditions, Embedding, conditioned
+from partimento.train.conditions import ConditionedLoader, Conditions, conditioned
 from partimento.train.distributed import ALONE
 from partimento.train.finetune import finetune, outcome
 from partimento.train.objectives.conditioned import ConditionedContinuation
@@ -64,8 +66,20 @@ class Knowing:
         return np.array([[(s.mean() - 60) / 20, len(s) / 300, *[0.0] * (SIZE - 2)] for s in sequences], np.float32)
 
 
-def embedding(encoder: Knowing) -> Embedding:
-    return Embedding(name="knowing", sha256="0" * 64, load=lambda device: encoder)
+@contextmanager
+def loading(folder: Path) -> Iterator[tuple[Path, Knowing]]:
+    """The file of an embedding model, and what is loaded from it, whatever its name."""
+    path, encoder = folder / "knowing.safetensors", Knowing()
+    path.write_bytes(b"knows low from high")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("partimento.train.conditions.Encoder.load", lambda name, device: encoder)
+        yield path, encoder
+
+
+@pytest.fixture
+def knowing(tmp_path_factory) -> Iterator[tuple[Path, Knowing]]:
+    with loading(tmp_path_factory.mktemp("knowing")) as loaded:
+        yield loaded
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +105,9 @@ def base(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def conditions(store, tmp_path_factory) -> Conditions:
-    return Conditions.of(store, embedding(Knowing()), tmp_path_factory.mktemp("vectors"), ALONE)
+    folder = tmp_path_factory.mktemp("vectors")
+    with loading(folder) as (path, _):
+        return Conditions.of(store, path, folder / "parts", ALONE)
 
 
 def stretches(store: NoteStore, rank: int = 0, world: int = 1, batch: int = 4) -> StretchLoader:
@@ -147,18 +163,18 @@ def test_batches_depend_on_their_place_alone(store, conditions):
     assert all(np.array_equal(got[name], expected[name]) for name in expected)
 
 
-def test_vectors_are_made_once_and_a_kill_loses_a_part(store, tmp_path, monkeypatch):
+def test_vectors_are_made_once_and_a_kill_loses_a_part(store, knowing, tmp_path, monkeypatch):
     monkeypatch.setattr("partimento.train.conditions.FILES_AT_ONCE", 3)
-    encoder = Knowing()
-    first = Conditions.of(store, embedding(encoder), tmp_path, ALONE)
+    path, encoder = knowing
+    first = Conditions.of(store, path, tmp_path, ALONE)
     slices = sum(-(-int(store.counts[file]) // 300) for file in range(len(store)))
     assert encoder.asked == slices == 14
-    Conditions.of(store, embedding(encoder), tmp_path, ALONE)
+    Conditions.of(store, path, tmp_path, ALONE)
     assert encoder.asked == slices
     parts = sorted(tmp_path.iterdir())
     assert len(parts) == 4
     parts[1].unlink()
-    again = Conditions.of(store, embedding(encoder), tmp_path, ALONE)
+    again = Conditions.of(store, path, tmp_path, ALONE)
     assert slices < encoder.asked <= slices + 3 * 3
     for file in range(len(store)):
         rng = (np.random.default_rng(file) for _ in range(2))
@@ -194,7 +210,8 @@ def test_the_loss_is_that_of_plain_passes_with_the_vector_and_without(store, con
     assert objective.total_loss(model, batch).item() == pytest.approx(total, rel=1e-5)
 
 
-def test_a_model_learns_to_go_by_the_vector_and_resumes_to_the_same_bits(store, base, tmp_path):
+def test_a_model_learns_to_go_by_the_vector_and_resumes_to_the_same_bits(store, base, knowing, tmp_path):
+    embedder, _ = knowing
     settings = recipe(
         steps=160,
         length=8,
@@ -206,23 +223,24 @@ def test_a_model_learns_to_go_by_the_vector_and_resumes_to_the_same_bits(store, 
         checkpoint_every=80,
     )
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
-    found = finetune(settings, store.path, whole, base=base, embedding=embedding(Knowing()))
+    found = finetune(settings, store.path, whole, base=base, embedder=embedder)
     gain = found.last["unconditioned_nats_per_token"] - found.last["nats_per_token"]
     assert gain > 0.05  # a note is low or high: 0.69 nats, of some seven tokens
     assert found.last["nats_per_token"] < found.before["nats_per_token"] - 0.5
     trained = load(whole, ConditionedTransformer)
     assert trained.model.embedding_adapter.in_features == SIZE
-    assert trained.metadata["embedder"] == {"model": "knowing", "sha256": "0" * 64}
+    assert trained.metadata["embedder"] == {"model": str(embedder), "sha256": digest(embedder)}
     assert trained.metadata["infilling"] is False and trained.metadata["sampling"] == {"min_p": 0.02}
     shutil.copytree(whole, resumed)
     shutil.rmtree(newest(resumed))
-    finetune(settings, store.path, resumed, base=base, embedding=embedding(Knowing()))
+    finetune(settings, store.path, resumed, base=base, embedder=embedder)
     assert records(resumed) == records(whole)
     assert (resumed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
-    other = Embedding(name="other", sha256="1" * 64, load=lambda device: Knowing())
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(b"another one")
     for changed in (other, None):
-        with pytest.raises(UserError, match=r"holds a run of another embedding model \(knowing\)"):
-            finetune(settings, store.path, whole, base=base, embedding=changed)
+        with pytest.raises(UserError, match=r"holds a run of another embedding model \(.*knowing.safetensors\)"):
+            finetune(settings, store.path, whole, base=base, embedder=changed)
 
 
 def test_one_command_makes_a_model_for_like(store, base, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""`--like REFERENCE.mid`: which embedding model a reference is embedded with, and the engine that goes by its vector.
+"""A reference to go by: which embedding model it is embedded with, and the engine that goes by its vector.
 
 Knows: that a conditioned model's file may name the embedding model it was trained with, and that vectors of another one
 mean nothing to it. Refuses to know: how vectors are made (`partimento.embed`) and followed (`partimento.generate`).
@@ -9,14 +9,13 @@ mean nothing to it. Refuses to know: how vectors are made (`partimento.embed`) a
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from partimento.corpus.store import digest
+from partimento.embed.encoder import Encoder
 from partimento.errors import UserError
-
-if TYPE_CHECKING:
-    from partimento.embed.encoder import Encoder
-    from partimento.generate.engine import Engine
-    from partimento.generate.settings import Guidance
+from partimento.generate.engine import Engine
+from partimento.generate.settings import Guidance
+from partimento.model.hub import locate
 
 
 def like(engine: Engine, reference: Path, *, model: str, embedder: str | None, guidance: Guidance) -> Engine:
@@ -35,10 +34,6 @@ def like(engine: Engine, reference: Path, *, model: str, embedder: str | None, g
 
 
 def _encoder(engine: Engine, model: str, embedder: str | None) -> Encoder:
-    from partimento.corpus.store import digest
-    from partimento.embed.encoder import Encoder
-    from partimento.model.hub import locate
-
     named, sha256 = engine.abilities.embedder, engine.abilities.embedder_sha256
     if embedder is None and named is None:
         raise UserError(
