@@ -1,6 +1,6 @@
 """partimento continues, embeds and classifies piano performances.
 
-    MIDI bytes -> Performance -> token ids -> corpus -> model -> train -> generate | embed | classify
+    MIDI bytes -> Performance -> tokens -> corpus -> model -> train -> generate | embed | classify
                -> evaluate -> studio
 
 One folder for each arrow, in this order; imports point backwards only. The names below are the public ones, imported

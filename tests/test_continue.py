@@ -193,11 +193,11 @@ def test_a_draft_is_reported_and_another_vocabulary_refused(model: str, prompt: 
     assert "draft: engine: " in printed
     record = json.loads((tmp_path / "out" / "étude-1.json").read_text(encoding="utf-8"))
     assert record["draft"] == model
-    assert f", {record['timings']['draft_kept']:.0%} of the draft kept" in printed
+    assert f", {record['timings']['draft_accepted']:.0%} of the draft accepted" in printed
     v, other = Vocabulary.aria(), tmp_path / "other.safetensors"
     save(other, Transformer(ModelConfig(vocab_size=len(v), d_model=8, n_heads=1, n_layers=1, d_ff=8, context=64)), v)
     assert main([*argv, str(other), "--engine", "torch", "--force"]) == 2
     assert capsys.readouterr().err.strip() == (
-        "partimento: the draft speaks another vocabulary of 17,727 ids, the model one of 2,675; "
+        "partimento: the draft speaks another vocabulary of 17,727 tokens, the model one of 2,675; "
         "take a draft with the model's own"
     )

@@ -72,12 +72,12 @@ def test_the_reference_guides_as_its_vector_would(files, tmp_path):
     (expected,) = guided.continue_(
         prompt, settings=Settings(notes=80, seed=3, candidates=1), from_seconds=prompt.seconds
     )
-    assert record["tokens"] == list(expected.ids)
+    assert record["tokens"] == list(expected.tokens)
     given = ["--model", files["nameless"], "--like-model", files["embedder"], *asked[2:]]
     assert run(files, tmp_path, *given, "--force")[0] == 0
-    assert json.loads((out / "prompt-1.json").read_text(encoding="utf-8"))["tokens"] == list(expected.ids)
+    assert json.loads((out / "prompt-1.json").read_text(encoding="utf-8"))["tokens"] == list(expected.tokens)
     assert run(files, tmp_path, "--model", files["named"], "--seed", "3", "--force")[0] == 0
-    assert json.loads((out / "prompt-1.json").read_text(encoding="utf-8"))["tokens"] != list(expected.ids)
+    assert json.loads((out / "prompt-1.json").read_text(encoding="utf-8"))["tokens"] != list(expected.tokens)
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_times_in_the_listing_count_segments():
 def test_the_listing_shows_any_ids():
     v = Vocabulary.aria()
     ids = np.random.default_rng(0).integers(0, len(v), 500)
-    shown = [event.ids for event in display.events(v, ids)]
+    shown = [event.tokens for event in display.events(v, ids)]
     assert [id for event in shown for id in event] == ids.tolist()
     assert len(display.listing(v, ids)) == len(shown)
     assert display.listing(v, []) == []
@@ -69,7 +69,7 @@ def test_json_holds_what_the_tokenizer_says(file, capsys, vocabulary):
     v = {"aria": Vocabulary.aria(), "piano": Vocabulary.piano()}[vocabulary]
     assert shown["vocabulary"] == vocabulary
     assert shown["ids"] == Tokenizer(v).encode(FIGURE).tolist()
-    assert shown["tokens"] == [v.token(id) for id in shown["ids"]]
+    assert shown["tokens"] == [v.text_of(id) for id in shown["ids"]]
 
 
 def test_pedal_tokens_are_shown(tmp_path, capsys):

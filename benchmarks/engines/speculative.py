@@ -57,7 +57,7 @@ def continued(engine: Engine, prompt: Performance, notes: int, seed: int) -> dic
     for _ in stream:
         pass
     seconds, made = time.process_time() - began, variation.chosen - chosen
-    kept = variation.kept / variation.tested if variation.tested else 0.0
+    kept = variation.accepted / variation.proposed if variation.proposed else 0.0
     return {"speed": made / seconds, "kept": kept, "ids a pass": made / engine.backend.passes}
 
 

@@ -148,7 +148,7 @@ def continuations(store: NoteStore, name: str, prompts: int, seconds: float) -> 
         prompt = tokenizer.decode(tokenizer.encode_notes(notes.slice(middle, after)))
         run = engine.continuing(prompt, settings, PROMPT_SECONDS)
         (found,) = run.complete(None)
-        ids, v = run.variations[0].ids, engine.vocabulary
+        ids, v = run.variations[0].tokens, engine.vocabulary
         short += v.end not in ids and (v.dim not in ids or v.dim in ids[-DIM_TOKENS_LEFT:])
         played = notes.onset_ms - notes.onset_ms[middle]
         theirs = np.searchsorted(played, 1000 * (PROMPT_SECONDS + seconds)) - after

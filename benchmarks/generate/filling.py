@@ -204,7 +204,7 @@ def sound(engine: Engine, gap: Gap, result: Continuation) -> bool:
     return (
         bool(((new.onset >= gap.start_ns) & (new.onset < gap.end_ns)).all())
         and all(np.array_equal(getattr(whole, c)[untouched], getattr(gap.kept, c)) for c in COLUMNS)
-        and len(Tokenizer(engine.vocabulary).decode(result.ids)) == len(whole)
+        and len(Tokenizer(engine.vocabulary).decode(result.tokens)) == len(whole)
     )
 
 

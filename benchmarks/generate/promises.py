@@ -48,13 +48,13 @@ def main() -> None:
         both = engine.continue_(prompt, settings=settings, from_seconds=PROMPT_SECONDS)
         complete, lengths, most, said = True, [], 0, []
         for one in both:
-            ids = np.array(one.ids)
+            ids = np.array(one.tokens)
             spoken = int((engine.vocabulary.kind_of[ids] == Kind.DURATION).sum())
             complete &= len(tokenizer.decode(ids)) == spoken == len(prompt) + len(one.generated)
             most = max(most, densest(one.performance, int(one.generated.onset[0]), int(one.generated.onset[-1]) + 1))
             said += [] if one.fallback is None else [one.fallback]
             lengths.append(float(one.generated.onset_seconds.max()) - PROMPT_SECONDS)
-        differ = both[0].ids != both[1].ids
+        differ = both[0].tokens != both[1].tokens
         rows.append((path.name, len(prompt), complete, lengths, differ, most, len(said), *timed(engine, prompt)))
     table = "\n".join(
         f"| {name} | {notes} | {'yes' if complete else 'NO'} | {', '.join(f'{s:.1f}' for s in lengths)} | "
@@ -92,7 +92,7 @@ def timed(engine: Engine, prompt: Performance) -> tuple[float, float, float]:
         on_note=lambda _variation, _note: heard.append(time.process_time() - begun),
     )
     seconds = time.process_time() - begun
-    tokens = len(alone.ids) - alone.prompt_ids
+    tokens = len(alone.tokens) - alone.prompt_tokens
     return 1000 * heard[0], tokens / seconds, (float(alone.generated.onset_seconds.max()) - PROMPT_SECONDS) / seconds
 
 

@@ -50,7 +50,9 @@ def midi(case: dict) -> bytes:
 
 
 def prefixes_agree(performance: Performance, wanted: list) -> bool:
-    return sorted(VOCABULARY.token(id) for id in TOKENIZER.prefixes(performance)) == sorted(" ".join(p) for p in wanted)
+    return sorted(VOCABULARY.text_of(id) for id in TOKENIZER.prefixes(performance)) == sorted(
+        " ".join(p) for p in wanted
+    )
 
 
 def tables(golden: dict) -> int:

@@ -231,7 +231,7 @@ def _write(
         f"{_pace(continuation)}"
         + (f", {continuation.retries} loops taken back" if continuation.retries else "")
         + (", stopped: the model came to no ending by itself" if continuation.ended is False else "")
-        + (f", {kept:.0%} of the draft kept" if (kept := continuation.timings.draft_kept) is not None else "")
+        + (f", {share:.0%} of the draft accepted" if (share := continuation.timings.draft_accepted) is not None else "")
     )
     if continuation.fallback is not None:
         print(f"{files['mid']}: {continuation.fallback}")
@@ -239,7 +239,7 @@ def _write(
 
 def _pace(continuation: Continuation) -> str:
     """`first note after 0.05 s, 61 notes/s (190 tokens/s)`; the pace is that of all variations together."""
-    timings, tokens = continuation.timings, len(continuation.ids) - continuation.prompt_ids
+    timings, tokens = continuation.timings, len(continuation.tokens) - continuation.prompt_tokens
     notes_per_s = timings.tokens_per_s * len(continuation.generated) / max(tokens, 1)
     first = "" if timings.first_note_s is None else f"first note after {timings.first_note_s:.2f} s, "
     return f"{first}{notes_per_s:.0f} notes/s ({timings.tokens_per_s:.0f} tokens/s)"
@@ -258,8 +258,8 @@ def _record(options: Options, settings: Settings, continuation: Continuation, gi
         "notes": len(continuation.generated),
         "retries": continuation.retries,
         "fallback": continuation.fallback,
-        "prompt_tokens": continuation.prompt_ids,
-        "tokens": list(continuation.ids),
+        "prompt_tokens": continuation.prompt_tokens,
+        "tokens": list(continuation.tokens),
         "timings": dataclasses.asdict(continuation.timings),
     }
 

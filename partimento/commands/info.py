@@ -39,7 +39,7 @@ def main(argv: list[str]) -> None:
         "shape": f"{shape['n_layers']} layers, {shape['n_heads']} heads, width {shape['d_model']}, "
         f"feed-forward {shape['d_ff']}",
         "context": f"{shape['context']:,} tokens",
-        "vocabulary": f"{vocabulary['ids']:,} ids: {', '.join(vocabulary['instruments'])}",
+        "vocabulary": f"{vocabulary['ids']:,} tokens: {', '.join(vocabulary['instruments'])}",
         "licence": facts["licence"] or "not stated in the file",
         **{name: _short(value) for name, value in facts["metadata"].items()},
     }

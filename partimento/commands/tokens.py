@@ -1,4 +1,4 @@
-"""`partimento tokens FILE.mid`: a file as the model reads it, beside other schemes, and ids back into MIDI."""
+"""`partimento tokens FILE.mid`: a file as the model reads it, beside other schemes, and tokens back into MIDI."""
 
 from __future__ import annotations
 
@@ -22,18 +22,20 @@ _VOCABULARIES = {"aria": Vocabulary.aria, "piano": Vocabulary.piano}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Show a MIDI file as tokens, one event a line: index, ids, text, time. Or write ids as MIDI."""
+    """Show a MIDI file as tokens, one event a line: index, tokens, text, time. Or write tokens as MIDI."""
 
     file: Annotated[Path, tyro.conf.Positional]
-    """The MIDI file; with --decode a file of ids: JSON (a list, or what --json prints) or plain numbers."""
+    """The MIDI file; with --decode a file of token numbers: JSON (a list, or what --json prints) or plain numbers."""
     json: bool = False
-    """Print JSON: vocabulary, ids, tokens."""
+    """Print JSON: vocabulary, tokens as numbers and as text."""
     compare: bool = False
     """Print the same notes as Music Transformer, MuseNet and REMI (at 120 beats a minute, 4/4) would write them."""
     decode: bool = False
-    """FILE holds ids; write them as MIDI to --out."""
+    """FILE holds tokens; write them as MIDI to --out."""
     vocabulary: Literal["aria", "piano"] | None = None
-    """17,727 ids of eleven instruments, or 2,675 of piano and pedal. Without it: what --json wrote down, else aria."""
+    """17,727 tokens of eleven instruments, or 2,675 of piano and pedal. Without it: what --json wrote down, else
+    aria.
+    """
     pedal_tokens: bool = False
     """Spell the pedal out instead of folding it into durations (vocabulary piano)."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
@@ -55,14 +57,14 @@ def main(argv: list[str]) -> int:
     name = options.vocabulary or "aria"
     tokenizer = Tokenizer(_VOCABULARIES[name]())
     performance = Performance.from_midi(options.file)
-    ids = tokenizer.encode(performance, pedal_tokens=options.pedal_tokens)
+    tokens = tokenizer.encode(performance, pedal_tokens=options.pedal_tokens)
+    texts = [tokenizer.vocabulary.text_of(token) for token in tokens.tolist()]
     if options.json:
-        tokens = [tokenizer.vocabulary.token(id) for id in ids.tolist()]
-        print(json.dumps({"vocabulary": name, "ids": ids.tolist(), "tokens": tokens}, ensure_ascii=False))
+        print(json.dumps({"vocabulary": name, "ids": tokens.tolist(), "tokens": texts}, ensure_ascii=False))
     elif options.compare:
-        _compare(tokenizer, performance, [tokenizer.vocabulary.token(id) for id in ids.tolist()])
+        _compare(tokenizer, performance, texts)
     else:
-        print("\n".join(display.listing(tokenizer.vocabulary, ids)))
+        print("\n".join(display.listing(tokenizer.vocabulary, tokens)))
     return 0
 
 
@@ -80,15 +82,15 @@ def _decode(options: Options) -> None:
         raise UserError("--decode needs -o OUT.mid")
     if options.out.exists() and not options.force:
         raise UserError(f"{options.out}: already exists; choose another name or give --force")
-    ids, written_with = _read_ids(options.file)
+    tokens, written_with = _read_tokens(options.file)
     name = options.vocabulary or written_with
-    performance = Tokenizer(_VOCABULARIES[name]()).decode(ids)
+    performance = Tokenizer(_VOCABULARIES[name]()).decode(tokens)
     performance.write_midi(options.out)
     print(f"{len(performance)} notes, {performance.seconds:.2f} s in {options.out}")
 
 
-def _read_ids(path: Path) -> tuple[list[int], str]:
-    """The ids in a file, and the name of the vocabulary it says they belong to, else 'aria'."""
+def _read_tokens(path: Path) -> tuple[list[int], str]:
+    """The tokens in a file, and the name of the vocabulary it says they belong to, else 'aria'."""
     name = "aria"
     try:
         text = path.read_text(encoding="utf-8").strip()
@@ -99,12 +101,12 @@ def _read_ids(path: Path) -> tuple[list[int], str]:
         else:
             found = [int(word) for word in text.replace(",", " ").split()]
     except (ValueError, KeyError) as error:
-        raise UserError(f"{path}: holds no token ids ({type(error).__name__}: {error})") from error
+        raise UserError(f"{path}: holds no tokens ({type(error).__name__}: {error})") from error
     if not isinstance(name, str) or name not in _VOCABULARIES:
         raise UserError(f"{path}: unknown vocabulary {name!r}; there are {', '.join(_VOCABULARIES)}")
-    if not isinstance(found, list) or any(type(id) is not int for id in found):
-        raise UserError(f"{path}: token ids are whole numbers in one list")
-    outside = next((id for id in found if not 0 <= id < 2**31), None)
+    if not isinstance(found, list) or any(type(token) is not int for token in found):
+        raise UserError(f"{path}: tokens are whole numbers in one list")
+    outside = next((token for token in found if not 0 <= token < 2**31), None)
     if outside is not None:
-        raise UserError(f"{path}: {outside} is no token id")
+        raise UserError(f"{path}: {outside} is no token")
     return found, name

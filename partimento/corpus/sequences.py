@@ -26,7 +26,7 @@ from partimento.corpus.loaders import Ids, StoreTokenizer, Transform
 from partimento.corpus.order import Purpose, generator
 from partimento.corpus.store import NoteStore
 from partimento.errors import UserError
-from partimento.tokens.disturb import Own, disturb, own_ids
+from partimento.tokens.disturb import Own, disturb, own_tokens
 from partimento.tokens.vocabulary import Vocabulary
 
 ENDING_SHARE: Final = 0.5
@@ -81,7 +81,7 @@ class PassageLoader(ExampleLoader[Ids | Arrays]):
             ids, own = self._sequence(example, rng, disturbed=bool(rng.random() < self._disturbed_share))
             row[: len(ids)] = ids
             if own is not None:
-                given_row[: len(ids)] = ~own_ids(ids, own, self._vocabulary)
+                given_row[: len(ids)] = ~own_tokens(ids, own, self._vocabulary)
             elif self._transform is not None:
                 row[:] = self._transform(row, rng)
         return {"ids": batch, "given": given} if self._disturbed_share else batch

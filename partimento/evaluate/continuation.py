@@ -45,7 +45,7 @@ from partimento.model.hub import locate
 from partimento.tokens.vocabulary import SEGMENT_MS, Kind
 
 Half = Literal["all", "first", "second"]
-"""Which files by their content: settle how to sample on the first half, report on the second."""
+"""Which files by their content: accept_or_resample how to sample on the first half, report on the second."""
 
 LEAST_NOTES: Final = 8
 """Notes without which nothing can be said of a prompt."""

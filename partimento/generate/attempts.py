@@ -1,8 +1,8 @@
 """What counts against something that was made, which of several fillings is kept, and how that is said.
 
-Knows two flaws: events that only went on with a loop, since no more loops could be taken back, and ids at which most of
-the probability was for more than can begin at once (`crowd.py`). Refuses to know how music is made. The fewest flaws
-are best, and of equals the first.
+Knows two flaws: events that only went on with a loop, since no more loops could be taken back, and tokens at which
+most of the probability was for more than can begin at once (`crowd.py`). Refuses to know how music is made. The fewest
+flaws are best, and of equals the first.
 
     attempts = [Attempt(events=tuple(events), looped=0, crowded=3), ...]
     kept = best(attempts)

@@ -1,12 +1,12 @@
 """What the engine asks of whatever runs the network.
 
-Knows: that ids are read into a cache and give logits, that a cache can be rolled back and its rows copied. Refuses to
-know: weights, devices, files, sampling. `TorchBackend` runs the one transformer; `onnx_backend.py` its ONNX graph.
-On a GPU `TorchBackend` decodes with CUDA graphs: a pass for one id is hundreds of kernels that take less time than it
-takes to ask for them, and a graph asks for all of them at once.
+Knows: that tokens are read into a cache and give logits, that a cache can be rolled back and its rows copied. Refuses
+to know: weights, devices, files, sampling. `TorchBackend` runs the one transformer; `onnx_backend.py` its ONNX graph.
+On a GPU `TorchBackend` decodes with CUDA graphs: a pass for one token is hundreds of kernels that take less time than
+it takes to ask for them, and a graph asks for all of them at once.
 
     cache = backend.cache(batch=1, capacity=2048)
-    logits_BRV = backend.read([prompt_ids], cache)           # of the last position; with `last=3` of the last three
+    logits_BRV = backend.read([prompt_tokens], cache)           # of the last position; with `last=3` of the last three
 
 Shape legend: B batch, T new positions, R the last of them that are asked for, V vocabulary.
 """
@@ -68,7 +68,7 @@ class Backend(Protocol[C]):
         """An empty cache; `capacity` is cut to the context of the model."""
 
     def read(self, ids_BT: Sequence[Sequence[int]], cache: C, *, last: int = 1) -> NDArray[np.float32]:
-        """Logits [B, R, V] after each of the last R ids, which all follow those in the cache."""
+        """Logits [B, R, V] after each of the last R tokens, which all follow those in the cache."""
 
 
 class TorchBackend:
@@ -107,12 +107,12 @@ class TorchBackend:
     @torch.inference_mode()
     def read(self, ids_BT: Sequence[Sequence[int]], cache: KVCache, *, last: int = 1) -> NDArray[np.float32]:
         """See `Backend`."""
-        ids = torch.tensor(ids_BT, device=self.model.lm_head.weight.device)
-        graph = self._graph(ids, cache) if self._graphs and ids.shape[1] == 1 and cache.length else None
+        tokens = torch.tensor(ids_BT, device=self.model.lm_head.weight.device)
+        graph = self._graph(tokens, cache) if self._graphs and tokens.shape[1] == 1 and cache.length else None
         if graph is not None:
-            logits_BRV = graph.run(ids, cache)
+            logits_BRV = graph.run(tokens, cache)
         else:
-            logits_BRV = self.model.lm_head(self.model.hidden(ids, cache)[:, -last:])
+            logits_BRV = self.model.lm_head(self.model.hidden(tokens, cache)[:, -last:])
         return logits_BRV.float().cpu().numpy()
 
     def _graph(self, ids_B1: Tensor, cache: KVCache) -> _Graph | None:
@@ -128,7 +128,7 @@ class TorchBackend:
 
 
 class _Graph:
-    """A pass for one id a row of one cache, recorded. It lives with the cache, whose memory it writes to blindly."""
+    """A pass for one token a row of one cache, recorded. It lives with the cache, whose memory it writes to blindly."""
 
     def __init__(self, model: Transformer, ids_B1: Tensor, cache: KVCache) -> None:
         """Raises `RuntimeError` where there are no CUDA graphs, or the pass cannot be one."""
@@ -144,7 +144,7 @@ class _Graph:
             self._logits_B1V = run()
 
     def run(self, ids_B1: Tensor, cache: KVCache) -> Tensor:
-        """Logits [B, 1, V], to be used before the next run; the cache grows by the ids."""
+        """Logits [B, 1, V], to be used before the next run; the cache grows by the tokens."""
         self._ids_B1.copy_(ids_B1)
         self._at_1.fill_(cache.length)
         self._unseen_B.zero_() if cache.unseen_B is None else self._unseen_B.copy_(cache.unseen_B)

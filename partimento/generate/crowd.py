@@ -1,8 +1,8 @@
 """How many notes one player can begin at once, and what is left to say where that many have begun.
 
-Knows what is given before and after, which heads are one player's or one key's, and so which ids would overcrowd an
-instant. Refuses to know probabilities and how an id is chosen. A player is an instrument; the foot on the pedal is one
-of its own.
+Knows what is given before and after, which heads are one player's or one key's, and so which tokens would overcrowd an
+instant. Refuses to know probabilities and how a token is chosen. A player is an instrument; the foot on the pedal is
+one of its own.
 
     crowd = Crowd(vocabulary, before, after)
     full_V = crowd.full(state, head, made, segment_ms=5000, end_ms=None)      # [V] what may not come next
@@ -54,7 +54,7 @@ class Crowd:
     def full(
         self, state: State, head: int, made: Sequence[Event], *, segment_ms: int, end_ms: float
     ) -> NDArray[np.bool_]:
-        """Ids [V] with which too many events would begin at once, or behind which only such ids could come.
+        """Tokens [V] with which too many events would begin at once, or behind which only such tokens could come.
 
         `head` is the latest one, `made` the new events in the order of time, `segment_ms` where the segment began. From
         `end_ms` on, and from where the gap ends, nothing is placed any more and so nothing is full.

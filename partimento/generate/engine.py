@@ -10,7 +10,7 @@ chosen the variation's (`variation.py`).
         continuation.performance.write_midi(...)
     engine.fill(performance, 12.5, 20.0)[0].performance.write_midi(...)
     session = engine.session(prompt)                     # a prompt that will change (session.py)
-    engine = large.drafted_by(Engine.load("bundled"))    # the large one's music, several ids in one pass
+    engine = large.drafted_by(Engine.load("bundled"))    # the large one's music, several tokens in one pass
 
 Shape legend: B rows, R last positions of a reading, V vocabulary, E channels of a vector.
 """
@@ -30,7 +30,7 @@ from partimento.generate.engines import open_model
 from partimento.generate.gap import Gap
 from partimento.generate.run import NoteHandler, Run
 from partimento.generate.sampling import Sampling
-from partimento.generate.session import Notes, Reading, Session
+from partimento.generate.session import Notes, PrefixCache, Session
 from partimento.generate.settings import AS_THE_PROMPT, Continuation, Guidance, Settings
 from partimento.generate.start import LEAST_CONTEXT, Start, begin, begin_gap
 from partimento.generate.variation import Variation
@@ -152,16 +152,18 @@ class Engine:
         return Engine(guided, self.vocabulary, self.abilities, window=window, guidance=guidance, draft=self.draft)
 
     def drafted_by(self, draft: Engine) -> Engine:
-        """An engine that lets a smaller model propose the next ids and checks them in one pass; it shares both models.
+        """An engine that lets a smaller model propose the next tokens and checks them in one pass; it shares both
+        models.
 
-        Ids are distributed exactly as without, but drawn with other numbers: a seed gives other music. It is made for
-        one variation of a large model on a processor, where reading several ids costs little more than reading one;
+        Tokens are distributed exactly as without, but drawn with other numbers: a seed gives other music. It is made
+        for
+        one variation of a large model on a processor, where reading several tokens costs little more than reading one;
         several variations are read one after another. Raises `UserError` for a draft with another vocabulary.
         """
         ours, theirs = self.vocabulary, draft.vocabulary
         if theirs != ours:
             raise UserError(
-                f"the draft speaks another vocabulary of {len(theirs):,} ids, the model one of {len(ours):,}; "
+                f"the draft speaks another vocabulary of {len(theirs):,} tokens, the model one of {len(ours):,}; "
                 "take a draft with the model's own"
             )
         guidance, window = self._guidance, self.context
@@ -178,21 +180,21 @@ class Engine:
         prompt: Performance,
         settings: Settings,
         from_seconds: float | None,
-        reading: Reading | None = None,
+        prefix_cache: PrefixCache | None = None,
     ) -> Run:
-        """A continuation that has not begun. It begins with what `reading` has read, and leaves it what it reads."""
-        return Run(self, prompt, self._start(prompt, from_seconds), settings, reading)
+        """A continuation that has not begun. It begins with what `prefix_cache` has read, and leaves it what it reads."""
+        return Run(self, prompt, self._start(prompt, from_seconds), settings, prefix_cache)
 
-    def ids_of(self, prompt: Performance, from_seconds: float | None) -> list[int]:
+    def tokens_of(self, prompt: Performance, from_seconds: float | None) -> list[int]:
         """What a continuation of the prompt begins by reading, whatever its settings."""
-        return Variation(self._start(prompt, from_seconds), Settings(), self.abilities.sampling, 0).ids
+        return Variation(self._start(prompt, from_seconds), Settings(), self.abilities.sampling, 0).tokens
 
     def read(
         self, ids_BT: Sequence[Sequence[int]], cache: Cache, *, chosen: int = 0, last: int = 1
     ) -> NDArray[np.float32]:
-        """Logits [B, R, V] after each of the last R of the ids, which follow those in the cache.
+        """Logits [B, R, V] after each of the last R of the tokens, which follow those in the cache.
 
-        `chosen` ids were chosen before those that the first of these logits decide on.
+        `chosen` tokens were chosen before those that the first of these logits decide on.
         """
         logits_BRV = self.backend.read(ids_BT, cache, last=last)
         if self._guidance is None:

@@ -1,11 +1,11 @@
-"""Token ids <-> events on an absolute clock, and the ids of a window that begins at any event.
+"""Tokens <-> events on an absolute clock, and the tokens of a window that begins at any event.
 
 Knows how an event is spelt (a head, then its onset and duration) and that <T> counts segments. Refuses to know models,
 and the meaning of the keys it moves about. Times are milliseconds on the grid of the vocabulary, so moving a window
 to another first event is exact.
 
-    prefix, events = split(vocabulary, ids)
-    ids = spell(vocabulary, prefix, events[-100:], origin=events[-100].ms)
+    prefix, events = split(vocabulary, tokens)
+    tokens = spell(vocabulary, prefix, events[-100:], origin=events[-100].ms)
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MOST_AFTER_MS = LONGEST_EXCERPT_MS // 5  # of the excerpts that models are trai
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """`head` is the id that says what happens, `ms` when; `duration` is an id, or None where there is none.
+    """`head` is the token that says what happens, `ms` when; `duration` is a token, or None where there is none.
 
     <D> and <E> are events that stand at the time of what comes before them, with `timed` false.
     """
@@ -33,44 +33,44 @@ class Event:
     timed: bool = True
 
 
-def split(vocabulary: Vocabulary, ids: Iterable[int]) -> tuple[list[int], list[Event]]:
-    """The ids up to <S>, and the events after it on a clock whose 0 is the start of the first segment."""
+def split(vocabulary: Vocabulary, tokens: Iterable[int]) -> tuple[list[int], list[Event]]:
+    """The tokens up to <S>, and the events after it on a clock whose 0 is the start of the first segment."""
     prefix: list[int] = []
     events: list[Event] = []
     segment, now = 0, 0
-    for id_ in map(int, ids):
-        kind = vocabulary.kind_of[id_]
+    for token in map(int, tokens):
+        kind = vocabulary.kind_of[token]
         if vocabulary.start not in prefix:
-            prefix.append(id_)
+            prefix.append(token)
         elif kind == Kind.SEGMENT:
             segment += 1
             now = segment * SEGMENT_MS
         elif kind == Kind.ONSET:
-            now = segment * SEGMENT_MS + int(vocabulary.ms_of[id_])
+            now = segment * SEGMENT_MS + int(vocabulary.ms_of[token])
             events[-1] = Event(head=events[-1].head, ms=now)
         elif kind == Kind.DURATION:
-            events[-1] = Event(head=events[-1].head, ms=now, duration=id_)
+            events[-1] = Event(head=events[-1].head, ms=now, duration=token)
         else:
-            events.append(Event(head=id_, ms=now, timed=kind in (*_SOUNDING, Kind.PEDAL_ON, Kind.PEDAL_OFF)))
+            events.append(Event(head=token, ms=now, timed=kind in (*_SOUNDING, Kind.PEDAL_ON, Kind.PEDAL_OFF)))
     return prefix, events
 
 
 def spell(vocabulary: Vocabulary, prefix: Sequence[int], events: Iterable[Event], *, origin: int) -> list[int]:
-    """The ids of a sequence whose first segment starts at `origin` (ms); no event may stand before it."""
-    ids, segment = list(prefix), 0
+    """The tokens of a sequence whose first segment starts at `origin` (ms); no event may stand before it."""
+    tokens, segment = list(prefix), 0
     for event in events:
         if event.timed:
             crossed = (event.ms - origin) // SEGMENT_MS - segment
-            ids += [vocabulary.segment] * crossed
+            tokens += [vocabulary.segment] * crossed
             segment += crossed
-        ids += _body(vocabulary, event, event.ms - origin - segment * SEGMENT_MS)
-    return ids
+        tokens += _body(vocabulary, event, event.ms - origin - segment * SEGMENT_MS)
+    return tokens
 
 
 def latest(
     vocabulary: Vocabulary, prefix: Sequence[int], events: Sequence[Event], room: int, *, since: int = 0
 ) -> tuple[list[int], int]:
-    """As many of the latest events as `room` ids hold, whole: the ids, and the time (ms) of their first segment.
+    """As many of the latest events as `room` tokens hold, whole: the tokens, and the time (ms) of their first segment.
 
     If all fit the clock stays; else it starts at the first event that is kept, as in a piece that begins there. What
     happened before `since` (ms) is left out even where there is room.
@@ -128,9 +128,9 @@ def _cost(event: Event) -> int:
 
 
 def _body(vocabulary: Vocabulary, event: Event, ms: int) -> list[int]:
-    ids = [event.head]
+    tokens = [event.head]
     if event.timed:
-        ids.append(vocabulary.onset[0] + ms // GRID_MS)
+        tokens.append(vocabulary.onset[0] + ms // GRID_MS)
     if event.duration is not None:
-        ids.append(event.duration)
-    return ids
+        tokens.append(event.duration)
+    return tokens

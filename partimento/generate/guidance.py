@@ -6,7 +6,7 @@ models. Refuses to know: where vectors come from (`partimento.embed`), and how t
     engine = Engine.load("conditioned.safetensors").like(vector_E, Guidance(weight=2.0))
     engine.continue_(prompt, settings=Settings(variations=3))
 
-Shape legend: B rows, T ids, R the last of them that are asked for, D channels, E channels of a vector, V vocabulary.
+Shape legend: B rows, T tokens, R the last of them that are asked for, D channels, E channels of a vector, V vocabulary.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class GuidedCache:
 
     @property
     def length(self) -> int:
-        """Ids held."""
+        """Tokens held."""
         return max(0, self.held.length - 1)
 
     @property
@@ -43,11 +43,11 @@ class GuidedCache:
 
     @property
     def capacity(self) -> int:
-        """Ids there is room for."""
+        """Tokens there is room for."""
         return self.held.capacity - 1
 
     def rollback(self, length: int) -> None:
-        """Forgets all ids from number `length` on; the vector stays."""
+        """Forgets all tokens from number `length` on; the vector stays."""
         if self.held.length or length:
             self.held.rollback(length + 1)
 
@@ -75,7 +75,7 @@ class GuidedBackend:
 
     @property
     def config(self) -> ModelConfig:
-        """The model's own, with a context of one id less: the vector takes its place."""
+        """The model's own, with a context of one token less: the vector takes its place."""
         config = self._backend.config
         return dataclasses.replace(config, context=config.context - 1)
 

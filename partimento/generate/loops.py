@@ -1,8 +1,8 @@
 """Notices when a continuation is stuck.
 
 Knows: a figure of up to 32 events that comes back exactly, again and again (same keys, same distances, same
-durations). Refuses to know models and ids. While a figure comes back it says how far the events may already be handed
-out, so that what was handed out never has to be taken back.
+durations). Refuses to know models and tokens. While a figure comes back it says how far the events may already be
+handed out, so that what was handed out never has to be taken back.
 
     watch = LoopWatch()
     watch.add((60, 120, 480))      # key, distance to the event before, duration

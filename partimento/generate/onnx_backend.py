@@ -5,7 +5,7 @@ setting a length. Refuses to know: how the graph came about (`partimento.model.e
 
     backend = OnnxBackend(prepare("bundled", "onnx-int8"))
     cache = backend.cache(batch=1, capacity=1024)
-    logits_BRV = backend.read([ids], cache)
+    logits_BRV = backend.read([tokens], cache)
 
 Shape legend: B batch, T new positions, R the last of them that are asked for, V vocabulary, L layers, H heads,
 K channels of a head, C capacity; 2 stands for keys and values.
@@ -61,7 +61,7 @@ class OnnxCache:
 
     @property
     def length(self) -> int:
-        """Positions held; the next id given to the model takes this position."""
+        """Positions held; the next token given to the model takes this position."""
         return self._length
 
     @property
@@ -135,50 +135,50 @@ class OnnxBackend:
         return OnnxCache(self._session, self._config, batch=batch, capacity=min(capacity, self._config.context))
 
     def read(self, ids_BT: Sequence[Sequence[int]], cache: OnnxCache, *, last: int = 1) -> NDArray[np.float32]:
-        """Logits [B, R, V] after each of the last R ids, which all follow those in the cache.
+        """Logits [B, R, V] after each of the last R tokens, which all follow those in the cache.
 
         Raises `ValueError` if there is no room for them; the cache is then unchanged.
         """
-        ids = np.asarray(ids_BT, np.int64)
-        batch, new = ids.shape
+        tokens = np.asarray(ids_BT, np.int64)
+        batch, new = tokens.shape
         if batch != cache.batch:
-            raise ValueError(f"ids have {batch} rows but the cache has {cache.batch}")
+            raise ValueError(f"tokens have {batch} rows but the cache has {cache.batch}")
         if cache.length + new > cache.capacity:
             raise ValueError(
                 f"{new} more positions do not fit a cache that holds {cache.length} of {cache.capacity}; "
                 "roll it back or allocate a larger one"
             )
         if batch > 1 and new > 1 and cache.length:
-            # The attention kernel takes several ids after a past for one row only.
-            columns = [self.read(ids[:, t : t + 1].tolist(), cache) for t in range(new)]
+            # The attention kernel takes several tokens after a past for one row only.
+            columns = [self.read(tokens[:, t : t + 1].tolist(), cache) for t in range(new)]
             return np.concatenate(columns[-last:], axis=1)
         if cache.int8 and cache.length == 0 and new > 1:
-            return self._begin(ids, cache, last)
-        logits_BRV = self._run(cache.binding, ids, last, past=cache.length, prompt=0 if cache.int8 else None)
+            return self._begin(tokens, cache, last)
+        logits_BRV = self._run(cache.binding, tokens, last, past=cache.length, prompt=0 if cache.int8 else None)
         cache.advance(new)
         return logits_BRV
 
-    def _begin(self, ids: NDArray[np.int64], cache: OnnxCache, last: int) -> NDArray[np.float32]:
-        """Reads the first ids of an 8-bit cache, which is not touched until all of them are read."""
-        c, (batch, new) = self._config, ids.shape
+    def _begin(self, tokens: NDArray[np.int64], cache: OnnxCache, last: int) -> NDArray[np.float32]:
+        """Reads the first tokens of an 8-bit cache, which is not touched until all of them are read."""
+        c, (batch, new) = self._config, tokens.shape
         begun_L2BHTK = np.empty((c.n_layers, 2, batch, c.n_heads, new, c.head_dim), np.int8)
         binding = cache.bound()
         for layer in range(c.n_layers):
             for part, name in enumerate(("key", "value")):
                 buffer = onnxruntime.OrtValue.ortvalue_from_numpy(begun_L2BHTK[layer, part])
                 binding.bind_ortvalue_output(f"prompt_{name}.{layer}", buffer)
-        logits_BRV = self._run(binding, ids, last, past=0, prompt=new)
+        logits_BRV = self._run(binding, tokens, last, past=0, prompt=new)
         cache.begin(begun_L2BHTK)
         return logits_BRV
 
     def _run(
-        self, binding: onnxruntime.IOBinding, ids: NDArray[np.int64], last: int, *, past: int, prompt: int | None
+        self, binding: onnxruntime.IOBinding, tokens: NDArray[np.int64], last: int, *, past: int, prompt: int | None
     ) -> NDArray[np.float32]:
         """The graph's inputs are told in `partimento.model.export.onnx_graph`; `prompt` None: it has no such input."""
-        batch, new = ids.shape
+        batch, new = tokens.shape
         total = 1 if prompt else past + new
         logits_BRV = np.empty((batch, min(last, new), self._config.vocab_size), np.float32)
-        binding.bind_cpu_input("ids", ids)
+        binding.bind_cpu_input("ids", tokens)
         binding.bind_cpu_input("last", np.array(last, np.int64))
         binding.bind_cpu_input("length", np.full(batch, total - 1, np.int32))
         binding.bind_cpu_input("total", np.array(total, np.int32))

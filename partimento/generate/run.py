@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from partimento.generate.draft import Draft
 from partimento.generate.search import TOKENS_OF_A_SEGMENT, Search
-from partimento.generate.session import Notes, Reading
+from partimento.generate.session import Notes, PrefixCache
 from partimento.generate.settings import Continuation, GeneratedNote, Settings, Timings
 from partimento.generate.start import Start
 from partimento.generate.variation import Variation
@@ -54,10 +54,15 @@ class Run:
     """One continuation, or one filling, in as many variations as asked for."""
 
     def __init__(
-        self, engine: Engine, given: Performance, start: Start, settings: Settings, reading: Reading | None = None
+        self,
+        engine: Engine,
+        given: Performance,
+        start: Start,
+        settings: Settings,
+        prefix_cache: PrefixCache | None = None,
     ) -> None:
         self.engine, self.given = engine, given
-        self._reading = reading
+        self._prefix_cache = prefix_cache
         sampling = settings.sampling or engine.abilities.sampling
         self.variations = [Variation(start, settings, sampling, number) for number in range(settings.variations)]
         candidates = engine.candidates(settings, filling=bool(start.after))
@@ -96,17 +101,17 @@ class Run:
                 yield from self._hand_out(began)
                 self._decode_s = time.perf_counter() - began - self._prefill_s - self._listening_s
         finally:
-            if self._reading is not None and len(self.variations) == 1 and not self._searches:
-                self._reading.keep(self.variations[0].ids_read(group.cache.length), group.cache)
+            if self._prefix_cache is not None and len(self.variations) == 1 and not self._searches:
+                self._prefix_cache.keep(self.variations[0].tokens_read(group.cache.length), group.cache)
 
     def _shared_prefill(self) -> list[_Group]:
-        reading = Reading(self.engine) if self._reading is None else self._reading
-        cache, logits_1V, _ = reading.read(self.variations[0].ids)
+        prefix_cache = PrefixCache(self.engine) if self._prefix_cache is None else self._prefix_cache
+        cache, logits_1V, _ = prefix_cache.read(self.variations[0].tokens)
         logits_11V, batch = logits_1V[:, None], len(self.variations)
         if self._searches:
             return [self._copied(search.begin(), cache, logits_11V) for search in self._searches.values()]
         if batch == 1:
-            reading.forget()  # a single variation goes on in the cache itself
+            prefix_cache.forget()  # a single variation goes on in the cache itself
         if self.engine.draft is not None:
             caches = [cache.take([0]) for _ in self.variations[1:]] + [cache]
             drafts = [Draft(self.engine.draft, row) for row in self.variations]
@@ -122,7 +127,7 @@ class Run:
         return _Group([*rows], cache.take([0] * batch), np.repeat(logits_11V, batch, axis=0))
 
     def _advance(self, group: _Group) -> None:
-        """Every row decides its next id, or with a draft as many as it can; its cache forgets what was not kept."""
+        """Every row decides its next token, or with a draft as many as it can; its cache forgets what was not kept."""
         before = group.cache.length - len(group.proposals)
         for i, row in enumerate(group.rows):
             if row is not None:
@@ -133,7 +138,7 @@ class Run:
                     group.cache.rollback(before + decided - 1)
 
     def _go_on(self, group: _Group) -> list[_Group]:
-        """The groups that take over from one whose rows have each decided an id, which the model has then read."""
+        """The groups that take over from one whose rows have each decided a token, which the model has then read."""
         groups = []
         for i, row in enumerate(group.rows):
             if row is None:
@@ -149,14 +154,14 @@ class Run:
         if not active:
             return groups
         if group.draft is not None:
-            group.proposals = group.draft.propose(self.engine.context - len(active[0].ids))
-        ahead = [proposal.id for proposal in group.proposals]
+            group.proposals = group.draft.propose(self.engine.context - len(active[0].tokens))
+        ahead = [proposal.token for proposal in group.proposals]
         if group.cache.length + len(ahead) >= group.cache.capacity:
             kept = [i for i, row in enumerate(group.rows) if row is not None]
             room = min(2 * group.cache.capacity, self.engine.context)
             group.rows, group.cache = [*active], group.cache.take(kept, capacity=room)
         pad = self.engine.vocabulary.pad
-        ids_BT = [[pad if row is None else row.ids[-1], *ahead] for row in group.rows]
+        ids_BT = [[pad if row is None else row.tokens[-1], *ahead] for row in group.rows]
         group.logits_BRV = self.engine.read(ids_BT, group.cache, chosen=active[0].chosen, last=1 + len(ahead))
         return [group, *groups]
 
@@ -178,11 +183,11 @@ class Run:
         if best.row.stale:
             best.row.stale = False
             return [self._copied(search.begin(), *self._read_anew(best.row))]
-        rows, length = search.begin(), len(best.row.ids)
+        rows, length = search.begin(), len(best.row.tokens)
         room = min(max(best.cache.capacity, length + TOKENS_OF_A_SEGMENT), self.engine.context)
         cache = best.cache.take([best.number] * len(rows), capacity=room)
         cache.rollback(length - 1)
-        last_BT = [best.row.ids[-1:]] * len(rows)
+        last_BT = [best.row.tokens[-1:]] * len(rows)
         return [_Group([*rows], cache, self.engine.read(last_BT, cache, chosen=best.row.chosen))]
 
     def _release(self, row: Variation) -> None:
@@ -199,27 +204,29 @@ class Run:
             self._listening_s += time.perf_counter() - handed
 
     def _reread(self, number: int, group: _Group) -> _Group:
-        """A group for one row whose ids were replaced: its cache rolled back if its ids begin so, else read anew."""
+        """A group for one row whose tokens were replaced: its cache rolled back if its tokens begin so, else read
+        anew.
+        """
         row = group.rows[number]
         assert row is not None
-        if 0 < row.ids_kept <= group.cache.length:
+        if 0 < row.tokens_kept <= group.cache.length:
             cache = group.cache if len(group.rows) == 1 else group.cache.take([number])
-            cache.rollback(len(row.ids) - 1)
-            return _Group([row], cache, self.engine.read([row.ids[-1:]], cache, chosen=row.chosen), group.draft)
+            cache.rollback(len(row.tokens) - 1)
+            return _Group([row], cache, self.engine.read([row.tokens[-1:]], cache, chosen=row.chosen), group.draft)
         return _Group([row], *self._read_anew(row), group.draft)
 
     def _read_anew(self, row: Variation) -> tuple[Cache, NDArray[np.float32]]:
-        cache = self.engine.new_cache(len(row.ids))
-        return cache, self.engine.read([row.ids], cache, chosen=row.chosen)
+        cache = self.engine.new_cache(len(row.tokens))
+        return cache, self.engine.read([row.tokens], cache, chosen=row.chosen)
 
     def _result(self, variation: Variation) -> Continuation:
         generated = as_performance(self.given, variation.new_notes(), variation.new_pedal())
-        ids, prompt_ids = variation.final_ids()
+        tokens, prompt_tokens = variation.final_tokens()
         return Continuation(
             performance=self.given.merge(generated),
             generated=generated,
-            ids=tuple(ids),
-            prompt_ids=prompt_ids,
+            tokens=tuple(tokens),
+            prompt_tokens=prompt_tokens,
             retries=variation.retries,
             fallback=variation.fallback,
             ended=variation.ended,
@@ -227,6 +234,6 @@ class Run:
                 prefill_s=self._prefill_s,
                 first_note_s=self._first_note_s[variation.number],
                 tokens_per_s=self._tokens / self._decode_s if self._decode_s else 0.0,
-                draft_kept=variation.kept / variation.tested if variation.tested else None,
+                draft_accepted=variation.accepted / variation.proposed if variation.proposed else None,
             ),
         )

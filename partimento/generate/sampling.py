@@ -136,18 +136,18 @@ def draw(weight_V: NDArray[np.float64], generator: np.random.Generator) -> int:
 class Proposal:
     """A token that somebody else drew, and the probabilities [V] it was drawn with."""
 
-    id: int
+    token: int
     q_V: NDArray[np.float64]
 
 
-def settle(p_V: NDArray[np.float64], proposal: Proposal, generator: np.random.Generator) -> int:
+def accept_or_resample(p_V: NDArray[np.float64], proposal: Proposal, generator: np.random.Generator) -> int:
     """One token with the probabilities `p_V`, made of one that was drawn with others.
 
     That one stays with probability min(1, p / q); else another is drawn from what p has more of than q. So each comes
     out exactly as often as p says, whatever q is (Y. Leviathan, M. Kalman, Y. Matias, "Fast Inference from Transformers
     via Speculative Decoding", 2023, appendix A.1).
     """
-    drafted, q_V = proposal.id, proposal.q_V
+    drafted, q_V = proposal.token, proposal.q_V
     if generator.random() * q_V[drafted] < p_V[drafted]:
         return drafted
     missing_V = np.maximum(p_V - q_V, 0.0)

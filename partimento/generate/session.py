@@ -1,8 +1,8 @@
 """A prompt that a model has read, and that may change: only what differs is read again.
 
 Knows: that a cache can go back to what two sequences begin with, and that a stream which is closed leaves its cache
-behind. Refuses to know: how ids are chosen, and what runs the network. For live play: the prompt is what was played so
-far, it grows while one plays, and an answer that is cut short may become part of it.
+behind. Refuses to know: how tokens are chosen, and what runs the network. For live play: the prompt is what was played
+so far, it grows while one plays, and an answer that is cut short may become part of it.
 
     with engine.session(prompt) as session:
         for variation, note in session.stream(settings=Settings(seconds=10.0)):
@@ -31,65 +31,65 @@ if TYPE_CHECKING:
 Notes = Generator[tuple[int, GeneratedNote]]
 
 
-class Reading:
+class PrefixCache:
     """One sequence in a cache of one row."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._ids: list[int] = []
+        self._tokens: list[int] = []
         self._cache: Cache | None = None
 
-    def read(self, ids: Sequence[int]) -> tuple[Cache, NDArray[np.float32], int]:
-        """The cache, now of these ids; logits [1, V] after the last of them; how many of them had to be read.
+    def read(self, tokens: Sequence[int]) -> tuple[Cache, NDArray[np.float32], int]:
+        """The cache, now of these tokens; logits [1, V] after the last of them; how many of them had to be read.
 
         It is at least one: nobody has kept the logits.
         """
         same = 0
-        while same < min(len(self._ids), len(ids) - 1) and self._ids[same] == ids[same]:
+        while same < min(len(self._tokens), len(tokens) - 1) and self._tokens[same] == tokens[same]:
             same += 1
-        if self._cache is None or len(ids) > self._cache.capacity:
-            cache = self._engine.new_cache(len(ids))
+        if self._cache is None or len(tokens) > self._cache.capacity:
+            cache = self._engine.new_cache(len(tokens))
             if self._cache is not None and same:
                 self._cache.rollback(same)
                 cache = self._cache.take([0], capacity=cache.capacity)
             self._cache = cache
         self._cache.rollback(same)
-        self._ids = []  # whatever happens while reading, nothing wrong is believed to be there
-        logits_1V = self._engine.read([ids[same:]], self._cache)[:, -1]
-        self._ids = list(ids)
-        return self._cache, logits_1V, len(ids) - same
+        self._tokens = []  # whatever happens while reading, nothing wrong is believed to be there
+        logits_1V = self._engine.read([tokens[same:]], self._cache)[:, -1]
+        self._tokens = list(tokens)
+        return self._cache, logits_1V, len(tokens) - same
 
-    def keep(self, ids: Sequence[int], cache: Cache) -> None:
-        """Says that this cache, which may be the one that `read` gave out, holds these ids by now."""
-        self._ids, self._cache = list(ids), cache
+    def keep(self, tokens: Sequence[int], cache: Cache) -> None:
+        """Says that this cache, which may be the one that `read` gave out, holds these tokens by now."""
+        self._tokens, self._cache = list(tokens), cache
 
     def forget(self) -> None:
         """Lets go of the memory."""
-        self._ids, self._cache = [], None
+        self._tokens, self._cache = [], None
 
 
 class Session:
     """A prompt at hand. At most one stream of it is open: another one, or another prompt, closes it."""
 
     def __init__(self, engine: Engine, prompt: Performance, *, from_seconds: float | None = None) -> None:
-        self._engine, self._reading = engine, Reading(engine)
+        self._engine, self._prefix_cache = engine, PrefixCache(engine)
         self._stream: Notes | None = None
         self.replace(prompt, from_seconds=from_seconds)
 
     def replace(self, prompt: Performance, *, from_seconds: float | None = None) -> int:
-        """Another prompt instead, read from where it departs from what was read; how many ids that were.
+        """Another prompt instead, read from where it departs from what was read; how many tokens that were.
 
         What was generated counts as read: a prompt that takes it in goes on from there. `from_seconds` as in
         `Engine.stream`.
         """
         self._stop()
         self._prompt, self._from_seconds = prompt, from_seconds
-        return self._reading.read(self._engine.ids_of(prompt, from_seconds))[2]
+        return self._prefix_cache.read(self._engine.tokens_of(prompt, from_seconds))[2]
 
     def stream(self, *, settings: Settings) -> Notes:
         """As `Engine.stream`; to be closed early, or left to the end."""
         self._stop()
-        self._stream = self._engine.continuing(self._prompt, settings, self._from_seconds, self._reading).notes()
+        self._stream = self._engine.continuing(self._prompt, settings, self._from_seconds, self._prefix_cache).notes()
         return self._stream
 
     def continue_(
@@ -97,12 +97,12 @@ class Session:
     ) -> list[Continuation]:
         """As `Engine.continue_`."""
         self._stop()
-        return self._engine.continuing(self._prompt, settings, self._from_seconds, self._reading).complete(on_note)
+        return self._engine.continuing(self._prompt, settings, self._from_seconds, self._prefix_cache).complete(on_note)
 
     def close(self) -> None:
         """Ends what is streaming and lets go of all memory; a session that is used again reads its prompt again."""
         self._stop()
-        self._reading.forget()
+        self._prefix_cache.forget()
 
     def __enter__(self) -> Self:
         return self

@@ -89,7 +89,7 @@ class Settings:
 class Guidance:
     """Classifier-free guidance: logits are g * with the reference + (1 - g) * without it.
 
-    g rises linearly to `weight` over the first `ramp` ids (0: it is there at once). At 1 the model just goes by the
+    g rises linearly to `weight` over the first `ramp` tokens (0: it is there at once). At 1 the model just goes by the
     reference, at 0 not at all; above 1 what the reference makes likelier becomes likelier still. `ramp` is that of the
     published models. J. Ho, T. Salimans, "Classifier-Free Diffusion Guidance", 2022.
     """
@@ -101,10 +101,10 @@ class Guidance:
         if not (math.isfinite(self.weight) and 0 <= self.weight <= MOST_GUIDANCE):
             raise UserError(f"guidance must lie in 0..{MOST_GUIDANCE:.0f}, not {self.weight}")
         if self.ramp < 0:
-            raise UserError(f"guidance cannot rise over {self.ramp} ids; give 0 or more")
+            raise UserError(f"guidance cannot rise over {self.ramp} tokens; give 0 or more")
 
     def at(self, chosen: int) -> float:
-        """g where `chosen` ids have been chosen before this one."""
+        """g where `chosen` tokens have been chosen before this one."""
         return self.weight * min(1.0, (chosen + 1) / self.ramp) if self.ramp else self.weight
 
     def mix(self, logits_2BV: NDArray[np.float32], chosen: int) -> NDArray[np.float32]:
@@ -129,20 +129,21 @@ class GeneratedNote:
 class Timings:
     """Seconds until the model has read the prompt and until the first note; tokens of all variations per second.
 
-    `draft_kept`: of the ids that a draft proposed and the model looked at, the share that it kept.
+    `draft_accepted`: of the tokens that a draft proposed and the model looked at, the share that it accepted.
     """
 
     prefill_s: float
     first_note_s: float | None
     tokens_per_s: float
-    draft_kept: float | None = None
+    draft_accepted: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Continuation:
     """One variation. `performance` is the whole, `generated` the new notes and pedal alone, on the same clock.
 
-    `ids` spell the whole in the model's vocabulary, what was given first (`prompt_ids` of them); `retries` says how
+    `tokens` spell the whole in the model's vocabulary, what was given first (`prompt_tokens` of them); `retries` says
+    how
     often a loop was taken back, `fallback` in plain words what there is in place of what could not be had, or None.
     `ended`: where an ending was asked for, whether the model came to one by itself, or was stopped at the last moment
     (None: no ending was asked for).
@@ -150,8 +151,8 @@ class Continuation:
 
     performance: Performance
     generated: Performance
-    ids: tuple[int, ...]
-    prompt_ids: int
+    tokens: tuple[int, ...]
+    prompt_tokens: int
     retries: int
     fallback: str | None = None
     ended: bool | None = None

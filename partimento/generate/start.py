@@ -1,7 +1,7 @@
 """What generation starts from: a prompt, or the two sides of a gap, as a model reads them.
 
-Knows which notes a vocabulary can say, on which clock they are spelt, which ids must never come out, and the window of
-latest events that a model sees. Refuses to know how ids are chosen.
+Knows which notes a vocabulary can say, on which clock they are spelt, which tokens must never come out, and the window
+of latest events that a model sees. Refuses to know how tokens are chosen.
 
     start = begin(vocabulary, prompt, context=1024, pedal=False)
     start = begin_gap(vocabulary, Gap.open(performance, 12.5, 20.0), context=1024, pedal=False)
@@ -85,11 +85,12 @@ class Start:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """What the model reads next: ids, the time (ms) of their first segment, how many <T> led to the last one, and where
+    """What the model reads next: tokens, the time (ms) of their first segment, how many <T> led to the last one, and
+    where
     the grammar stands behind them.
     """
 
-    ids: list[int]
+    tokens: list[int]
     origin: int
     segment: int
     state: State
@@ -150,19 +151,19 @@ def window(start: Start, events: Sequence[Event], room: int) -> Window:
     """The latest of `events`, of which what is given comes first; around a gap it ends where they have come to."""
     v = start.vocabulary
     if not start.after:
-        ids, origin = latest(v, start.prefix, events, room)
-        return Window(ids=ids, origin=origin, segment=ids.count(v.segment), state=start.grammar.run(ids))
-    ids, origin = around_gap(v, start.prefix, events, start.after, room, context=start.context)
-    stream = ids[len(ids) - ids[::-1].index(delimiter_of(v)) :]
+        tokens, origin = latest(v, start.prefix, events, room)
+        return Window(tokens=tokens, origin=origin, segment=tokens.count(v.segment), state=start.grammar.run(tokens))
+    tokens, origin = around_gap(v, start.prefix, events, start.after, room, context=start.context)
+    stream = tokens[len(tokens) - tokens[::-1].index(delimiter_of(v)) :]
     # What begins before the gap is given, so until there nothing can follow but <T>, and then nothing earlier.
     from_ns = round(start.from_seconds * NS_PER_S) - start.clock_ns
     ahead, step = divmod(-(-(from_ns - origin * 1_000_000) // (GRID_MS * 1_000_000)), SEGMENT_MS // GRID_MS)
     due = ahead - stream.count(v.segment)
-    ids = ids + [v.segment] * due
-    state = start.grammar.run(ids)
+    tokens = tokens + [v.segment] * due
+    state = start.grammar.run(tokens)
     if due >= 0:
         state = replace(state, onset=max(state.onset, v.onset[0] + step))
-    return Window(ids=ids, origin=origin, segment=max(ahead, stream.count(v.segment)), state=state)
+    return Window(tokens=tokens, origin=origin, segment=max(ahead, stream.count(v.segment)), state=state)
 
 
 def _sayable(vocabulary: Vocabulary, performance: Performance) -> Performance:
@@ -173,10 +174,10 @@ def _sayable(vocabulary: Vocabulary, performance: Performance) -> Performance:
 
 
 def _events(vocabulary: Vocabulary, performance: Performance, clock_ns: int, *, pedal: bool) -> tuple[Event, ...]:
-    ids = Tokenizer(vocabulary).encode(
+    tokens = Tokenizer(vocabulary).encode(
         performance.shift(-clock_ns / NS_PER_S), prefix=False, end=False, pedal_tokens=pedal, remove_silence=False
     )
-    return tuple(split(vocabulary, ids)[1])
+    return tuple(split(vocabulary, tokens)[1])
 
 
 def _banned(vocabulary: Vocabulary, *, pedal: bool) -> NDArray[np.bool_]:

@@ -1,10 +1,10 @@
-"""One continuation in the making, or one filling of a gap: chooses ids, completes events, decides when it is over.
+"""One continuation in the making, or one filling of a gap: chooses tokens, completes events, decides when it is over.
 
 Knows the grammar, the length asked for, the ending, loops that are taken back, the most that can begin at once, and the
 window of latest events that the model sees; where a gap is filled, what follows it is in that window too. Refuses to
-know the model: it is given logits and says which ids follow. `stale` says that `ids` were replaced (a loop taken back,
-a window moved) and the model has to read them anew; `chosen` counts the ids that were decided, also those that were
-taken back; `tested` and `kept` count what a draft proposed.
+know the model: it is given logits and says which tokens follow. `stale` says that `tokens` were replaced (a loop taken
+back, a window moved) and the model has to read them anew; `chosen` counts the tokens that were decided, also those
+that were taken back; `proposed` and `accepted` count what a draft wrote ahead.
 
 A filling is over with the first thing that would lie behind its gap. It is heard when it is whole: one in which a loop
 had to be left standing, or the model held back from piling up notes, is made anew, and the best of three is kept.
@@ -24,10 +24,10 @@ from partimento.generate.attempts import MOST_ATTEMPTS, Attempt, best, fallback
 from partimento.generate.events import Event, spell
 from partimento.generate.length import Length
 from partimento.generate.loops import LoopWatch
-from partimento.generate.sampling import Proposal, Sampling, draw, probabilities, seeded, settle
+from partimento.generate.sampling import Proposal, Sampling, accept_or_resample, draw, probabilities, seeded
 from partimento.generate.settings import GeneratedNote, Settings
 from partimento.generate.start import Start, window
-from partimento.tokens.grammar import Expect, IdRanges, Part, State
+from partimento.tokens.grammar import Expect, Part, State, TokenRanges
 from partimento.tokens.infill import arrange_hole
 from partimento.tokens.vocabulary import SEGMENT_MS, Kind
 
@@ -39,17 +39,18 @@ _ONSET_EXPECTED = (Expect.NOTE_ONSET, Expect.LONE_ONSET)
 
 
 class Variation:
-    """State of one continuation; `ids` is what the model has read of it.
+    """State of one continuation; `tokens` is what the model has read of it.
 
-    `looped` counts the events that went on with a loop when `retries` were used up, `crowded` the ids where most of the
+    `looped` counts the events that went on with a loop when `retries` were used up, `crowded` the tokens where most of
+    the
     probability was for more than can begin at once.
     """
 
     def __init__(self, start: Start, settings: Settings, sampling: Sampling, number: int) -> None:
         self.start, self.settings, self.sampling, self.number = start, settings, sampling, number
         self.events: list[Event] = []
-        self.ids: list[int] = []
-        self.ids_kept = 0
+        self.tokens: list[int] = []
+        self.tokens_kept = 0
         self.note_count = 0
         self._state: State = start.grammar.start()
         self._segment = 0
@@ -57,7 +58,7 @@ class Variation:
         self.retries = 0
         self.looped = self.crowded = 0
         self._attempts: list[Attempt] = []
-        self.chosen = self.tested = self.kept = 0
+        self.chosen = self.proposed = self.accepted = 0
         self.until_ms: float | None = None
         self.done = self.paused = False
         self.stale = False
@@ -78,22 +79,23 @@ class Variation:
     # -- what the engine does with it ---------------------------------------------------------------------------------
 
     def advance(self, logits_RV: NDArray[np.floating], proposals: Sequence[Proposal] = ()) -> int:
-        """Decides the next id from logits [R, V], of which the first follow `ids`; how many ids were decided.
+        """Decides the next token from logits [R, V], of which the first follow `tokens`; how many tokens were decided.
 
-        The others follow `ids` and proposals; each decides one more id as long as every proposal before it was kept.
+        The others follow `tokens` and proposals; each decides one more token as long as every proposal before it was
+        accepted.
         """
         before = self.chosen
         for logits_V, proposal in zip_longest(logits_RV, proposals):
-            id_ = self._choose(logits_V, proposal)
-            self._push(id_)
+            token = self._choose(logits_V, proposal)
+            self._push(token)
             self.chosen += 1
             if proposal is not None:
-                self.tested += 1
-                self.kept += id_ == proposal.id
+                self.proposed += 1
+                self.accepted += token == proposal.token
             self.paused = self._has_come_to_pause()
             if not (self.done or self.stale or self.paused) and self._at_boundary:
                 self.make_room(_ROOM_FOR_EVENT)
-            if self.done or self.stale or self.paused or proposal is None or id_ != proposal.id:
+            if self.done or self.stale or self.paused or proposal is None or token != proposal.token:
                 break
         return self.chosen - before
 
@@ -103,7 +105,7 @@ class Variation:
         The fork pauses where it has come to `until_ms` on the model's clock.
         """
         other = copy(self)
-        other.events, other.ids, other._watch = self.events.copy(), self.ids.copy(), self._watch.copy()
+        other.events, other.tokens, other._watch = self.events.copy(), self.tokens.copy(), self._watch.copy()
         other._attempts = self._attempts.copy()
         other._generator = generator
         other.until_ms, other.paused = until_ms, False
@@ -116,17 +118,21 @@ class Variation:
 
     def make_room(self, tokens: int) -> None:
         """Moves the window on if it has no room for so many more tokens; the model then has to read it anew."""
-        if len(self.ids) + tokens > self.start.context:
+        if len(self.tokens) + tokens > self.start.context:
             self._open_window(self.start.context // 2)
 
-    def outlook(self, logits_V: NDArray[np.floating], ahead: Sequence[int] = ()) -> NDArray[np.float64]:
-        """A guess at the probabilities [V] of the id behind `ids` and ids ahead of them: the grammar's alone."""
+    def next_token_probabilities(
+        self, logits_V: NDArray[np.floating], ahead: Sequence[int] = ()
+    ) -> NDArray[np.float64]:
+        """A guess at the probabilities [V] of the token behind `tokens` and tokens ahead of them: the grammar's
+        alone.
+        """
         state = self.start.grammar.run(ahead, self._state)
         return self._weighed(logits_V, state, self.start.grammar.allowed(state), self._banned(state))
 
-    def ids_read(self, length: int) -> list[int]:
-        """Those of `ids` that a cache of so many positions holds."""
-        return self.ids[: min(length, self.ids_kept) if self.stale else length]
+    def tokens_read(self, length: int) -> list[int]:
+        """Those of `tokens` that a cache of so many positions holds."""
+        return self.tokens[: min(length, self.tokens_kept) if self.stale else length]
 
     def release(self) -> Iterator[GeneratedNote]:
         """The notes that are decided for good and were not released before, in order."""
@@ -154,8 +160,8 @@ class Variation:
         """None where all went well; else, in plain words, what there is in place of what could not be had."""
         return fallback(self._as_attempt(), fillings=len(self._attempts), taken_back=self.retries)
 
-    def final_ids(self) -> tuple[list[int], int]:
-        """Ids of all that was given and made on one clock, and how many of them were given."""
+    def final_tokens(self) -> tuple[list[int], int]:
+        """Tokens of all that was given and made on one clock, and how many of them were given."""
         v, start = self.start.vocabulary, self.start
         given = spell(v, start.prefix, start.events, origin=0)
         whole = spell(v, start.prefix, self._all_events(), origin=0)
@@ -182,7 +188,7 @@ class Variation:
             self.crowded += bool(free_V[full_V].sum() > 0.5)
             banned_V = banned_V | full_V
         p_V = self._weighed(logits_V, self._state, allowed, banned_V)
-        return draw(p_V, self._generator) if proposal is None else settle(p_V, proposal, self._generator)
+        return draw(p_V, self._generator) if proposal is None else accept_or_resample(p_V, proposal, self._generator)
 
     def _has_come_to_pause(self) -> bool:
         return self.until_ms is not None and self._at_boundary and self.now_ms >= self.until_ms
@@ -193,7 +199,7 @@ class Variation:
         return self._state.part is Part.STREAM and self._state.segments == 0
 
     @property
-    def _allowed(self) -> IdRanges:
+    def _allowed(self) -> TokenRanges:
         """What may come next: the grammar's, and whatever ends a filling since it would lie behind the gap."""
         v, state = self.start.vocabulary, self._state
         allowed = self.start.grammar.allowed(state)
@@ -210,11 +216,11 @@ class Variation:
             banned_V[v.dim] = True
             banned_V[v.end] = not self._may_end()
             if self._silent_segments >= _MOST_SILENT_SEGMENTS:  # now something has to sound
-                banned_V[[id_ for id_ in (v.segment, v.pedal_on, v.pedal_off) if id_ is not None]] = True
+                banned_V[[token for token in (v.segment, v.pedal_on, v.pedal_off) if token is not None]] = True
         return banned_V
 
     def _weighed(
-        self, logits_V: NDArray[np.floating], state: State, allowed: IdRanges, banned_V: NDArray[np.bool_]
+        self, logits_V: NDArray[np.floating], state: State, allowed: TokenRanges, banned_V: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
         v, sampling = self.start.vocabulary, self.sampling
         uncut: tuple[int, ...] = ()
@@ -248,18 +254,19 @@ class Variation:
         last = self.events[-1] if self.events else self.start.events[-1] if self.start.events else None
         return max(last.ms if last else 0, self._segment_ms)
 
-    # -- what an id does ----------------------------------------------------------------------------------------------
+    # -- what a token does
+    # ----------------------------------------------------------------------------------------------
 
-    def _push(self, id_: int) -> None:
+    def _push(self, token: int) -> None:
         v = self.start.vocabulary
-        kind = Kind(int(v.kind_of[id_]))
+        kind = Kind(int(v.kind_of[token]))
         if self._in_last_segment and (
-            kind == Kind.SEGMENT or (kind == Kind.ONSET and id_ >= (self._state.gap_end or v.onset[1]))
+            kind == Kind.SEGMENT or (kind == Kind.ONSET and token >= (self._state.gap_end or v.onset[1]))
         ):
             self._finish()
             return
-        self._state = self.start.grammar.step(self._state, id_)
-        self.ids.append(id_)
+        self._state = self.start.grammar.step(self._state, token)
+        self.tokens.append(token)
         if kind == Kind.SEGMENT:
             self._segment += 1
             self._silent_segments += 1
@@ -270,15 +277,15 @@ class Variation:
         elif kind == Kind.END:
             self._finish(by_itself=True)
         elif kind == Kind.ONSET:
-            self._onset_ms = self._segment_ms + int(v.ms_of[id_])
+            self._onset_ms = self._segment_ms + int(v.ms_of[token])
             if self._length.is_late(self._onset_ms):
                 self._finish()
             elif self._at_boundary:
                 self._complete(Event(head=self._head, ms=self._onset_ms))
         elif kind == Kind.DURATION:
-            self._complete(Event(head=self._head, ms=self._onset_ms, duration=id_))
+            self._complete(Event(head=self._head, ms=self._onset_ms, duration=token))
         else:
-            self._head = id_
+            self._head = token
 
     def _complete(self, event: Event) -> None:
         if self.start.sounds(event):
@@ -331,10 +338,15 @@ class Variation:
         self._open_window(self.start.context if self._origin == 0 else self.start.context // 2)
 
     def _open_window(self, room: int) -> None:
-        before, opened = self.ids, window(self.start, self._all_events(), room)
-        self.ids, self._origin, self._segment, self._state = opened.ids, opened.origin, opened.segment, opened.state
+        before, opened = self.tokens, window(self.start, self._all_events(), room)
+        self.tokens, self._origin, self._segment, self._state = (
+            opened.tokens,
+            opened.origin,
+            opened.segment,
+            opened.state,
+        )
         # A <T> that led to what was taken back goes with it, so what is left begins what was read, or nothing does.
-        self.ids_kept = len(self.ids) if before[: len(self.ids)] == self.ids else 0
+        self.tokens_kept = len(self.tokens) if before[: len(self.tokens)] == self.tokens else 0
         self.stale = True
 
     def _all_events(self) -> list[Event]:

@@ -1,1 +1,1 @@
-"""Ids to logits: configuration, the one transformer, its initial values, and models as files."""
+"""Tokens to logits: configuration, the one transformer, its initial values, and models as files."""

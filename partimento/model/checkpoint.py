@@ -92,7 +92,7 @@ def save(
     `dtype` int8 writes matrices in 8 bits. Raises `UserError` if a weight is not finite or too large for that.
     """
     if len(vocabulary) != model.config.vocab_size:
-        raise ValueError(f"vocabulary of {len(vocabulary)} ids given with a model of {model.config.vocab_size}")
+        raise ValueError(f"vocabulary of {len(vocabulary)} tokens given with a model of {model.config.vocab_size}")
     header: dict[str, Any] = {
         "config": json.loads(model.config.to_json()),
         "vocabulary": json.loads(vocabulary.to_json()),
@@ -168,7 +168,7 @@ def _described(path: Path, header: Mapping[str, Any]) -> tuple[ModelConfig, Voca
     except KeyError as error:
         raise UserError(f"{path} is not a model: its header has no {error}") from error
     if len(vocabulary) != config.vocab_size:
-        raise UserError(f"{path}: vocabulary of {len(vocabulary)} ids but a model of {config.vocab_size}")
+        raise UserError(f"{path}: vocabulary of {len(vocabulary)} tokens but a model of {config.vocab_size}")
     return config, vocabulary, metadata
 
 

@@ -1,4 +1,4 @@
-"""What hidden states are used for, besides the next id: a vector, a class, or ids in the manner of a vector.
+"""What hidden states are used for, besides the next token: a vector, a class, or tokens in the manner of a vector.
 
 Knows: the published tensor names of the three heads (`emb_head`, `class_head`, `embedding_adapter`) and which hidden
 state each reads. Refuses to know: losses, chunks of performances, names of classes. The language model itself is
@@ -9,7 +9,7 @@ state each reads. Refuses to know: losses, chunks of performances, names of clas
     conditioned = ConditionedTransformer(config, size=512)
     logits_BSV = conditioned.after(vector_BE, ids_BT)        # logits_BSV[:, t] are those of ids_BT[:, t]
 
-Shape legend: as in `transformer.py`; E channels of an embedding, N classes, S = T + 1 positions (vector and ids).
+Shape legend: as in `transformer.py`; E channels of an embedding, N classes, S = T + 1 positions (vector and tokens).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _Reader(nn.Module):
 
 
 class Embedder(_Reader):
-    """Ids to one vector for each row (paper, section 3.3)."""
+    """Tokens to one vector for each row (paper, section 3.3)."""
 
     def __init__(self, config: ModelConfig, size: int = 512) -> None:
         super().__init__(config)
@@ -44,7 +44,7 @@ class Embedder(_Reader):
 
 
 class Classifier(_Reader):
-    """Ids to the logits of one class for each row (paper, section 4.1)."""
+    """Tokens to the logits of one class for each row (paper, section 4.1)."""
 
     def __init__(self, config: ModelConfig, size: int) -> None:
         super().__init__(config)
@@ -56,9 +56,9 @@ class Classifier(_Reader):
 
 
 class ConditionedTransformer(Transformer):
-    """A language model that can be given a vector, at position 0, in whose manner the ids from position 1 on go.
+    """A language model that can be given a vector, at position 0, in whose manner the tokens from position 1 on go.
 
-    Without one (`forward`) it is the language model alone, ids from position 0 on.
+    Without one (`forward`) it is the language model alone, tokens from position 0 on.
     """
 
     def __init__(self, config: ModelConfig, size: int = 512) -> None:
@@ -70,7 +70,7 @@ class ConditionedTransformer(Transformer):
     def after(
         self, vector_BE: Tensor, ids_BT: Tensor, cache: KVCache | None = None, *, unseen_B: Tensor | None = None
     ) -> Tensor:
-        """Logits [B, T + 1, V]: after the vector alone, then after each id. An empty cache grows by T + 1.
+        """Logits [B, T + 1, V]: after the vector alone, then after each token. An empty cache grows by T + 1.
 
         Rows in `unseen_B` (bool) go on as if they had no vector, while their positions stay those of the others: the
         unconditioned half of classifier-free guidance. What then follows in the cache is read by `forward`, and stays

@@ -1,14 +1,14 @@
 """The only transformer: training, prefill and cached decoding run the same code.
 
 Knows: the network of the published weights (pre-norm LayerNorm, fused attention without biases, rotary positions in
-half-split form, SwiGLU, untied embeddings); `state_dict` has the published tensor names. Refuses to know: what an id
+half-split form, SwiGLU, untied embeddings); `state_dict` has the published tensor names. Refuses to know: what a token
 means, losses, sampling, devices, compilation and parallelism (those are applied from outside).
 
     model = Transformer(ModelConfig.named("debug", vocab_size=2675))
     logits_BTV = model(ids_BT)                                          # training: every position at once
     cache = KVCache(model.config, batch=1, capacity=1024)
     logits_BTV = model(prompt_BT, cache)                                # prefill
-    logits_BTV = model(next_B1, cache)                                  # decoding, one or more ids at a time
+    logits_BTV = model(next_B1, cache)                                  # decoding, one or more tokens at a time
     logits_B1V = model.step(next_B1, cache, at_1, unseen_B)             # the same in tensors of fixed shapes
 
 Shape legend: B batch, T new positions, S all positions so far (S = T without a cache), L layers, H heads,
@@ -57,7 +57,7 @@ class KVCache:
 
     @property
     def length(self) -> int:
-        """Positions held; the next id given to the model takes this position."""
+        """Positions held; the next token given to the model takes this position."""
         return self._length
 
     @property
@@ -101,7 +101,7 @@ class KVCache:
     def check_room(self, batch: int, new: int) -> None:
         """Raises `ValueError` unless so many more positions of so many rows fit."""
         if batch != self.batch:
-            raise ValueError(f"ids have {batch} rows but the cache has {self.batch}")
+            raise ValueError(f"tokens have {batch} rows but the cache has {self.batch}")
         if self._length + new > self.capacity:
             raise ValueError(
                 f"{new} more positions do not fit a cache that holds {self._length} of {self.capacity}; "
@@ -253,7 +253,7 @@ def _causal_mask(new: int, past: int, device: torch.device, unseen_B: Tensor | N
 
 
 class Decoder(nn.Module):
-    """Ids to hidden states: everything below the heads, which all kinds of model share."""
+    """Tokens to hidden states: everything below the heads, which all kinds of model share."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -269,7 +269,7 @@ class Decoder(nn.Module):
             block.dropout = last * layer / max(1, len(self.encode_layers) - 1)  # type: ignore[assignment]
 
     def forward(self, ids_BT: Tensor, cache: KVCache | None = None) -> Tensor:
-        """Hidden states [B, T, D] after the last norm, of ids that follow those in the cache if there is one."""
+        """Hidden states [B, T, D] after the last norm, of tokens that follow those in the cache if there is one."""
         return self.read(self.tok_embeddings(ids_BT), cache, None if cache is None else cache.unseen_B)
 
     def at(self, ids_BT: Tensor, at_B: Tensor) -> Tensor:
@@ -284,7 +284,7 @@ class Decoder(nn.Module):
         *,
         at_B: Tensor | None = None,
     ) -> Tensor:
-        """`forward` for vectors in place of ids. Position 0 of rows in `unseen_B` (bool) is hidden from the others.
+        """`forward` for vectors in place of tokens. Position 0 of rows in `unseen_B` (bool) is hidden from the others.
 
         With `at_B`, which goes with neither, [B, 1, D] at that position of each row.
         """
@@ -308,7 +308,7 @@ class Decoder(nn.Module):
         return self.out_layer_norm(x_BTD)
 
     def step(self, ids_B1: Tensor, cache: KVCache, at_1: Tensor, unseen_B: Tensor) -> Tensor:
-        """Hidden states [B, 1, D] of one id a row at position `at_1` (int64): `forward` for what runs blindly.
+        """Hidden states [B, 1, D] of one token a row at position `at_1` (int64): `forward` for what runs blindly.
 
         Every shape is the same whatever the cache holds, and its `length` is neither read nor changed, so that a CUDA
         graph can be made of it. `unseen_B` (bool) as in `read`.
@@ -322,7 +322,7 @@ class Decoder(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Ids [batch, positions] to the logits of the id that follows each (paper, section 3.2).
+    """Tokens [batch, positions] to the logits of the token that follows each (paper, section 3.2).
 
     Weights are torch's own random ones until `partimento.model.initialisation` or a checkpoint sets them.
     """
@@ -334,7 +334,7 @@ class Transformer(nn.Module):
         self.lm_head = nn.Linear(config.d_model, config.vocab_size, bias=False)
 
     def forward(self, ids_BT: Tensor, cache: KVCache | None = None) -> Tensor:
-        """Logits [B, T, V]. With a cache, `ids_BT` follow the `cache.length` ids it holds, and it grows by T.
+        """Logits [B, T, V]. With a cache, `ids_BT` follow the `cache.length` tokens it holds, and it grows by T.
 
         Raises `ValueError` for a position beyond the context or the cache's capacity; the cache is then unchanged.
         """

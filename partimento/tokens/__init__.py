@@ -1,1 +1,1 @@
-"""Notes -> ids: the vocabulary, its grammar, the tokeniser and the augmentation."""
+"""Notes -> tokens: the vocabulary, its grammar, the tokeniser and the augmentation."""

@@ -1,9 +1,9 @@
-"""Tokens for people: a listing of ids, and the same notes as other schemes would write them (figure 2).
+"""Tokens for people: a listing, and the same notes as other schemes would write them (figure 2).
 
-It knows how token sequences read on a page; it refuses to know about files and about ids of the other schemes, which
-are shown as text only.
+It knows how token sequences read on a page; it refuses to know about files and about token numbers of the other
+schemes, which are shown as text only.
 
-    >>> for line in listing(Vocabulary.piano(), ids): print(line)   # doctest: +SKIP
+    >>> for line in listing(Vocabulary.piano(), tokens): print(line)   # doctest: +SKIP
     >>> comparison(notes)["REMI-like"][:3]                          # doctest: +SKIP
     ['Bar', 'Position 9/16', 'Pitch C4']
 """
@@ -33,18 +33,18 @@ _PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Tokens that belong together: the first one's index, their ids, and when they sound in ms, None if never."""
+    """Tokens that belong together: the index of the first, all of them, and when they sound in ms, None if never."""
 
     index: int
-    ids: tuple[int, ...]
+    tokens: tuple[int, ...]
     ms: int | None
 
 
-def events(vocabulary: Vocabulary, ids: Sequence[int] | npt.NDArray[np.integer]) -> list[Event]:
-    """Any ids grouped into events: a note with the onset and duration that follow it, everything else by itself."""
+def events(vocabulary: Vocabulary, tokens: Sequence[int] | npt.NDArray[np.integer]) -> list[Event]:
+    """Any tokens grouped into events: a note with the onset and duration that follow it, everything else by itself."""
     found: list[Event] = []
-    array = np.asarray(ids, np.int64).reshape(-1).tolist()
-    texts = [vocabulary.kind_of[id] if 0 <= id < len(vocabulary) else -1 for id in array]
+    array = np.asarray(tokens, np.int64).reshape(-1).tolist()
+    texts = [vocabulary.kind_of[token] if 0 <= token < len(vocabulary) else -1 for token in array]
     segment_ms = 0
     i = 0
     while i < len(array):
@@ -59,24 +59,25 @@ def events(vocabulary: Vocabulary, ids: Sequence[int] | npt.NDArray[np.integer])
             last += 1
             if kind == Kind.NOTE and last < len(array) and texts[last] == Kind.DURATION:
                 last += 1
-        found.append(Event(index=i, ids=tuple(array[i:last]), ms=ms))
+        found.append(Event(index=i, tokens=tuple(array[i:last]), ms=ms))
         i = last
     return found
 
 
-def listing(vocabulary: Vocabulary, ids: Sequence[int] | npt.NDArray[np.integer]) -> list[str]:
-    """One line an event: index of its first token, its ids, its text, and its time from the start where it has one.
+def listing(vocabulary: Vocabulary, tokens: Sequence[int] | npt.NDArray[np.integer]) -> list[str]:
+    """One line an event: index of its first token, all its tokens, their texts, and its time from the start where it
+    has one.
 
-    Raises `UserError` for an id outside the vocabulary.
+    Raises `UserError` for a token outside the vocabulary.
     """
     rows = [
         (
             str(event.index),
-            " ".join(str(id) for id in event.ids),
-            ", ".join(vocabulary.token(id) for id in event.ids),
+            " ".join(str(token) for token in event.tokens),
+            ", ".join(vocabulary.text_of(token) for token in event.tokens),
             "" if event.ms is None else f"{event.ms / 1000:.2f} s",
         )
-        for event in events(vocabulary, ids)
+        for event in events(vocabulary, tokens)
     ]
     if not rows:
         return []

@@ -3,11 +3,11 @@
 A model that continues sees, after a while, nothing but what it wrote itself, which is denser, shorter, more repetitive
 and less in key than what it learned from. Music of which stretches are disturbed like that, and which is a target only
 where it is the pianist's own, shows how to go on all the same. It works on `Notes`, before they become tokens: whatever
-is not disturbed keeps its time. It refuses to know losses; which stretches were disturbed is told by note and by id.
+is not disturbed keeps its time. It refuses to know losses; which stretches were disturbed is told by note and by token.
 
     >>> rng = np.random.default_rng(0)
     >>> changed, own = disturb(notes, rng)                            # doctest: +SKIP
-    >>> targets = own_ids(tokenizer.encode_notes(changed), own, vocabulary)  # doctest: +SKIP
+    >>> targets = own_tokens(tokenizer.encode_notes(changed), own, vocabulary)  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -78,12 +78,12 @@ def disturb(notes: Notes, rng: np.random.Generator) -> tuple[Notes, Own]:
     return changed, np.concatenate(own)
 
 
-def own_ids(ids: npt.NDArray[np.int32], own: Own, vocabulary: Vocabulary) -> Own:
-    """Which ids of a sequence are the pianist's own: bool as `ids`, which say the first notes of `own`, or all.
+def own_tokens(tokens: npt.NDArray[np.int32], own: Own, vocabulary: Vocabulary) -> Own:
+    """Which tokens of a sequence are the pianist's own: bool as `tokens`, which say the first notes of `own`, or all.
 
     Those of own notes, and what stands between two notes (<T>, <D>, <E>, pedal) if both are own.
     """
-    kinds = vocabulary.kind_of[ids]
+    kinds = vocabulary.kind_of[tokens]
     number = np.cumsum(kinds == Kind.NOTE)  # of the latest note, counted from 1
     padded = np.concatenate([[True], own, [True]])
     of_note = np.isin(kinds, (Kind.NOTE, Kind.ONSET, Kind.DURATION))

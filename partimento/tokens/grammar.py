@@ -6,8 +6,9 @@
 
 Onsets do not run backwards inside a segment, and a segment begins at <T>; notes belong to the instruments that the
 prefix names. Behind the second <X> every onset lies before the first one behind the first <X>, and <E> comes in the
-segment of that one, neither earlier nor later. It knows which ids may come next, as ranges, so that a sampler can mask;
-it refuses to know about probabilities and about which of the allowed ids a caller bans on top (an ending, say).
+segment of that one, neither earlier nor later. It knows which tokens may come next, as ranges, so that a sampler can
+mask; it refuses to know about probabilities and about which of the allowed tokens a caller bans on top (an ending,
+say).
 
     >>> from partimento.tokens.vocabulary import Vocabulary
     >>> grammar = Grammar(Vocabulary.piano())
@@ -26,7 +27,7 @@ from partimento.errors import UserError
 from partimento.midi.performance import INSTRUMENTS
 from partimento.tokens.vocabulary import Kind, Vocabulary
 
-IdRanges = tuple[tuple[int, int], ...]
+TokenRanges = tuple[tuple[int, int], ...]
 
 
 class Expect(Enum):
@@ -51,9 +52,9 @@ class Part(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """Where in a sequence we stand: what comes next, the segment's latest onset id, instruments named, <D> seen.
+    """Where in a sequence we stand: what comes next, the segment's latest onset token, instruments named, <D> seen.
 
-    Where a gap is filled, it ends at the onset id `gap_end` (None until it is known) of the segment that `segments`
+    Where a gap is filled, it ends at the onset token `gap_end` (None until it is known) of the segment that `segments`
     more <T> lead to.
     """
 
@@ -81,34 +82,36 @@ class Grammar:
         if drum_high > drum_low:
             self._sounds[int(vocabulary.instrument_of[drum_low])] = (drum_low, drum_high)
         self._pedals = tuple(
-            sorted((id, id + 1) for id in (vocabulary.pedal_on, vocabulary.pedal_off) if id is not None)
+            sorted((token, token + 1) for token in (vocabulary.pedal_on, vocabulary.pedal_off) if token is not None)
         )
         self._delimiter = [] if vocabulary.delimiter is None else [(vocabulary.delimiter, vocabulary.delimiter + 1)]
         self._durations = (vocabulary.duration[0] + 1, vocabulary.duration[1])  # a note of 0 ms is none
-        self._after: dict[State, IdRanges] = {}
+        self._after: dict[State, TokenRanges] = {}
 
     def start(self) -> State:
         """The state before the first token."""
         return State(expect=Expect.PREFIX_OR_START, onset=self.vocabulary.onset[0], instruments=frozenset())
 
-    def allowed(self, state: State) -> IdRanges:
-        """Half-open id ranges of everything that may come next, ascending and disjoint; empty after <E>."""
+    def allowed(self, state: State) -> TokenRanges:
+        """Half-open token ranges of everything that may come next, ascending and disjoint; empty after <E>."""
         found = self._after.get(state)
         if found is None:
             found = self._after[state] = _joined(self._ranges_after(state))
         return found
 
-    def step(self, state: State, id: int) -> State:
-        """The state after `id`; raises `UserError` if the grammar forbids it."""
-        if not any(low <= id < high for low, high in self.allowed(state)):
-            raise UserError(f"token {self.vocabulary.token(id)!r} may not follow: expected {state.expect.name.lower()}")
-        kind = Kind(int(self.vocabulary.kind_of[id]))
+    def step(self, state: State, token: int) -> State:
+        """The state after `token`; raises `UserError` if the grammar forbids it."""
+        if not any(low <= token < high for low, high in self.allowed(state)):
+            raise UserError(
+                f"token {self.vocabulary.text_of(token)!r} may not follow: expected {state.expect.name.lower()}"
+            )
+        kind = Kind(int(self.vocabulary.kind_of[token]))
         expect, onset, instruments, dimmed = state.expect, state.onset, state.instruments, state.dimmed
         part, segments, gap_end = state.part, state.segments, state.gap_end
         if part == Part.UNDECIDED and state.expect == Expect.EVENT and kind != Kind.DELIMITER:
             part = Part.PLAIN
         if kind == Kind.PREFIX:
-            named = self._instrument_prefix.get(id)
+            named = self._instrument_prefix.get(token)
             instruments = instruments if named is None else instruments | {named}
         elif kind == Kind.START:
             expect = Expect.EVENT
@@ -130,9 +133,9 @@ class Grammar:
         elif kind in (Kind.DRUM, Kind.PEDAL_ON, Kind.PEDAL_OFF):
             expect = Expect.LONE_ONSET
         elif kind == Kind.ONSET:
-            onset, expect = id, Expect.DURATION if expect == Expect.NOTE_ONSET else Expect.EVENT
+            onset, expect = token, Expect.DURATION if expect == Expect.NOTE_ONSET else Expect.EVENT
             if part == Part.AFTER and gap_end is None:
-                gap_end = id
+                gap_end = token
         elif kind == Kind.DURATION:
             expect = Expect.EVENT
         return State(
@@ -145,11 +148,11 @@ class Grammar:
             gap_end=gap_end,
         )
 
-    def run(self, ids: Iterable[int], state: State | None = None) -> State:
-        """The state after all of `ids`; raises `UserError` at the first one that is out of place."""
+    def run(self, tokens: Iterable[int], state: State | None = None) -> State:
+        """The state after all of `tokens`; raises `UserError` at the first one that is out of place."""
         state = self.start() if state is None else state
-        for id in ids:
-            state = self.step(state, int(id))
+        for token in tokens:
+            state = self.step(state, int(token))
         return state
 
     def _ranges_after(self, state: State) -> list[tuple[int, int]]:
@@ -179,7 +182,7 @@ class Grammar:
         return ranges
 
 
-def _joined(ranges: list[tuple[int, int]]) -> IdRanges:
+def _joined(ranges: list[tuple[int, int]]) -> TokenRanges:
     joined: list[tuple[int, int]] = []
     for low, high in sorted(ranges):
         if joined and joined[-1][1] == low:

@@ -3,7 +3,7 @@
     plain      prefix <S> before gap after <E>
     arranged   prefix <S> <X> after <X> before gap <E>
 
-Knows how such a sequence is built, for training out of any window of ids and for generation around a given gap. It
+Knows how such a sequence is built, for training out of any window of tokens and for generation around a given gap. It
 refuses to know notes and models; what may follow what is the grammar's. One clock serves both parts: it starts anew
 at each <X>, so `after` begins with as many <T> as lie before it, and its first onset says to 10 ms where the gap has
 to end. `before` and gap are one stream that runs up to there: its last <T> is that of the segment in which `after`
@@ -11,7 +11,7 @@ begins, then comes <E>. Nothing marks where the gap begins, so that each place o
 
     >>> rng = np.random.default_rng(0)
     >>> window = rearrange(window, vocabulary, rng)             # doctest: +SKIP
-    >>> ids = arrange_hole(before, after, vocabulary)           # doctest: +SKIP
+    >>> tokens = arrange_hole(before, after, vocabulary)           # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ _STEPS = SEGMENT_MS // GRID_MS  # places on the grid within a segment
 class Infilling:
     """Rearranges a `share` of the windows that it is shown; the rest comes back as it is.
 
-    A callable (ids int32 [W], generator) -> ids int32 [W], as loaders take it. Raises `UserError` for a vocabulary
+    A callable (tokens int32 [W], generator) -> tokens int32 [W], as loaders take it. Raises `UserError` for a
+    vocabulary
     without <X>.
     """
 
@@ -58,43 +59,45 @@ class Infilling:
             [vocabulary.start, vocabulary.end, vocabulary.pad, vocabulary.segment, delimiter_of(vocabulary)], np.int32
         )
 
-    def __call__(self, ids: Ids, rng: np.random.Generator) -> Ids:
+    def __call__(self, tokens: Ids, rng: np.random.Generator) -> Ids:
         """The window, arranged or not; the generator decides which, and where the gaps end."""
         if rng.random() >= self.share:
-            return ids
-        ends = rng.random(len(ids) // LEAST_EVENTS + 1)
-        return _rearrange(np.asarray(ids, np.int32), *self._columns, self._prefix_of, self._specials, self._onset, ends)
+            return tokens
+        ends = rng.random(len(tokens) // LEAST_EVENTS + 1)
+        return _rearrange(
+            np.asarray(tokens, np.int32), *self._columns, self._prefix_of, self._specials, self._onset, ends
+        )
 
 
-def rearrange(ids: Ids, vocabulary: Vocabulary, rng: np.random.Generator) -> Ids:
+def rearrange(tokens: Ids, vocabulary: Vocabulary, rng: np.random.Generator) -> Ids:
     """A window of a packed stream, or a whole file, as arranged sequences: int32 [W] -> int32 [W].
 
     The window is cut into excerpts: where a file begins, after 100 s (`LONGEST_EXCERPT_MS`), and where the room is used
-    up, since arranging adds ids. Each excerpt is one sequence, on a clock that begins at its first event, with the
+    up, since arranging adds tokens. Each excerpt is one sequence, on a clock that begins at its first event, with the
     instruments heard in it as its prefix, without <D>. Its gap ends at a moment drawn evenly from its time, so a place
     before that is between nothing and the excerpt's length away from the gap's end: in an excerpt of s seconds,
     lengths have density 2 (s - t) / s^2, a third of s on average. A note belongs where it begins: it may sound on into
     the part after it. Events that do not fit any more are left out, incomplete ones at the window's edges too, and
     <P> fills what remains. A window without 16 events (`LEAST_EVENTS`) of one file comes back as it is.
     """
-    return Infilling(vocabulary, share=1.0)(ids, rng)
+    return Infilling(vocabulary, share=1.0)(tokens, rng)
 
 
 def arrange_hole(
     before: Sequence[int], after: Sequence[int], vocabulary: Vocabulary, *, closed: bool = False
 ) -> list[int]:
-    """The ids after which a model fills the gap between `before` (prefix, <S> and events) and `after` (events).
+    """The tokens after which a model fills the gap between `before` (prefix, <S> and events) and `after` (events).
 
     Both are on one clock: each begins with a <T> for each segment that ends before its first event. With `closed`,
     `before` includes what fills the gap, and the <T> and <E> that are due at the end are added.
     """
     delimiter, segment = delimiter_of(vocabulary), vocabulary.segment
     body = list(before).index(vocabulary.start) + 1
-    ids = [*before[:body], delimiter, *after, delimiter, *before[body:]]
+    tokens = [*before[:body], delimiter, *after, delimiter, *before[body:]]
     if closed:
-        lead = next((i for i, id in enumerate(after) if id != segment), len(after))
-        ids += [segment] * (lead - list(before).count(segment)) + [vocabulary.end]
-    return ids
+        lead = next((i for i, token in enumerate(after) if token != segment), len(after))
+        tokens += [segment] * (lead - list(before).count(segment)) + [vocabulary.end]
+    return tokens
 
 
 def delimiter_of(vocabulary: Vocabulary) -> int:
@@ -110,28 +113,30 @@ _START, _END = int(Kind.START), int(Kind.END)
 
 
 @njit(cache=True)
-def _events(ids, kind_of, ms_of):
-    """Complete events: head, duration id (-1: none), place on the grid from the clock's start, number of the file."""
-    n = len(ids)
+def _events(tokens, kind_of, ms_of):
+    """Complete events: head, duration token (-1: none), place on the grid from the clock's start, number of the
+    file.
+    """
+    n = len(tokens)
     heads = np.empty(n // 2 + 1, np.int32)
     durations = np.empty(n // 2 + 1, np.int32)
     when = np.empty(n // 2 + 1, np.int64)
     file = np.empty(n // 2 + 1, np.int64)
     size, number, clock = 0, 0, 0
     head, onset = -1, -1
-    for id in ids:
-        kind = kind_of[id]
+    for token in tokens:
+        kind = kind_of[token]
         if kind == _NOTE or kind == _DRUM or kind == _PEDAL_ON or kind == _PEDAL_OFF:
-            head, onset = id, -1
+            head, onset = token, -1
             continue
         if kind == _ONSET and head >= 0:
-            onset = clock + ms_of[id] // GRID_MS
+            onset = clock + ms_of[token] // GRID_MS
             if kind_of[head] == _NOTE:
                 continue
             heads[size], durations[size], when[size], file[size] = head, -1, onset, number
             size += 1
         elif kind == _DURATION and onset >= 0:
-            heads[size], durations[size], when[size], file[size] = head, id, onset, number
+            heads[size], durations[size], when[size], file[size] = head, token, onset, number
             size += 1
         elif kind == _SEGMENT:
             clock += _STEPS
@@ -161,17 +166,17 @@ def _write(out, size, heads, durations, when, first, last, origin, segment, onse
 
 
 @njit(cache=True)
-def _rearrange(ids, kind_of, ms_of, instrument_of, prefix_of, specials, onset_base, ends):
+def _rearrange(tokens, kind_of, ms_of, instrument_of, prefix_of, specials, onset_base, ends):
     start, end, pad, segment, delimiter = specials
-    heads, durations, when, file = _events(ids, kind_of, ms_of)
+    heads, durations, when, file = _events(tokens, kind_of, ms_of)
     count = len(heads)
-    out = np.full(len(ids), pad, np.int32)
+    out = np.full(len(tokens), pad, np.int32)
     named = np.zeros(len(prefix_of), np.bool_)
     size, first, number = 0, 0, 0
     while first < count:
         origin = when[first]
         named[:] = False
-        room = len(ids) - size - 4  # <S>, <X>, <X>, <E>
+        room = len(tokens) - size - 4  # <S>, <X>, <X>, <E>
         last = first
         while last < count and file[last] == file[first] and (when[last] - origin) * GRID_MS < LONGEST_EXCERPT_MS:
             kind = kind_of[heads[last]]
@@ -202,4 +207,4 @@ def _rearrange(ids, kind_of, ms_of, instrument_of, prefix_of, specials, onset_ba
             out[size + due] = end
             size += due + 1
         first = last
-    return out if size else ids
+    return out if size else tokens

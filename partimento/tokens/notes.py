@@ -1,7 +1,7 @@
 """Notes as the tokeniser sees them: whole milliseconds from the first note, pedal folded into durations.
 
 A `Notes` is what a vocabulary can speak about a `Performance`: the corpus stores it and augmentation acts on it, so
-that tokens are only made when they are needed. It refuses to know about ids.
+that tokens are only made when they are needed. It refuses to know about tokens.
 
     >>> notes = Notes.from_performance(performance)  # doctest: +SKIP
 """

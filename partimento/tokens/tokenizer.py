@@ -1,12 +1,12 @@
-"""Performances <-> token ids, exactly as the published models speak.
+"""Performances <-> tokens, exactly as the published models speak.
 
 A note is NOTE ONSET DURATION (a drum DRUM ONSET); onsets count from the start of a segment of 5,000 ms, and each
 segment boundary crossed is a <T> (section 3.1). Everything is compiled arithmetic over the vocabulary's ranges; no
 table of tokens is ever walked. It refuses to know about augmentation and batching.
 
     >>> tokenizer = Tokenizer(Vocabulary.piano())
-    >>> ids = tokenizer.encode(performance)   # doctest: +SKIP
-    >>> tokenizer.decode(ids)                 # doctest: +SKIP
+    >>> tokens = tokenizer.encode(performance)   # doctest: +SKIP
+    >>> tokenizer.decode(tokens)                 # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Tokenizer:
         pedal_tokens: bool = False,
         remove_silence: bool = True,
     ) -> Ids:
-        """int32 ids: instrument prefixes in vocabulary order, <S>, body, <E>.
+        """int32 tokens: instrument prefixes in vocabulary order, <S>, body, <E>.
 
         `dim` adds <D> about 100 tokens before the end of bodies of more than 150 tokens (section 3.2, generative
         fine-tuning). `pedal_tokens` spells the pedal out instead of folding it into durations, for vocabularies that
@@ -118,7 +118,7 @@ class Tokenizer:
         return [self.vocabulary.prefix("instrument", INSTRUMENTS[i]) for i in spoken]
 
     def encode_notes(self, notes: Notes) -> Ids:
-        """The body alone: int32 ids of the notes (and pedal moves) in order, with <T> at each segment boundary."""
+        """The body alone: int32 tokens of the notes (and pedal moves) in order, with <T> at each segment boundary."""
         v = self.vocabulary
         pedal_ids = np.where(notes.pedal_down, v.pedal_on or 0, v.pedal_off or 0)
         return _encode(
@@ -140,19 +140,19 @@ class Tokenizer:
 
     # -- decoding -----------------------------------------------------------------------------------------------------
 
-    def decode(self, ids: Sequence[int] | npt.NDArray[np.integer]) -> Performance:
-        """The performance that `ids` say, on a clock that starts at their first segment.
+    def decode(self, tokens: Sequence[int] | npt.NDArray[np.integer]) -> Performance:
+        """The performance that `tokens` say, on a clock that starts at their first segment.
 
         Whatever a sampler can emit is accepted: incomplete notes and orphan times are passed over, notes whose
         instrument no prefix names are kept, onsets may run backwards, no notes at all make an empty performance. The
         clock starts anew at each <X>, as where a gap is filled (`infill.py`). Nothing after <E> counts. Raises
-        `UserError` only for an id outside the vocabulary.
+        `UserError` only for a token outside the vocabulary.
         """
         v = self.vocabulary
-        array = np.asarray(ids, np.int64).reshape(-1)
+        array = np.asarray(tokens, np.int64).reshape(-1)
         if array.size and (array.min() < 0 or array.max() >= len(v)):
             bad = array[(array < 0) | (array >= len(v))][0]
-            raise UserError(f"id {bad} lies outside the vocabulary of {len(v)} ids")
+            raise UserError(f"token {bad} lies outside the vocabulary of {len(v)} tokens")
         heads, onset_ms, duration_ms, pedal_ms, pedal_down = _decode(array, v.kind_of, v.ms_of)
         order = np.argsort(onset_ms, kind="stable")
         heads, onset_ms, duration_ms = heads[order], onset_ms[order], duration_ms[order]
@@ -226,8 +226,8 @@ _PEDAL_ON, _PEDAL_OFF, _DELIMITER = int(Kind.PEDAL_ON), int(Kind.PEDAL_OFF), int
 
 
 @njit(cache=True)
-def _decode(ids, kind_of, ms_of):
-    n = len(ids)
+def _decode(tokens, kind_of, ms_of):
+    n = len(tokens)
     heads = np.empty(n, np.int64)
     onsets = np.empty(n, np.int64)
     durations = np.empty(n, np.int64)
@@ -238,12 +238,12 @@ def _decode(ids, kind_of, ms_of):
     segment_start = 0
     head = -1
     onset = -1
-    for id in ids:
-        kind = kind_of[id]
+    for token in tokens:
+        kind = kind_of[token]
         if kind == _END:
             break
         if kind == _ONSET and head >= 0:
-            now = segment_start + ms_of[id]
+            now = segment_start + ms_of[token]
             head_kind = kind_of[head]
             if head_kind == _NOTE:
                 onset = now
@@ -255,14 +255,14 @@ def _decode(ids, kind_of, ms_of):
                 pedal_ms[pedals], pedal_down[pedals] = now, head_kind == _PEDAL_ON
                 pedals += 1
         elif kind == _DURATION and onset >= 0:
-            heads[size], onsets[size], durations[size] = head, onset, max(ms_of[id], GRID_MS)
+            heads[size], onsets[size], durations[size] = head, onset, max(ms_of[token], GRID_MS)
             size += 1
         elif kind == _SEGMENT:
             segment_start += SEGMENT_MS
         elif kind == _DELIMITER:
             segment_start = 0
         elif kind == _NOTE or kind == _DRUM or kind == _PEDAL_ON or kind == _PEDAL_OFF:
-            head, onset = id, -1
+            head, onset = token, -1
             continue
         head, onset = -1, -1
     return heads[:size], onsets[:size], durations[:size], pedal_ms[:pedals], pedal_down[:pedals]

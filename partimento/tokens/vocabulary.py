@@ -1,11 +1,11 @@
-"""The vocabulary: declared ranges of tokens, laid end to end as ids.
+"""The vocabulary: declared ranges of tokens, laid end to end and numbered from 0.
 
 A vocabulary is a value that travels with the weights, never a constant of the program: two published ones differ. It
-knows what each id says; it refuses to know which id may follow which (`grammar.py`) and how notes become ids
+knows what each token says; it refuses to know which token may follow which (`grammar.py`) and how notes become tokens
 (`tokenizer.py`).
 
     >>> v = Vocabulary.piano()
-    >>> len(v), v.token(v.onset[0] + 100)
+    >>> len(v), v.text_of(v.onset[0] + 100)
     (2675, 'onset 1000 ms')
 """
 
@@ -37,7 +37,7 @@ GENRES: Final = ("jazz", "classical")
 
 
 class Kind(IntEnum):
-    """What sort of thing an id says."""
+    """What sort of thing a token says."""
 
     START = 0
     END = 1
@@ -63,7 +63,7 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """One property that the tokens of a range spell out, and its values in id order."""
+    """One property that the tokens of a range spell out, and its values in the order of the tokens."""
 
     name: str
     values: tuple[int | str, ...]
@@ -82,11 +82,11 @@ class Range:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vocabulary:
-    """Ranges laid end to end; ids count from 0.
+    """Ranges of tokens laid end to end; a token is its number, counted from 0.
 
-    The columns say what each id means: `kind_of`, `instrument_of`, `pitch_of`, `velocity_of` (uint8 [size]) and
+    The columns say what each token means: `kind_of`, `instrument_of`, `pitch_of`, `velocity_of` (uint8 [size]) and
     `ms_of` (int32 [size], durations and onsets), 0 where a property does not apply. `note`, `drum`, `duration` and
-    `onset` are half-open id ranges; `drum` is empty in a vocabulary without drums.
+    `onset` are half-open token ranges; `drum` is empty in a vocabulary without drums.
     """
 
     ranges: tuple[Range, ...]
@@ -134,13 +134,13 @@ class Vocabulary:
     @classmethod
     @lru_cache(maxsize=1)
     def aria(cls) -> Self:
-        """The 17,727 ids of the published base, generative and embedding models: ten instruments and drums."""
+        """The 17,727 tokens of the published base, generative and embedding models: ten instruments and drums."""
         return cls(ranges=_ranges(INSTRUMENTS[:DRUM], drums=True, metadata=True, extras=()))
 
     @classmethod
     @lru_cache(maxsize=1)
     def piano(cls) -> Self:
-        """The 2,675 ids of the published live-play model, which our own models use: piano, pedal and delimiter."""
+        """The 2,675 tokens of the published live-play model, which our own models use: piano, pedal and delimiter."""
         extras = (Kind.PEDAL_ON, Kind.PEDAL_OFF, Kind.DELIMITER)
         return cls(ranges=_ranges(("piano",), drums=False, metadata=False, extras=extras))
 
@@ -149,13 +149,16 @@ class Vocabulary:
 
     @property
     def size(self) -> int:
-        """Number of ids."""
+        """Number of tokens."""
         return len(self.kind_of)
 
-    # -- ids by what they say -----------------------------------------------------------------------------------------
+    # -- tokens by what they say
+    # -----------------------------------------------------------------------------------------
 
     def span(self, kind: Kind) -> tuple[int, int]:
-        """Half-open range of all ids of a kind, (0, 0) if the vocabulary has none (prefixes stand in one stretch)."""
+        """Half-open range of all tokens of a kind, (0, 0) if the vocabulary has none (prefixes stand in one
+        stretch).
+        """
         return self._spans.get(kind, (0, 0))
 
     def _single(self, kind: Kind) -> int | None:
@@ -215,22 +218,22 @@ class Vocabulary:
 
     @property
     def note(self) -> tuple[int, int]:
-        """Half-open id range of the notes of all instruments but drums."""
+        """Half-open token range of the notes of all instruments but drums."""
         return self.span(Kind.NOTE)
 
     @property
     def drum(self) -> tuple[int, int]:
-        """Half-open id range of the drums, (0, 0) if there are none."""
+        """Half-open token range of the drums, (0, 0) if there are none."""
         return self.span(Kind.DRUM)
 
     @property
     def duration(self) -> tuple[int, int]:
-        """Half-open id range of the durations."""
+        """Half-open token range of the durations."""
         return self.span(Kind.DURATION)
 
     @property
     def onset(self) -> tuple[int, int]:
-        """Half-open id range of the onsets."""
+        """Half-open token range of the onsets."""
         return self.span(Kind.ONSET)
 
     @property
@@ -247,25 +250,25 @@ class Vocabulary:
         raise UserError(f"the vocabulary has no prefix for {group} {value!r}")
 
     def note_bases(self) -> npt.NDArray[np.int64]:
-        """First note id of each instrument class, -1 where it has none: int64 [len(INSTRUMENTS)]."""
+        """First note token of each instrument class, -1 where it has none: int64 [len(INSTRUMENTS)]."""
         bases = np.full(len(INSTRUMENTS), -1, np.int64)
         low, high = self.note
         for i in range(high - 1, low - 1, -1):
             bases[self.instrument_of[i]] = i
         return bases
 
-    def token(self, id: int) -> str:
-        """Readable text of an id; raises `UserError` for an id outside the vocabulary."""
+    def text_of(self, token: int) -> str:
+        """Readable text of a token; raises `UserError` for a token outside the vocabulary."""
         first = 0
         for r in self.ranges:
-            if 0 <= id - first < len(r):
+            if 0 <= token - first < len(r):
                 if r.kind in _NAMES:
                     return _NAMES[r.kind]
-                index = np.unravel_index(id - first, [len(axis.values) for axis in r.axes])
+                index = np.unravel_index(token - first, [len(axis.values) for axis in r.axes])
                 values = [axis.values[int(i)] for axis, i in zip(r.axes, index, strict=True)]
                 return _READABLE[r.kind](r.axes[0].name, values)
             first += len(r)
-        raise UserError(f"id {id} lies outside the vocabulary of {self.size} ids")
+        raise UserError(f"token {token} lies outside the vocabulary of {self.size} tokens")
 
     # -- JSON ---------------------------------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ def test_what_a_file_names_is_used_unless_the_caller_says_otherwise(tmp_path: Pa
     (own,) = engine.continue_(prompt(), settings=Settings(notes=12))
     (same,) = engine.continue_(prompt(), settings=Settings(notes=12, sampling=stated, candidates=2))
     (other,) = engine.continue_(prompt(), settings=Settings(notes=12, sampling=Sampling(min_p=1.0)))
-    assert own.ids == same.ids != other.ids
+    assert own.tokens == same.tokens != other.tokens
 
 
 @pytest.mark.parametrize("sampling", [{"heat": 1.0}, 0.5, {"min_p": 7}, {"min_p": "low"}, {"top_p": None}])

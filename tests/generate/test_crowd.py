@@ -107,8 +107,8 @@ def test_no_network_can_pile_up_notes_or_go_on_for_ever(will, length, temperatur
     assert streamed == made.generated.pitch.tolist()
     assert said(made.performance) - said(made.generated) == said(whole)
     v = VOCABULARIES[vocabulary]
-    Grammar(v).run(made.ids)
-    assert len(Tokenizer(v).decode(made.ids)) == len(whole) + len(made.generated)
+    Grammar(v).run(made.tokens)
+    assert len(Tokenizer(v).decode(made.tokens)) == len(whole) + len(made.generated)
     if "notes" in length:
         assert len(made.generated) == 40 if "end" not in length else len(made.generated) <= 24
     else:

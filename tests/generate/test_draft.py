@@ -20,7 +20,7 @@ from partimento.errors import UserError
 from partimento.generate.abilities import Abilities
 from partimento.generate.backend import TorchBackend
 from partimento.generate.engine import Engine
-from partimento.generate.sampling import Proposal, Sampling, settle
+from partimento.generate.sampling import Proposal, Sampling, accept_or_resample
 from partimento.generate.settings import Guidance, Settings
 from partimento.model.checkpoint import save
 from partimento.model.config import ModelConfig
@@ -67,14 +67,14 @@ def test_whatever_is_proposed_ids_come_out_as_the_large_model_says(p: np.ndarray
     p, q = p / p.sum(), q / q.sum()
     came = np.zeros(5)
     for drafted in np.flatnonzero(q):
-        proposal = Proposal(id=int(drafted), q_V=q)
+        proposal = Proposal(token=int(drafted), q_V=q)
 
         def replaced(height: float, proposal=proposal) -> int:
-            return settle(p, proposal, Heights(math.nextafter(1, 0), height))  # type: ignore[arg-type]
+            return accept_or_resample(p, proposal, Heights(math.nextafter(1, 0), height))  # type: ignore[arg-type]
 
         def kept(height: float, proposal=proposal) -> bool:
             try:
-                return settle(p, proposal, Heights(height)) == proposal.id  # type: ignore[arg-type]
+                return accept_or_resample(p, proposal, Heights(height)) == proposal.token  # type: ignore[arg-type]
             except StopIteration:  # it wanted another number, to draw another id
                 return False
 
@@ -148,9 +148,9 @@ def test_music_is_distributed_as_the_large_models(drafter: int, how: Sampling) -
         run = engine.continuing(nothing, Settings(notes=2, seed=seed, variations=64, sampling=how), None)
         assert len(list(run.notes())) == 128
         for variation in run.variations:
-            ids, given_ids = variation.final_ids()
+            ids, given_ids = variation.final_tokens()
             counted[tuple(ids[given_ids:])] += 1
-            tested, kept = tested + variation.tested, kept + variation.kept
+            tested, kept = tested + variation.proposed, kept + variation.accepted
     assert 0.2 * tested < kept < 0.8 * tested  # both ways out of the rule were taken
     expected = exactly(large.backend, how, (V.prefix("instrument", "piano"), V.start), 2)
     assert set(counted) <= set(expected)
@@ -189,9 +189,9 @@ def test_where_nothing_is_left_to_chance_a_draft_changes_nothing(files, kind: st
     greedy = Settings(notes=10, sampling=GREEDY)
     (theirs,), (ours,) = plain.continue_(prompt(), settings=greedy), engine.continue_(prompt(), settings=greedy)
     assert theirs.retries == 0 and theirs.fallback is None  # else chance would have come in, or more than the grammar
-    assert ours.ids == theirs.ids
-    assert theirs.timings.draft_kept is None
-    assert ours.timings.draft_kept == 1 if small == 0 else ours.timings.draft_kept < 0.5
+    assert ours.tokens == theirs.tokens
+    assert theirs.timings.draft_accepted is None
+    assert ours.timings.draft_accepted == 1 if small == 0 else ours.timings.draft_accepted < 0.5
 
 
 @pytest.mark.parametrize(("context", "end"), [(40, False), (96, True)])
@@ -199,18 +199,18 @@ def test_ends_windows_and_small_contexts_keep_to_the_grammar(context: int, end: 
     engine = random_engine(context=96).drafted_by(random_engine(context=context, seed=1))
     how = Sampling(temperature=1.0, min_p=0.0)
     for made in engine.continue_(prompt(40), settings=Settings(notes=40, variations=2, end=end, seed=2, sampling=how)):
-        Grammar(V).run(made.ids)
-        assert made.ids[-1] == V.end if end else len(made.generated) == 40
+        Grammar(V).run(made.tokens)
+        assert made.tokens[-1] == V.end if end else len(made.generated) == 40
 
 
 def test_a_variation_is_the_same_whatever_others_are_made_and_seeds_differ() -> None:
     engine = random_engine().drafted_by(random_engine(seed=1))
     one, *_ = engine.continue_(prompt(), settings=Settings(notes=20, seed=4))
     three = engine.continue_(prompt(), settings=Settings(notes=20, seed=4, variations=3))
-    assert one.ids == three[0].ids
-    assert len({made.ids for made in three}) == 3
+    assert one.tokens == three[0].tokens
+    assert len({made.tokens for made in three}) == 3
     other, *_ = engine.continue_(prompt(), settings=Settings(notes=20, seed=5))
-    assert other.ids != one.ids
+    assert other.tokens != one.tokens
 
 
 def test_a_stream_that_is_closed_leaves_nothing_in_the_cache_that_was_not_kept() -> None:
@@ -224,14 +224,14 @@ def test_a_stream_that_is_closed_leaves_nothing_in_the_cache_that_was_not_kept()
             session.replace(prompt(13))
             (again,) = session.continue_(settings=greedy)
         (fresh,) = engine.continue_(prompt(13), settings=greedy)
-        assert again.ids == fresh.ids
+        assert again.tokens == fresh.tokens
 
 
 def test_gaps_are_filled_with_a_draft() -> None:
     engine = random_engine(abilities=Abilities(infilling=True)).drafted_by(random_engine(seed=1))
     (made,) = engine.fill(prompt(40), 5.0, 8.0, seed=1)
-    Grammar(V).run(made.ids)
-    assert made.timings.draft_kept is not None
+    Grammar(V).run(made.tokens)
+    assert made.timings.draft_accepted is not None
     onsets = made.generated.onset_seconds
     assert len(onsets) > 0
     assert onsets.min() >= 5.0 and onsets.max() < 8.0
@@ -250,9 +250,9 @@ def test_guided_models_are_drafted_too() -> None:
     for draft in (random_engine(seed=1), Engine(plain.backend._backend, V)):
         (theirs,) = plain.continue_(prompt(), settings=greedy)
         (ours,) = plain.drafted_by(draft).continue_(prompt(), settings=greedy)
-        assert ours.ids == theirs.ids
+        assert ours.tokens == theirs.tokens
 
 
 def test_a_draft_of_another_vocabulary_is_refused() -> None:
-    with pytest.raises(UserError, match=r"another vocabulary of 17,727 ids, the model one of 2,675"):
+    with pytest.raises(UserError, match=r"another vocabulary of 17,727 tokens, the model one of 2,675"):
         random_engine().drafted_by(random_engine("aria"))

@@ -22,11 +22,11 @@ def columns(performance: Performance) -> list[list[int]]:
 
 def check(continuation: Continuation, given: Performance, vocabulary: Vocabulary) -> None:
     """Legal under the grammar, nothing dropped when decoded, and the same notes as the result's."""
-    Grammar(vocabulary).run(continuation.ids)
-    kinds = vocabulary.kind_of[list(continuation.ids)]
-    decoded = Tokenizer(vocabulary).decode(continuation.ids)
+    Grammar(vocabulary).run(continuation.tokens)
+    kinds = vocabulary.kind_of[list(continuation.tokens)]
+    decoded = Tokenizer(vocabulary).decode(continuation.tokens)
     assert len(decoded) == np.isin(kinds, (Kind.NOTE, Kind.DRUM)).sum()
-    assert continuation.ids[: continuation.prompt_ids] == tuple(Tokenizer(vocabulary).encode(given, end=False))
+    assert continuation.tokens[: continuation.prompt_tokens] == tuple(Tokenizer(vocabulary).encode(given, end=False))
     n = len(continuation.generated)
     clock = int(given.onset[0]) if len(given) else 0
     assert len(decoded) == len(given) + n
@@ -62,7 +62,7 @@ def test_exactly_as_many_notes_as_asked_and_nothing_ends_by_itself() -> None:
     for n in (1, 7, 100):
         (continuation,) = random_engine().continue_(prompt(), settings=Settings(notes=n, sampling=WILD))
         assert len(continuation.generated) == n
-        kinds = set(Vocabulary.piano().kind_of[list(continuation.ids)])
+        kinds = set(Vocabulary.piano().kind_of[list(continuation.tokens)])
         assert not kinds & {Kind.END, Kind.DIM}
 
 
@@ -80,10 +80,10 @@ def test_same_seed_same_music_and_variations_differ_whatever_the_batch() -> None
     four = engine.continue_(prompt(), settings=Settings(notes=120, seed=4, variations=4))
     again = engine.continue_(prompt(), settings=Settings(notes=120, seed=4, variations=4))
     assert [c.performance.to_midi() for c in four] == [c.performance.to_midi() for c in again]
-    assert one.ids == four[0].ids
-    assert len({c.ids for c in four}) == 4
+    assert one.tokens == four[0].tokens
+    assert len({c.tokens for c in four}) == 4
     other, *_ = engine.continue_(prompt(), settings=Settings(notes=120, seed=5))
-    assert other.ids != one.ids
+    assert other.tokens != one.tokens
 
 
 def test_the_stream_gives_the_notes_of_the_result_in_order() -> None:
@@ -123,11 +123,11 @@ def test_cached_choices_are_those_of_an_uncached_pass() -> None:
     sayable = np.isin(v.kind_of, (Kind.SEGMENT, Kind.NOTE, Kind.ONSET, Kind.DURATION))
     sayable &= (v.kind_of != Kind.NOTE) | (v.velocity_of > 0)
     with torch.inference_mode():
-        logits_TV = engine.backend.model(torch.tensor([continuation.ids]))[0].numpy()
-    for at in range(continuation.prompt_ids, len(continuation.ids)):
-        ranges = grammar.allowed(grammar.run(continuation.ids[:at]))
+        logits_TV = engine.backend.model(torch.tensor([continuation.tokens]))[0].numpy()
+    for at in range(continuation.prompt_tokens, len(continuation.tokens)):
+        ranges = grammar.allowed(grammar.run(continuation.tokens[:at]))
         allowed = [i for low, high in ranges for i in range(low, high) if sayable[i]]
-        assert continuation.ids[at] == allowed[int(logits_TV[at - 1, allowed].argmax())]
+        assert continuation.tokens[at] == allowed[int(logits_TV[at - 1, allowed].argmax())]
 
 
 @pytest.mark.parametrize("variations", [1, 3])
@@ -140,7 +140,7 @@ def test_engines_agree_on_the_music(tmp_path, variations: int) -> None:
     for theirs, ours in zip(
         by_torch.continue_(prompt(), settings=settings), by_onnx.continue_(prompt(), settings=settings), strict=True
     ):
-        assert ours.ids == theirs.ids
+        assert ours.tokens == theirs.tokens
     rough = Engine.load(path, engine="onnx-int8")
     for continuation in rough.continue_(prompt(), settings=settings):
         check(continuation, prompt(), by_torch.vocabulary)
@@ -165,7 +165,7 @@ def test_a_cache_that_grows_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     roomy = random_engine().continue_(prompt(), settings=settings)
     monkeypatch.setattr("partimento.generate.engine._FIRST_ROOM", 3)
     growing = random_engine().continue_(prompt(), settings=settings)
-    assert [c.ids for c in growing] == [c.ids for c in roomy]
+    assert [c.tokens for c in growing] == [c.tokens for c in roomy]
 
 
 @pytest.mark.parametrize("length", [{"seconds": 12.0}, {"notes": 120}, {"notes": 5}])
@@ -174,9 +174,9 @@ def test_an_ending_is_announced_and_then_the_piece_stops(length: dict[str, float
     settings = Settings(**length, variations=2, end=True, sampling=WILD)  # type: ignore[arg-type]
     for continuation in random_engine().continue_(prompt(), settings=settings):
         check(continuation, prompt(), v)
-        assert continuation.ids[-1] == v.end
-        assert continuation.ids.count(v.end) == continuation.ids.count(v.dim) == 1
-        assert continuation.ids.index(v.dim) >= continuation.prompt_ids
+        assert continuation.tokens[-1] == v.end
+        assert continuation.tokens.count(v.end) == continuation.tokens.count(v.dim) == 1
+        assert continuation.tokens.index(v.dim) >= continuation.prompt_tokens
         assert len(continuation.generated) <= 1.2 * length.get("notes", 10_000)
         assert continuation.generated.onset_seconds[-1] < prompt().seconds + 1.2 * length.get("seconds", 10_000)
 
@@ -189,9 +189,9 @@ def test_a_model_that_wants_to_end_does_so_only_after_the_announcement() -> None
     (plain,) = engine.continue_(prompt(), settings=Settings(notes=100, sampling=WILD))
     assert len(plain.generated) == 100
     (ended,) = engine.continue_(prompt(), settings=Settings(notes=100, end=True, sampling=WILD))
-    assert ended.ids[-1] == v.end and ended.ended
+    assert ended.tokens[-1] == v.end and ended.ended
     assert len(ended.generated) == 80  # as early as an ending is allowed to be
-    assert ended.ids.index(v.dim) < len(ended.ids) - 1
+    assert ended.tokens.index(v.dim) < len(ended.tokens) - 1
 
 
 def test_a_stuck_model_is_freed_and_what_was_streamed_stays() -> None:
@@ -209,7 +209,7 @@ def test_a_prompt_without_notes_is_allowed() -> None:
     empty = prompt().slice_time(0, 0)
     (continuation,) = random_engine().continue_(empty, settings=Settings(notes=10))
     v = Vocabulary.piano()
-    assert continuation.ids[:2] == (v.prefix("instrument", "piano"), v.start)
+    assert continuation.tokens[:2] == (v.prefix("instrument", "piano"), v.start)
     check(continuation, empty, v)
 
 

@@ -79,12 +79,12 @@ def test_random_weights_fill_the_gap_and_touch_nothing_else(start: float, end: f
     whole = played()
     results = engine.fill(whole, start, end, variations=2, seed=3, sampling=WILD)
     for continuation in results:
-        check(continuation.ids, continuation.performance, continuation.generated, whole, (start, end))
+        check(continuation.tokens, continuation.performance, continuation.generated, whole, (start, end))
         check_file(continuation, whole, (start, end))
         assert len(continuation.generated) or end - start < 0.2
-    assert results[0].ids != results[1].ids or end - start < 0.2
+    assert results[0].tokens != results[1].tokens or end - start < 0.2
     alone = engine.fill(whole, start, end, seed=3, sampling=WILD)
-    assert alone[0].ids == results[0].ids
+    assert alone[0].tokens == results[0].tokens
 
 
 def test_a_gap_longer_than_the_window_is_filled_through() -> None:
@@ -92,7 +92,7 @@ def test_a_gap_longer_than_the_window_is_filled_through() -> None:
     whole = played(300, seed=2)
     (continuation,) = random_engine(context=256, abilities=CAN_FILL).fill(whole, 55.0, 85.0, sampling=WILD)
     assert len(continuation.generated) > 80
-    check(continuation.ids, continuation.performance, continuation.generated, whole, (55.0, 85.0))
+    check(continuation.tokens, continuation.performance, continuation.generated, whole, (55.0, 85.0))
 
 
 @settings(max_examples=30, deadline=None)
@@ -113,10 +113,10 @@ def test_whatever_logits_come_the_filling_is_valid(seed: int, start_ms: int, len
     variation.stale = True
     while not variation.done:
         if variation.stale:
-            grammar.run(variation.ids)
-            assert variation.ids.count(V.delimiter) == 2
+            grammar.run(variation.tokens)
+            assert variation.tokens.count(V.delimiter) == 2
             variation.stale = False
-        assert len(variation.ids) < context
+        assert len(variation.tokens) < context
         logits_V = rng.normal(0, 1, len(V))
         logits_V[list(range(*V.note))] -= 6  # so that <T> and <E> have a say
         logits_V[V.segment] += rng.integers(-4, 4)
@@ -124,7 +124,7 @@ def test_whatever_logits_come_the_filling_is_valid(seed: int, start_ms: int, len
         streamed += variation.release()
     generated = as_performance(gap.kept, variation.new_notes(), variation.new_pedal())
     assert len(streamed) == len(generated)
-    check(tuple(variation.final_ids()[0]), gap.kept.merge(generated), generated, whole, (start, end))
+    check(tuple(variation.final_tokens()[0]), gap.kept.merge(generated), generated, whole, (start, end))
 
 
 wills = st.fixed_dictionaries(
@@ -157,7 +157,7 @@ def test_no_network_can_pile_up_notes_lose_count_or_go_on_for_ever(
     engine = stubborn_engine(**will, abilities=CAN_FILL)  # type: ignore[arg-type]
     sampling = Sampling(temperature=temperature, min_p=0.0)
     (made,) = engine.fill(whole, start, end, seed=int(str(will["seed"])), sampling=sampling)
-    check(made.ids, made.performance, made.generated, whole, (start, end))
+    check(made.tokens, made.performance, made.generated, whole, (start, end))
     assert most_at_once(made.performance, made.generated) <= 12
     assert most_at_once(made.performance, made.generated, keys=True) <= 4
 
@@ -215,11 +215,11 @@ def test_a_model_that_writes_the_pedal_fills_with_pedal_and_leaves_the_rest_down
     generated = continuation.generated
     assert len(generated.pedal_down) > 1
     assert (generated.pedal_down >= 6 * NS_PER_S).all() and (generated.pedal_up <= 30 * NS_PER_S).all()
-    kinds = V.kind_of[list(continuation.ids)]
-    assert len(Tokenizer(V).decode(continuation.ids)) == len(continuation.performance) == (kinds == Kind.NOTE).sum()
+    kinds = V.kind_of[list(continuation.tokens)]
+    assert len(Tokenizer(V).decode(continuation.tokens)) == len(continuation.performance) == (kinds == Kind.NOTE).sum()
     outside = continuation.performance.pedal_down < 6 * NS_PER_S
     assert continuation.performance.pedal_up[outside].tolist() == [3_100_000_000, 9_000_000_000]
-    Grammar(V).run(continuation.ids)
+    Grammar(V).run(continuation.tokens)
 
 
 def test_models_that_cannot_fill_and_gaps_that_cannot_be_joined_are_refused_in_one_line() -> None:

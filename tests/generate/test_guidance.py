@@ -70,19 +70,19 @@ def greedy_by_hand(conditioned: ConditionedTransformer, ids: list[int], count: i
 def test_every_choice_is_that_of_uncached_passes_mixed_by_hand(engine, weight, ramp):
     settings = Settings(notes=5, sampling=GREEDY)  # so few that nothing is struck too often to be played
     (continuation,) = engine.like(VECTOR, Guidance(weight=weight, ramp=ramp)).continue_(prompt(), settings=settings)
-    count = len(continuation.ids) - continuation.prompt_ids
+    count = len(continuation.tokens) - continuation.prompt_tokens
     rising = [weight * min(1.0, (step + 1) / 20) if ramp else weight for step in range(count)]
-    given_ids = list(continuation.ids[: continuation.prompt_ids])
-    assert list(continuation.ids) == greedy_by_hand(engine.backend.model, given_ids, count, rising)
+    given_ids = list(continuation.tokens[: continuation.prompt_tokens])
+    assert list(continuation.tokens) == greedy_by_hand(engine.backend.model, given_ids, count, rising)
 
 
 def test_without_guidance_the_music_is_that_of_a_model_without_vectors(engine):
     ignored = engine.like(VECTOR, Guidance(weight=0.0)).continue_(prompt(), settings=SETTINGS)
     unaware = plain(engine.backend.model).continue_(prompt(), settings=SETTINGS)
     alone = engine.continue_(prompt(), settings=SETTINGS)
-    assert [c.ids for c in ignored] == [c.ids for c in unaware] == [c.ids for c in alone]
+    assert [c.tokens for c in ignored] == [c.tokens for c in unaware] == [c.tokens for c in alone]
     followed = engine.like(VECTOR, Guidance(weight=1.0, ramp=0)).continue_(prompt(), settings=SETTINGS)
-    assert [c.ids for c in followed] != [c.ids for c in ignored]
+    assert [c.tokens for c in followed] != [c.tokens for c in ignored]
 
 
 @given(
@@ -133,11 +133,11 @@ def test_variations_seeds_sessions_and_moving_windows_are_as_elsewhere():
     assert guided.context == 127
     three = guided.continue_(prompt(), settings=Settings(notes=60, variations=3, seed=6, sampling=SETTINGS.sampling))
     (one,) = guided.continue_(prompt(), settings=Settings(notes=60, seed=6, sampling=SETTINGS.sampling))
-    assert one.ids == three[0].ids and len({c.ids for c in three}) == 3
+    assert one.tokens == three[0].tokens and len({c.tokens for c in three}) == 3
     with guided.session(prompt(5)) as session:
         session.replace(prompt())
         (again,) = session.continue_(settings=Settings(notes=60, seed=6, sampling=SETTINGS.sampling))
-        assert again.ids == one.ids
+        assert again.tokens == one.tokens
     stuck = Settings(notes=100, sampling=GREEDY)
     (freed,) = guided.continue_(prompt(), settings=stuck)
     assert (freed.retries > 0 or freed.fallback) and len(freed.generated) == 100
@@ -149,7 +149,7 @@ def test_nothing_announces_an_end_unless_it_is_asked_for(engine):
     fond = Engine(TorchBackend(model()), V)
     fond.backend.model.lm_head.register_forward_hook(lambda _module, _input, output: output + bias)
     for continuation in fond.like(VECTOR, Guidance(weight=3.0)).continue_(prompt(), settings=SETTINGS):
-        assert V.dim not in continuation.ids
+        assert V.dim not in continuation.tokens
 
 
 def test_what_cannot_be_guided_is_refused(engine):

@@ -27,14 +27,14 @@ def test_the_pedal_of_prompt_and_continuation_is_read_and_written() -> None:
         (continuation,) = pedalling_engine(context=context, abilities=PEDAL).continue_(
             prompt(), settings=Settings(notes=60, sampling=WILD)
         )
-        Grammar(V).run(continuation.ids)
-        kinds = V.kind_of[list(continuation.ids)]
+        Grammar(V).run(continuation.tokens)
+        kinds = V.kind_of[list(continuation.tokens)]
         assert (kinds == Kind.NOTE).sum() == 63 and len(continuation.generated) == 60
-        given = continuation.ids[: continuation.prompt_ids]
+        given = continuation.tokens[: continuation.prompt_tokens]
         assert given == tuple(Tokenizer(V).encode(prompt(), end=False, pedal_tokens=True))
         assert (V.kind_of[list(given)] == Kind.PEDAL_ON).sum() == 2
         # What the ids say as a whole is what prompt and new notes say together.
-        decoded, whole = Tokenizer(V).decode(continuation.ids), continuation.performance
+        decoded, whole = Tokenizer(V).decode(continuation.tokens), continuation.performance
         assert len(continuation.generated.pedal_down) > 3
         for column in ("pedal_down", "pedal_up"):
             said, heard = getattr(decoded, column) + 500_000_000, getattr(whole, column)
@@ -66,5 +66,5 @@ def test_a_model_whose_pedal_is_folded_never_presses_it() -> None:
     (continuation,) = pedalling_engine(abilities=Abilities()).continue_(
         prompt(), settings=Settings(notes=60, sampling=WILD)
     )
-    assert not {Kind.PEDAL_ON, Kind.PEDAL_OFF} & set(V.kind_of[list(continuation.ids)])
+    assert not {Kind.PEDAL_ON, Kind.PEDAL_OFF} & set(V.kind_of[list(continuation.tokens)])
     assert not len(continuation.generated.pedal_down)

@@ -27,8 +27,8 @@ def searched(engine: Engine, given: Performance | None = None, **asked: object) 
 
 
 def legal(continuation: Continuation, vocabulary: Vocabulary) -> bool:
-    Grammar(vocabulary).run(continuation.ids)
-    return len(Tokenizer(vocabulary).decode(continuation.ids)) == len(continuation.performance)
+    Grammar(vocabulary).run(continuation.tokens)
+    return len(Tokenizer(vocabulary).decode(continuation.tokens)) == len(continuation.performance)
 
 
 def test_same_seed_same_bytes_and_variations_do_not_depend_on_each_other() -> None:
@@ -37,16 +37,16 @@ def test_same_seed_same_bytes_and_variations_do_not_depend_on_each_other() -> No
     three = searched(engine, seed=3, variations=3)
     again = searched(engine, seed=3, variations=3)
     assert [c.performance.to_midi() for c in three] == [c.performance.to_midi() for c in again]
-    assert one.ids == three[0].ids
-    assert len({c.ids for c in three}) == 3
-    assert searched(engine, seed=4)[0].ids != one.ids
+    assert one.tokens == three[0].tokens
+    assert len({c.tokens for c in three}) == 3
+    assert searched(engine, seed=4)[0].tokens != one.tokens
     assert all(legal(c, engine.vocabulary) for c in three)
 
 
 def test_one_candidate_is_the_plain_sampler() -> None:
     engine = measured_engine()
     plain = engine.continue_(prompt(), settings=Settings(seconds=6, sampling=WILD))
-    assert searched(engine, seconds=6.0, candidates=1)[0].ids == plain[0].ids
+    assert searched(engine, seconds=6.0, candidates=1)[0].tokens == plain[0].tokens
 
 
 @pytest.mark.parametrize("asked", [{"seconds": 7.0}, {"seconds": None, "notes": 90}, {"seconds": 0.5}])
@@ -76,7 +76,7 @@ def test_tokens_that_are_told_are_those_of_the_music_that_stays(candidates: int)
     (made,) = run.complete(None)
     assert made.retries == 0
     # What is decided last, past the end, is no event any more.
-    assert 0 <= run._tokens - (len(made.ids) - made.prompt_ids) <= 3
+    assert 0 <= run._tokens - (len(made.tokens) - made.prompt_tokens) <= 3
 
 
 def test_notes_come_before_the_piece_is_over() -> None:
@@ -102,12 +102,12 @@ def test_every_candidate_reads_what_an_uncached_pass_would(tmp_path) -> None:
     notes = LEAST_EVENTS - 4  # fewer than can be taken for a loop, after which chance comes in
     (plain,) = by_torch.continue_(prompt(), settings=Settings(notes=notes, sampling=greedy))
     (ours,) = searched(by_torch, seconds=None, notes=notes, sampling=greedy)
-    assert ours.ids == plain.ids
+    assert ours.tokens == plain.tokens
     path = tmp_path / "model.safetensors"
     save(path, by_torch.backend.model, by_torch.vocabulary)
     by_onnx = Engine.load(path, engine="onnx")
     settings = {"seconds": None, "notes": 40, "seed": 3, "candidates": 3}
-    assert searched(by_onnx, **settings)[0].ids == searched(by_torch, **settings)[0].ids
+    assert searched(by_onnx, **settings)[0].tokens == searched(by_torch, **settings)[0].tokens
 
 
 def own_music(engine: Engine) -> Performance:
@@ -165,7 +165,7 @@ def test_a_session_can_be_searched_and_goes_on() -> None:
     with engine.session(prompt()) as session:
         first = session.continue_(settings=settings)
         again = session.continue_(settings=settings)
-    assert first[0].ids == again[0].ids == searched(engine, seconds=6.0, candidates=3)[0].ids
+    assert first[0].tokens == again[0].tokens == searched(engine, seconds=6.0, candidates=3)[0].tokens
 
 
 def test_an_ending_that_the_model_wants_is_found_and_one_that_it_does_not_is_said_to_be_forced() -> None:

@@ -81,15 +81,15 @@ def test_a_replaced_prompt_continues_as_a_fresh_one(engine):
             for settings in (SETTINGS, Settings(candidates=1, notes=8, variations=3, sampling=SETTINGS.sampling)):
                 theirs = session.continue_(settings=settings)
                 ours = engine.continue_(given, settings=settings)
-                assert [c.ids for c in theirs] == [c.ids for c in ours]
+                assert [c.tokens for c in theirs] == [c.tokens for c in ours]
                 assert [c.performance.to_midi() for c in theirs] == [c.performance.to_midi() for c in ours]
 
 
 def test_only_what_differs_is_read(engine, watch):
     session = engine.session(prompt(12))
-    ids = engine.ids_of(prompt(12), None)
+    ids = engine.tokens_of(prompt(12), None)
     assert watch.read == len(ids)
-    longer = engine.ids_of(prompt(20), None)
+    longer = engine.tokens_of(prompt(20), None)
     assert longer[: len(ids)] == ids
     assert session.replace(prompt(20)) == len(longer) - len(ids)
     assert session.replace(prompt(12)) == 1  # its last id, for the logits
@@ -97,7 +97,7 @@ def test_only_what_differs_is_read(engine, watch):
     changed = Performance.from_notes(
         pitch=other, velocity=prompt(12).velocity, onset=prompt(12).onset_seconds, duration=0.4
     )
-    departs = next(i for i, (a, b) in enumerate(zip(ids, engine.ids_of(changed, None), strict=True)) if a != b)
+    departs = next(i for i, (a, b) in enumerate(zip(ids, engine.tokens_of(changed, None), strict=True)) if a != b)
     assert session.replace(changed) == len(ids) - departs
     assert watch.read == len(longer) + 1 + len(ids) - departs
     assert watch.made == 1
@@ -107,12 +107,12 @@ def test_an_answer_that_becomes_part_of_the_prompt_has_been_read(engine, watch):
     session = engine.session(prompt(12))
     (answer,) = session.continue_(settings=SETTINGS)
     whole = answer.performance
-    again = engine.ids_of(whole, None)
-    both = min(len(again), len(answer.ids))
-    agree = next((i for i in range(both) if again[i] != answer.ids[i]), both)
-    assert agree > answer.prompt_ids + 3
+    again = engine.tokens_of(whole, None)
+    both = min(len(again), len(answer.tokens))
+    agree = next((i for i in range(both) if again[i] != answer.tokens[i]), both)
+    assert agree > answer.prompt_tokens + 3
     assert session.replace(whole) == max(len(again) - agree, 1)
-    assert session.continue_(settings=SETTINGS)[0].ids == engine.continue_(whole, settings=SETTINGS)[0].ids
+    assert session.continue_(settings=SETTINGS)[0].tokens == engine.continue_(whole, settings=SETTINGS)[0].tokens
 
 
 @pytest.mark.parametrize("stop_after", [0, 1, 4, 11])
@@ -129,7 +129,7 @@ def test_a_stream_that_is_cut_short_leaves_nothing_wrong_behind(engine, stop_aft
     assert [(n.onset_s, n.pitch) for _, n in session.stream(settings=settings)] == expected
     assert list(stream) == []  # closed by the second one
     session.replace(prompt(41))
-    assert session.continue_(settings=settings)[0].ids == engine.continue_(prompt(41), settings=settings)[0].ids
+    assert session.continue_(settings=settings)[0].tokens == engine.continue_(prompt(41), settings=settings)[0].tokens
 
 
 def test_a_window_that_moved_on_is_not_mistaken_for_the_prompt():
@@ -137,7 +137,7 @@ def test_a_window_that_moved_on_is_not_mistaken_for_the_prompt():
     session = engine.session(prompt(12))
     for given in (prompt(12), prompt(30), prompt(12)):
         session.replace(given)
-        assert session.continue_(settings=SETTINGS)[0].ids == engine.continue_(given, settings=SETTINGS)[0].ids
+        assert session.continue_(settings=SETTINGS)[0].tokens == engine.continue_(given, settings=SETTINGS)[0].tokens
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
@@ -152,7 +152,7 @@ def test_what_a_session_believes_to_have_read_is_what_its_cache_holds(temperatur
         for _ in range(stop_after):
             next(stream)
         stream.close()
-        ids, cache = session._reading._ids, session._reading._cache
+        ids, cache = session._prefix_cache._tokens, session._prefix_cache._cache
         cache.rollback(len(ids))
         lengths.add(len(ids))
         fresh = engine.new_cache(64)
@@ -186,7 +186,7 @@ def test_closing_a_session_frees_every_cache_and_it_can_be_used_again(engine, wa
     session.close()
     assert watch.alive == 0
     again = session.continue_(settings=SETTINGS)
-    assert again[0].ids == engine.continue_(prompt(), settings=SETTINGS)[0].ids
+    assert again[0].tokens == engine.continue_(prompt(), settings=SETTINGS)[0].tokens
     session.close()
     assert watch.alive == 0
 
@@ -204,7 +204,7 @@ def test_an_impatient_listener_frees_everything_too(engine, watch):
 def test_rounded_caches_forget_as_exact_ones_do(tmp_path):
     """With keys and values of 8 bits a prompt read in parts is rounded between them, so only close can be expected."""
     engine = engine_of("onnx-int8", tmp_path)
-    whole, parts = engine.ids_of(prompt(20), None), engine.ids_of(prompt(12), None)
+    whole, parts = engine.tokens_of(prompt(20), None), engine.tokens_of(prompt(12), None)
     cache = engine.new_cache(len(whole))
     engine.read([parts], cache)
     engine.read([[5] * 7], cache)
@@ -216,4 +216,4 @@ def test_rounded_caches_forget_as_exact_ones_do(tmp_path):
     session = engine.session(prompt(12))
     session.continue_(settings=SETTINGS)
     session.replace(prompt(12))
-    assert session.continue_(settings=SETTINGS)[0].prompt_ids == len(parts)
+    assert session.continue_(settings=SETTINGS)[0].prompt_tokens == len(parts)

@@ -40,7 +40,7 @@ def play(variation: Variation, steps: int, seed: int) -> list[object]:
         logits_V[V.duration[0] + 3 : V.duration[1]] -= 12
         logits_V[V.segment] += rng.integers(-4, 2)
         variation.advance(logits_V[None])
-        said += [variation.ids[-1], variation.stale, variation.retries, *variation.release()]
+        said += [variation.tokens[-1], variation.stale, variation.retries, *variation.release()]
     return said
 
 
@@ -70,4 +70,4 @@ def test_a_fork_with_the_same_chance_goes_the_same_way_and_neither_changes_the_o
     made = everything(fork)
     assert play(origin, behind, seed + 2) == said
     assert everything(origin) == made == everything(fork)
-    assert origin.final_ids() == fork.final_ids()
+    assert origin.final_tokens() == fork.final_tokens()

@@ -213,7 +213,7 @@ def test_other_files_are_refused(tmp_path, saved, vocabulary):
     config = json.loads(ModelConfig.named("debug", vocab_size=12).to_json())
     header = {"config": config, "vocabulary": json.loads(vocabulary.to_json()), "metadata": {}}
     write_tensors(foreign, {"x": torch.zeros(1)}, header)
-    with pytest.raises(UserError, match="2675 ids but a model of 12"):
+    with pytest.raises(UserError, match="2675 tokens but a model of 12"):
         load(foreign)
 
 
@@ -225,7 +225,7 @@ def test_unknown_models_are_refused_in_one_line(name):
 
 
 def test_a_vocabulary_of_another_size_is_not_saved(tmp_path, small):
-    with pytest.raises(ValueError, match="17727 ids given with a model of 2675"):
+    with pytest.raises(ValueError, match="17727 tokens given with a model of 2675"):
         save(tmp_path / "model.safetensors", small, Vocabulary.aria())
 
 

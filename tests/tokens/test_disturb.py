@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partimento.tokens.disturb import CLEAN_NOTES, DISTURBED_NOTES, LAST_CLEAN_NOTES, WAYS, disturb, own_ids
+from partimento.tokens.disturb import CLEAN_NOTES, DISTURBED_NOTES, LAST_CLEAN_NOTES, WAYS, disturb, own_tokens
 from partimento.tokens.grammar import Grammar
 from partimento.tokens.notes import Notes
 from partimento.tokens.tokenizer import Tokenizer
@@ -68,7 +68,7 @@ def test_ids_are_grammatical_and_those_of_others_notes_are_not_ones_own(notes, s
     body = tokenizer.insert_dim(tokenizer.encode_notes(changed))
     ids = np.array([V.prefix("instrument", "piano"), V.start, *body.tolist(), V.end], np.int32)
     Grammar(V).run(ids)
-    mine = own_ids(ids, own, V)
+    mine = own_tokens(ids, own, V)
     note = -1
     for place, id in enumerate(ids):
         kind = V.kind_of[id]
@@ -79,7 +79,7 @@ def test_ids_are_grammatical_and_those_of_others_notes_are_not_ones_own(notes, s
             between = own[max(note, 0) : note + 2]
             assert mine[place] == between.all()
     cut = len(ids) // 2
-    assert (own_ids(ids[:cut], own, V) == mine[:cut]).all()
+    assert (own_tokens(ids[:cut], own, V) == mine[:cut]).all()
 
 
 def test_a_good_part_is_disturbed_and_by_every_way():

@@ -55,12 +55,12 @@ def test_small_files_become_the_published_ids(case: Case):
     ids = ARIA.encode(performance, prefix=False, remove_silence=case.remove_silence)
     assert ids.dtype == np.int32
     assert ids.tolist() == [0, *case.body, 1]
-    prefixes = [ARIA.vocabulary.token(id).removeprefix("prefix instrument ") for id in ARIA.prefixes(performance)]
+    prefixes = [ARIA.vocabulary.text_of(id).removeprefix("prefix instrument ") for id in ARIA.prefixes(performance)]
     assert sorted(prefixes) == sorted(case.prefixes)
 
 
 def test_the_example_of_the_papers_figure():
-    texts = [ARIA.vocabulary.token(id) for id in ARIA.encode(FIGURE, prefix=False, end=False, remove_silence=False)]
+    texts = [ARIA.vocabulary.text_of(id) for id in ARIA.encode(FIGURE, prefix=False, end=False, remove_silence=False)]
     assert texts == [
         "<S>",
         *("piano pitch 60 velocity 60", "onset 1000 ms", "duration 3000 ms"),

@@ -19,17 +19,17 @@ FORMS = ("sonata", "prelude", "nocturne", "étude", "waltz", "mazurka", "impromp
 
 @pytest.mark.parametrize("vocabulary", [ARIA, PIANO])
 def test_the_first_six_ids_are_the_special_tokens(vocabulary):
-    assert [vocabulary.token(id) for id in range(6)] == ["<S>", "<E>", "<P>", "<U>", "<D>", "<T>"]
+    assert [vocabulary.text_of(id) for id in range(6)] == ["<S>", "<E>", "<P>", "<U>", "<D>", "<T>"]
     assert (vocabulary.start, vocabulary.end, vocabulary.pad) == (0, 1, 2)
     assert (vocabulary.unknown, vocabulary.dim, vocabulary.segment) == (3, 4, 5)
 
 
 def test_aria_has_17727_ids_where_the_published_weights_expect_them():
     assert len(ARIA) == ARIA.size == 17_727
-    assert [ARIA.token(id) for id in range(6, 17)] == [f"prefix instrument {i}" for i in [*INSTRUMENTS, "drum"]]
-    assert [ARIA.token(id) for id in range(17, 29)] == [f"prefix composer {c}" for c in COMPOSERS]
-    assert [ARIA.token(id) for id in range(29, 37)] == [f"prefix form {f}" for f in FORMS]
-    assert [ARIA.token(37), ARIA.token(38)] == ["prefix genre jazz", "prefix genre classical"]
+    assert [ARIA.text_of(id) for id in range(6, 17)] == [f"prefix instrument {i}" for i in [*INSTRUMENTS, "drum"]]
+    assert [ARIA.text_of(id) for id in range(17, 29)] == [f"prefix composer {c}" for c in COMPOSERS]
+    assert [ARIA.text_of(id) for id in range(29, 37)] == [f"prefix form {f}" for f in FORMS]
+    assert [ARIA.text_of(37), ARIA.text_of(38)] == ["prefix genre jazz", "prefix genre classical"]
     assert ARIA.note == (39, 16_679) and ARIA.drum == (16_679, 16_726)
     assert ARIA.duration == (16_726, 17_227) and ARIA.onset == (17_227, 17_727)
     assert ARIA.pedal_on is ARIA.pedal_off is ARIA.delimiter is None
@@ -41,8 +41,8 @@ def test_aria_notes_follow_the_closed_form():
         pitch, velocity = divmod(rest, 13)
         row = (ARIA.kind_of[id], ARIA.instrument_of[id], ARIA.pitch_of[id], ARIA.velocity_of[id])
         assert row == (Kind.NOTE, instrument, pitch, velocity * 10)
-    assert ARIA.token(39 + 4 * 1664 + 60 * 13 + 6) == "strings pitch 60 velocity 60"
-    assert ARIA.token(16_679) == "drum 35" and ARIA.token(16_725) == "drum 81"
+    assert ARIA.text_of(39 + 4 * 1664 + 60 * 13 + 6) == "strings pitch 60 velocity 60"
+    assert ARIA.text_of(16_679) == "drum 35" and ARIA.text_of(16_725) == "drum 81"
 
 
 def test_times_step_by_ten_milliseconds():
@@ -52,10 +52,10 @@ def test_times_step_by_ten_milliseconds():
 
 def test_piano_has_2675_ids_with_pedal_and_delimiter_last():
     assert len(PIANO) == 2_675
-    assert PIANO.token(6) == "prefix instrument piano"
+    assert PIANO.text_of(6) == "prefix instrument piano"
     assert PIANO.note == (7, 1671) and PIANO.duration == (1671, 2172) and PIANO.onset == (2172, 2672)
     assert PIANO.drum == (0, 0) and PIANO.instruments == (0,)
-    assert [PIANO.token(id) for id in (2672, 2673, 2674)] == ["<PED_ON>", "<PED_OFF>", "<X>"]
+    assert [PIANO.text_of(id) for id in (2672, 2673, 2674)] == ["<PED_ON>", "<PED_OFF>", "<X>"]
     assert (PIANO.pedal_on, PIANO.pedal_off, PIANO.delimiter) == (2672, 2673, 2674)
 
 
@@ -65,8 +65,8 @@ def test_json_round_trip_keeps_every_id(vocabulary):
     assert again == vocabulary and again.to_json() == vocabulary.to_json()
     for column in ("kind_of", "instrument_of", "pitch_of", "velocity_of", "ms_of"):
         assert np.array_equal(getattr(again, column), getattr(vocabulary, column))
-    assert [again.token(id) for id in range(0, len(again), 97)] == [
-        vocabulary.token(id) for id in range(0, len(again), 97)
+    assert [again.text_of(id) for id in range(0, len(again), 97)] == [
+        vocabulary.text_of(id) for id in range(0, len(again), 97)
     ]
     assert len(vocabulary.to_json()) < 3000
 
@@ -103,7 +103,7 @@ def test_broken_json_is_refused(text):
 def test_ids_and_prefixes_outside_are_refused():
     for id in (-1, 17_727):
         with pytest.raises(UserError, match="outside the vocabulary"):
-            ARIA.token(id)
+            ARIA.text_of(id)
     with pytest.raises(UserError, match="no prefix"):
         PIANO.prefix("composer", "bach")
 

@@ -25,10 +25,10 @@ _POSITIONS = 1024
 @torch.inference_mode()
 def cache_scales(model: Transformer, vocabulary: Vocabulary) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """One step for each channel of each layer's keys (as rotated) and values."""
-    ids = Tokenizer(vocabulary).encode(_made_up())[: min(_POSITIONS, model.config.context)]
+    tokens = Tokenizer(vocabulary).encode(_made_up())[: min(_POSITIONS, model.config.context)]
     weight = model.lm_head.weight
-    cache = KVCache(model.config, batch=1, capacity=len(ids), dtype=weight.dtype, device=weight.device)
-    model.hidden(torch.tensor(ids[None], device=weight.device), cache)
+    cache = KVCache(model.config, batch=1, capacity=len(tokens), dtype=weight.dtype, device=weight.device)
+    model.hidden(torch.tensor(tokens[None], device=weight.device), cache)
     scales = []
     for key_BHCK, value_BHCK in cache.layers():
         peaks = (

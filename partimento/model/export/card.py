@@ -26,10 +26,10 @@ from transformers import AutoModelForCausalLM
 model = AutoModelForCausalLM.from_pretrained("{name}")
 ```
 
-`vocabulary.json` says what each id means; partimento's tokeniser turns MIDI into ids and back.""",
-    "onnx": """`model.onnx` takes ids and a shared buffer of keys and values and gives logits; it needs ONNX Runtime
+`vocabulary.json` says what each token means; partimento's tokeniser turns MIDI into tokens and back.""",
+    "onnx": """`model.onnx` takes tokens and a shared buffer of keys and values and gives logits; it needs ONNX Runtime
 (operators `GroupQueryAttention` and `MatMulNBits` of the domain `com.microsoft`).
-`vocabulary.json` says what each id means.""",
+`vocabulary.json` says what each token means.""",
 }
 
 
@@ -50,7 +50,7 @@ def model_card(checkpoint: Checkpoint[AnyModel], format_: str, *, name: str, lic
         "parameters": f"{parameters:,}",
         "layers, heads, width": f"{config.n_layers}, {config.n_heads}, {config.d_model}",
         "context": f"{config.context:,} tokens",
-        "vocabulary": f"{config.vocab_size:,} ids",
+        "vocabulary": f"{config.vocab_size:,} tokens",
         "licence": licence or "not stated: ask whoever trained it",
     }
     lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in header.items()), "---", "", f"# {name}", ""]

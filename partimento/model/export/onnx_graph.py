@@ -2,7 +2,7 @@
 
 Knows: the operators (`GroupQueryAttention` with rotary positions built in and one buffer for past and present, and
 `MatMulNBits` for quantised weights), the order of inputs and outputs, and how large tensors lie in a file beside the
-graph. Refuses to know: sessions, sampling, and what the ids mean.
+graph. Refuses to know: sessions, sampling, and what the tokens mean.
 
     write_graph(folder, model, 8)
 
@@ -11,10 +11,10 @@ after this call less one; `total` [] int32, the longest of them; and for each la
 [B, H, C, K], which the caller also binds as the outputs `key.N` and `value.N`. So rolling back is setting the length.
 Output: `logits` [B, last, V] float32.
 
-Where the buffers have 8 bits there is one more input, `prompt` [1] int64: T if these ids begin an empty cache, else 0.
-Beginnings are attended to in float32, several times faster than the kernel for 8 bits does; their keys and values are
-the outputs `prompt_key.N` and `prompt_value.N` [B, H, T, K] int8, for the caller to put into the buffers, with `length`
-and `total` those of a single position meanwhile.
+Where the buffers have 8 bits there is one more input, `prompt` [1] int64: T if these tokens begin an empty cache, else
+0. Beginnings are attended to in float32, several times faster than the kernel for 8 bits does; their keys and values
+are the outputs `prompt_key.N` and `prompt_value.N` [B, H, T, K] int8, for the caller to put into the buffers, with
+`length` and `total` those of a single position meanwhile.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A language model as a `StableLmForCausalLM` folder, which transformers, vLLM, MLX and llama.cpp's converter read.
 
-Knows: the names and settings under which those engines know this very network, and a tokeniser file that gives every id
-a name, since most of them insist on one. Refuses to know: those engines; nothing of them is imported.
+Knows: the names and settings under which those engines know this very network, and a tokeniser file that gives every
+token a name, since most of them insist on one. Refuses to know: those engines; nothing of them is imported.
 
     write_stablelm(Path("aria-stablelm"), load("loubb/aria-medium-base", dtype=None))
     # elsewhere: transformers.AutoModelForCausalLM.from_pretrained("aria-stablelm")
@@ -27,7 +27,7 @@ from partimento.tokens.vocabulary import Vocabulary
 
 
 def write_stablelm(folder: Path, checkpoint: Checkpoint[Transformer]) -> None:
-    """Writes config, weights (in the dtype they are loaded as) and names of ids into a folder that exists."""
+    """Writes config, weights (in the dtype they are loaded as) and names of tokens into a folder that exists."""
     if isinstance(checkpoint.model, ConditionedTransformer):
         raise UserError(f"{checkpoint.path} is conditioned on embeddings, which StableLM has no place for")
     tensors = {name: tensor.contiguous() for name, tensor in _tensors(checkpoint.model)}
@@ -101,8 +101,8 @@ def _config(config: ModelConfig, vocabulary: Vocabulary, dtype: torch.dtype) -> 
 
 
 def _tokenizer(vocabulary: Vocabulary) -> dict[str, Any]:
-    """Ids as words without blanks, such as `onset_1000_ms`, that stand between blanks."""
-    names = [vocabulary.token(id_).replace(" ", "_") for id_ in range(len(vocabulary))]
+    """Tokens as words without blanks, such as `onset_1000_ms`, that stand between blanks."""
+    names = [vocabulary.text_of(id_).replace(" ", "_") for id_ in range(len(vocabulary))]
     specials = (vocabulary.start, vocabulary.end, vocabulary.pad, vocabulary.unknown)
     plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     return {
