@@ -182,7 +182,7 @@ class Engine:
         from_seconds: float | None,
         prefix_cache: PrefixCache | None = None,
     ) -> Run:
-        """A continuation that has not begun. It begins with what `prefix_cache` has read, and leaves it what it reads."""
+        """A continuation that has not begun. It begins with what `prefix_cache` holds, and leaves it what it reads."""
         return Run(self, prompt, self._start(prompt, from_seconds), settings, prefix_cache)
 
     def tokens_of(self, prompt: Performance, from_seconds: float | None) -> list[int]:
