@@ -143,7 +143,7 @@ def scale(corpus: Path, wanted: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         with open_for_writing(folder) as writer:
             for copy in range(-(-wanted // len(base))):
-                writer.add(renamed(base.slice(0, wanted - copy * len(base)), copy))
+                writer.parts.add(renamed(base.slice(0, wanted - copy * len(base)), copy))
         start = time.perf_counter()
         each = selection_recipe("pretrain")
         rows = read_manifest(folder, needed_columns(each))

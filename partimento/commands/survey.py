@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from partimento.commands.flags import parse
+from partimento.commands.progress import counted
 from partimento.errors import UserError
 
 
@@ -52,14 +50,14 @@ def main(argv: list[str]) -> int:
 
     labels = Labels.load(csv=options.labels, aria_midi=options.metadata)
     sources = [open_source(location) for location in dict.fromkeys(options.sources)]
-    with _Progress() as progress:
+    with counted("surveying") as advance:
         summary = survey(
             sources,
             options.out,
             labels=labels,
             cluster=options.cluster,
             workers=options.workers,
-            progress=progress.show,
+            progress=advance,
         )
     refused = summary.refused.total()
     print(f"surveyed now: {summary.surveyed:,} files; known before: {summary.readable + refused - summary.surveyed:,}")
@@ -71,32 +69,3 @@ def main(argv: list[str]) -> int:
         print(f"the labels name {summary.labelled:,} of these {summary.readable + refused:,} files")
     print(f"manifest in {options.out / 'manifest'}")
     return 0
-
-
-class _Progress:
-    """A bar with files, files/s and time left on a terminal; nothing elsewhere."""
-
-    def __init__(self) -> None:
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            disable=not sys.stderr.isatty(),
-        )
-        self._task = self._bar.add_task("listing", total=None, rate="")
-
-    def __enter__(self) -> _Progress:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def show(self, done: int, total: int) -> None:
-        """Move the bar to `done` of `total` files."""
-        speed = self._bar.tasks[0].speed
-        rate = "" if speed is None else f"{speed:,.0f} files/s"
-        self._bar.update(self._task, description="surveying", completed=done, total=total, rate=rate)

@@ -1,8 +1,9 @@
 """Files -> a note store, shard by shard.
 
 A plan (one row per file, in `plans.py`) is cut into stretches of 4,096 files, and each becomes a shard: some 75 to 110
-MB of notes. A shard is built by itself, in any process, note by note to disk, so memory stays flat however large the
-corpus is; a build that was killed goes on after its last complete shard. It refuses to know why a file is in the plan.
+MB of notes. A shard is built by itself, in any process (`rows.py`), note by note to disk, so memory stays flat however
+large the corpus is; a build that was killed goes on after its last complete shard. It refuses to know why a file is in
+the plan.
 
     >>> build(plan_folder("midi"), "store")      # doctest: +SKIP
     []
@@ -12,15 +13,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import shutil
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import asdict
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -30,12 +27,12 @@ import pyarrow.parquet as pq
 
 from partimento.corpus.packing import Packed, pack
 from partimento.corpus.plans import Refusal, label_columns
-from partimento.corpus.sources import Source, SourceError, open_source
+from partimento.corpus.rows import blocks, spread
+from partimento.corpus.sources import SourceError, kept_open
 from partimento.corpus.store import MANIFEST, PARTS, VERSION, Shard, StoreManifest, digest, files_schema
 from partimento.errors import UserError
 from partimento.files import replacing
 from partimento.midi import reader
-from partimento.midi.reader import MidiError
 
 FILES_PER_SHARD: Final = 4096
 _PLAN: Final = "plan.sha256"
@@ -59,12 +56,13 @@ def build(
     if target.exists():
         raise UserError(f"{target}: already exists; remove it or choose another folder")
     partial = _partial(target, _fingerprint(plan, files_per_shard))
-    stretches = {
-        f"{number:05}": plan.slice(first, files_per_shard)
-        for number, first in enumerate(range(0, len(plan), files_per_shard))
-    }
-    for name in _finished(partial, stretches, workers):
-        progress(len(stretches[name]))
+    stretches = {f"{number:05}": stretch for number, stretch in enumerate(blocks(plan, files_per_shard))}
+    missing = [(partial, name, stretch) for name, stretch in stretches.items() if not _entry(partial, name).exists()]
+    if finished := len(plan) - sum(len(stretch) for _, _, stretch in missing):
+        progress(finished)
+    kept_open.cache_clear()
+    for files in spread(_build_shard, missing, workers=min(workers, len(missing))):
+        progress(files)
     done = [json.loads(_entry(partial, name).read_text(encoding="utf-8")) for name in stretches]
     shards = [Shard(**entry["shard"]) for entry in done if entry["shard"]["files"]]
     if not shards:
@@ -145,76 +143,44 @@ def _fingerprint(plan: pa.Table, files_per_shard: int) -> str:
     return hashlib.sha256(buffer.getvalue()).hexdigest() + f" version {VERSION}, {files_per_shard} files a shard"
 
 
-def _finished(partial: Path, stretches: dict[str, pa.Table], workers: int) -> Iterator[str]:
-    """Build what is not there yet, naming each stretch when it is done."""
-    missing = [name for name in stretches if not _entry(partial, name).exists()]
-    yield from (name for name in stretches if name not in missing)
-    if workers < 2 or len(missing) < 2:
-        for name in missing:
-            _build_shard(partial, name, stretches[name])
-            yield name
-        return
-    # Threads of this process may hold locks that a fork would copy.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(missing)), mp_context=context, initializer=_end_with_parent) as pool:
-        started = {pool.submit(_build_shard, partial, name, stretches[name]): name for name in missing}
-        for future in as_completed(started):
-            future.result()
-            yield started[future]
-
-
-def _end_with_parent() -> None:
-    """Let this process end when the one that started it does, even by a kill: the pool's own would wait for ever."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _build_shard(partial: Path, name: str, stretch: pa.Table) -> None:
-    """One shard from one stretch of the plan; its entry, written last, says that it is complete."""
+def _build_shard(task: tuple[Path, str, pa.Table]) -> int:
+    """One shard from one stretch of the plan, its files counted; its entry, written last, says that it is complete."""
+    partial, name, stretch = task
     labels = label_columns(stretch)
     refused: list[Refusal] = []
     with ShardWriter(partial, name, labels) as writer:
-        for row, data in _contents(stretch, refused):
-            if row["sha256"] != hashlib.sha256(data).digest():
-                refused.append((row["path"], f"{row['path']}: has changed since it was listed"))
-                continue
+        for row, data in _contents(stretch):
             try:
-                packed = pack(reader.read(data, name=row["path"]))
-            except MidiError as error:
+                packed = _packed(row, data)
+            except UserError as error:
                 refused.append((row["path"], str(error)))
-                continue
-            if not len(packed):
-                refused.append((row["path"], f"{row['path']}: no piano notes"))
                 continue
             kept = {column: row[column] for column in ("sha256", "split", "piece", "performance", *labels)}
             writer.add(packed, name=row["path"], **kept)
         shard = writer.close()
     with replacing(_entry(partial, name)) as entry:
         entry.write_text(json.dumps({"shard": asdict(shard), "refused": refused}), encoding="utf-8")
+    return len(stretch)
 
 
-def _contents(stretch: pa.Table, refused: list[Refusal]) -> Iterator[tuple[dict[str, Any], bytes]]:
+def _packed(row: dict[str, Any], data: bytes | SourceError) -> Packed:
+    """The notes of a planned file; raises `UserError` if they cannot be had."""
+    if isinstance(data, SourceError):
+        raise data
+    if row["sha256"] != hashlib.sha256(data).digest():
+        raise UserError(f"{row['path']}: has changed since it was listed")
+    packed = pack(reader.read(data, name=row["path"]))
+    if not len(packed):
+        raise UserError(f"{row['path']}: no piano notes")
+    return packed
+
+
+def _contents(stretch: pa.Table) -> Iterator[tuple[dict[str, Any], bytes | SourceError]]:
     """Rows with their bytes, source by source, each source in the order in which it is best read."""
-
-    def failed(path: str, error: SourceError) -> None:
-        refused.append((path, str(error)))
-
     for source in sorted(set(stretch["source"].to_pylist())):
         rows = {row["path"]: row for row in stretch.filter(pc.equal(stretch["source"], source)).to_pylist()}
-        for path, data in _opened(source).read_many(rows, failed):
+        for path, data in kept_open(source).read_many(rows):
             yield rows[path], data
-
-
-@lru_cache(maxsize=4)
-def _opened(location: str) -> Source:
-    """Kept open from shard to shard: a compressed archive is then read forwards once."""
-    return open_source(location)
 
 
 def _entry(partial: Path, name: str) -> Path:

@@ -20,10 +20,9 @@ import pyarrow as pa
 from partimento.corpus.duplicates import relations
 from partimento.corpus.fingerprints import fingerprint
 from partimento.corpus.plans import Refusal, plan_folder
-from partimento.corpus.sources import open_source
+from partimento.corpus.sources import SourceError, open_source
 from partimento.errors import UserError
 from partimento.midi.performance import INSTRUMENTS, Performance
-from partimento.midi.reader import MidiError
 from partimento.tokens.notes import Notes
 
 FEWEST_PIECES: Final = 5
@@ -44,10 +43,12 @@ def plan_by_piece(location: str | os.PathLike[str]) -> tuple[pa.Table, list[Refu
     source = open_source(location)
     rows = {row["path"]: row for row in plan.to_pylist()}
     prints, counts, read = [], [], []
-    for path, data in source.read_many(rows, lambda path, error: refused.append((path, str(error)))):
+    for path, data in source.read_many(rows):
         try:
+            if isinstance(data, SourceError):
+                raise data
             notes = Notes.from_performance(Performance.from_midi(data), instruments=[_PIANO])
-        except MidiError as error:
+        except UserError as error:
             refused.append((path, str(error)))
             continue
         if not len(notes):

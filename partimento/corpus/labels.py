@@ -27,7 +27,7 @@ import pyarrow as pa
 from partimento.corpus.manifest import METADATA, SCHEMA
 from partimento.corpus.metadata import ARIA_MIDI, CSV, composer_in, words, work_in
 from partimento.corpus.names import PERIOD_OF
-from partimento.corpus.sources import ARCHIVE_SUFFIXES, MEMBER
+from partimento.corpus.sources import MEMBER, without_archive_suffix
 from partimento.errors import UserError
 
 _CSV_NAMES: Final = {
@@ -108,8 +108,7 @@ def _names(source: str, path: str) -> Iterator[str]:
     """How a table may call a file: by its path below the source, below each folder around it, or inside its archive."""
     yield path
     around = source.replace("\\", "/").split("/")
-    if around[-1].lower().endswith(ARCHIVE_SUFFIXES):
-        around[-1] = _stem(around[-1])
+    around[-1] = without_archive_suffix(around[-1])
     below = path
     for folder in reversed(around):
         below = f"{folder}/{below}"
@@ -117,13 +116,7 @@ def _names(source: str, path: str) -> Iterator[str]:
     archive, inside, member = path.partition(MEMBER)
     if inside:
         yield member
-        yield f"{_stem(archive.rpartition('/')[2])}/{member}"
-
-
-def _stem(archive: str) -> str:
-    return next(
-        archive[: -len(s)] for s in sorted(ARCHIVE_SUFFIXES, key=len, reverse=True) if archive.lower().endswith(s)
-    )
+        yield f"{without_archive_suffix(archive.rpartition('/')[2])}/{member}"
 
 
 def _csv(file: Path) -> dict[str, Values]:

@@ -21,8 +21,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from partimento.corpus import measurements
+from partimento.corpus.rows import Parts
 from partimento.errors import UserError
-from partimento.files import replacing
 from partimento.midi.reader import Reason
 
 VERSION: Final = "2"
@@ -59,8 +59,6 @@ SCHEMA: Final = pa.schema(
 )
 """The columns, in order; docs/manifest.md says what each means. Measurements are null in the row of a refused file."""
 
-_COMPRESSION: Final = "zstd"
-
 
 def manifest_folder(corpus: str | os.PathLike[str]) -> Path:
     """Where the parts of a corpus folder's manifest lie."""
@@ -69,7 +67,7 @@ def manifest_folder(corpus: str | os.PathLike[str]) -> Path:
 
 def parts(corpus: str | os.PathLike[str]) -> list[Path]:
     """The parts, oldest first."""
-    return sorted(manifest_folder(corpus).glob("part-*.parquet"))
+    return Parts(manifest_folder(corpus), SCHEMA).paths
 
 
 def read_manifest(corpus: str | os.PathLike[str], columns: Sequence[str] | None = None) -> pa.Table:
@@ -96,24 +94,17 @@ def read_manifest(corpus: str | os.PathLike[str], columns: Sequence[str] | None 
 
 
 class ManifestWriter:
-    """Adds parts to the manifest of a corpus folder; one at a time holds the lock (`open_for_writing`)."""
+    """The manifest of a corpus folder, to be added to in `parts` and changed; one at a time (`open_for_writing`)."""
 
     def __init__(self, corpus: Path) -> None:
         self.corpus = corpus
-        self._folder = manifest_folder(corpus)
-        for unfinished in self._folder.glob(".part-*"):
+        self.parts = Parts(manifest_folder(corpus), SCHEMA)
+        for unfinished in self.parts.folder.glob(".part-*"):
             unfinished.unlink()
-        existing = parts(corpus)
-        self._next = int(existing[-1].stem.removeprefix("part-")) + 1 if existing else 0
-
-    def add(self, rows: pa.Table) -> None:
-        """Append rows (of `SCHEMA`) as one part."""
-        self._write(rows, self._folder / f"part-{self._next:06d}.parquet")
-        self._next += 1
 
     def known(self, source: str) -> dict[str, tuple[int, int]]:
         """path -> (size, modified_ns) of a source's files that were read; what could not be opened is tried again."""
-        if not parts(self.corpus):
+        if not self.parts.paths:
             return {}
         table = read_manifest(self.corpus, columns=["source", "path", "size", "modified_ns", "reason"])
         table = table.filter((pc.field("source") == source) & (pc.field("reason") != Reason.CANNOT_OPEN.value))
@@ -122,14 +113,14 @@ class ManifestWriter:
 
     def rewrite(self, change: Callable[[pa.Table], pa.Table], columns: Sequence[str]) -> None:
         """Apply `change`, which looks at `columns` and changes only them, to the rows there are."""
-        for part in parts(self.corpus):
+        for part in self.parts.paths:
             before = _read(part, list(columns))
             after = change(before)
             if not after.equals(before):
                 whole = _read(part, SCHEMA.names)
                 for name in columns:
                     whole = whole.set_column(SCHEMA.get_field_index(name), SCHEMA.field(name), after[name])
-                self._write(whole, part)
+                self.parts.write(whole, part)
 
     def keep_only(self, surveyed: Mapping[str, Iterable[str]]) -> None:
         """Drop the rows of files that are gone from a source (source -> its paths), and rows that newer ones replace.
@@ -138,7 +129,7 @@ class ManifestWriter:
         """
         present = {source: frozenset(paths) for source, paths in surveyed.items()}
         seen: set[tuple[str, str]] = set()
-        for part in reversed(parts(self.corpus)):
+        for part in reversed(self.parts.paths):
             keys = _read(part, list(KEY))
             names = list(zip(keys["source"].to_pylist(), keys["path"].to_pylist(), strict=True))
             keep = [
@@ -149,12 +140,7 @@ class ManifestWriter:
             if not any(keep):
                 part.unlink()
             elif not all(keep):
-                self._write(_read(part, SCHEMA.names).filter(pa.array(keep)), part)
-
-    def _write(self, rows: pa.Table, part: Path) -> None:
-        with replacing(part) as unfinished:
-            rows = rows.cast(SCHEMA).replace_schema_metadata(SCHEMA.metadata)
-            pq.write_table(rows, unfinished, compression=_COMPRESSION)
+                self.parts.write(_read(part, SCHEMA.names).filter(pa.array(keep)), part)
 
 
 @contextmanager

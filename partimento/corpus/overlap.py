@@ -18,10 +18,8 @@ from typing import Final
 from partimento.corpus import manifest, passages, store
 from partimento.corpus.fingerprints import Fingerprint, fingerprint
 from partimento.corpus.passages import Indexed, Match, PassageIndex
-from partimento.corpus.sources import open_source
+from partimento.corpus.sources import performances
 from partimento.errors import UserError
-from partimento.midi.performance import Performance
-from partimento.midi.reader import MidiError
 from partimento.tokens.notes import Notes
 
 EXACT: Final = "exact"
@@ -98,14 +96,8 @@ def _of_store(folder: Path) -> Iterator[Indexed]:
 
 
 def _of_files(location: str, refused: Refused) -> Iterator[Indexed]:
-    source = open_source(location)
-    entries = sorted(source.entries(), key=lambda entry: entry.reading_order)
-    if not entries:
-        raise UserError(f"{location}: no MIDI files in it")
-    for path, data in source.read_many((entry.path for entry in entries), failed=refused):
-        try:
-            performance = Performance.from_midi(data)
-        except MidiError as error:
-            refused(path, error)
-            continue
-        yield path, performance.source.sha256, fingerprint(Notes.from_performance(performance))
+    for path, performance in performances(location):
+        if isinstance(performance, UserError):
+            refused(path, performance)
+        else:
+            yield path, performance.source.sha256, fingerprint(Notes.from_performance(performance))

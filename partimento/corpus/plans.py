@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from partimento.corpus.manifest import KEY, read_manifest
 from partimento.corpus.selection import KEPT, Selection
-from partimento.corpus.sources import SourceError, open_source
+from partimento.corpus.sources import SourceError, in_reading_order, open_source
 from partimento.corpus.store import SPLITS
 from partimento.errors import UserError
 
@@ -41,7 +41,6 @@ CORPUS_LABELS: Final = (
 _SAME: Final = {"pianist": "performer", "dataset": "collection"}
 _NO_LABELS: Final = frozenset({"path", "split", "sha256", "source", "name", "notes", "pedal", "piece", "performance"})
 _VALIDATION_SHARE: Final = 0.05
-_FILES_AT_ONCE: Final = 4096
 
 Refusal = tuple[str, str]
 """Path and reason of a file that was passed over."""
@@ -62,12 +61,8 @@ def plan_folder(location: str | os.PathLike[str], labels: Labels | None = None) 
     the labels name none of them.
     """
     refused: list[Refusal] = []
-
-    def failed(path: str, error: SourceError) -> None:
-        refused.append((path, str(error)))
-
     source = open_source(location)
-    paths = [entry.path for entry in sorted(source.entries(), key=lambda entry: entry.reading_order)]
+    paths = [entry.path for entry in in_reading_order(source.entries())]
     if labels is not None:
         named = [path for path in paths if path in labels]
         if paths and not named:
@@ -78,14 +73,16 @@ def plan_folder(location: str | os.PathLike[str], labels: Labels | None = None) 
             )
         paths = named
     rows: dict[bytes, dict[str, Any]] = {}
-    for first in range(0, len(paths), _FILES_AT_ONCE):
-        for path, data in source.read_many(paths[first : first + _FILES_AT_ONCE], failed):
-            sha256, group = hashlib.sha256(data).digest(), len(rows)
-            if sha256 in rows:
-                refused.append((path, f"{path}: the same bytes as {rows[sha256]['path']}"))
-            else:
-                row = {"source": source.location, "path": path, "sha256": sha256, "piece": group, "performance": group}
-                rows[sha256] = row | (labels[path] if labels is not None else {"split": _by_content(sha256)})
+    for path, data in source.read_many(paths):
+        if isinstance(data, SourceError):
+            refused.append((path, str(data)))
+            continue
+        sha256, group = hashlib.sha256(data).digest(), len(rows)
+        if sha256 in rows:
+            refused.append((path, f"{path}: the same bytes as {rows[sha256]['path']}"))
+        else:
+            row = {"source": source.location, "path": path, "sha256": sha256, "piece": group, "performance": group}
+            rows[sha256] = row | (labels[path] if labels is not None else {"split": _by_content(sha256)})
     if not rows:
         raise UserError(f"{source.location}: no MIDI files to read")
     known = {name: None for row in (labels or {}).values() for name in row if name != "split"}

@@ -8,12 +8,15 @@ Knows how to list MIDI files (by suffix) and how to get their bytes; refuses to 
 - An archive (.zip, .tar, .tar.gz, .tar.bz2, .tar.xz) as the location itself. Compressed tar files can only be read
   forwards: `read_many` in the order of `Entry.reading_order` reads one in a single pass. Of members of one name the
   last counts in a zip file and the first in a tar file.
-- Anything with `://` is listed and read by daft (s3://, gs://, az://, hf://, https:// ...), which takes credentials
-  from where the store's own tools do. An object has no time of modification here, only a size.
+- Anything with `://` is listed and read by pyarrow (s3://, gs://, abfs://, hf://, file://) or by whatever fsspec has a
+  driver for (az:// with adlfs, https:// with aiohttp), which take credentials from where the store's own tools do. An
+  object has no time of modification here, only a size. Archives there are not looked into: fetch them first.
 
     >>> source = open_source("midi.zip")                         # doctest: +SKIP
     >>> for path, data in source.read_many(e.path for e in source.entries()):  # doctest: +SKIP
-    ...     print(path, len(data))
+    ...     print(path, data if isinstance(data, SourceError) else len(data))
+    a.mid 5120
+    sub/broken.mid sub/broken.mid: bad CRC-32 for file 'sub/broken.mid'
 """
 
 from __future__ import annotations
@@ -26,12 +29,17 @@ import zipfile
 import zlib
 from calendar import timegm
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Final, Protocol
+from urllib.parse import quote
 
 from partimento.errors import UserError
-from partimento.midi.reader import MAX_BYTES
+from partimento.midi.performance import Performance
+from partimento.midi.reader import MAX_BYTES, MidiError
 
 MIDI_SUFFIXES: Final = (".mid", ".midi", ".rmi", ".kar", ".smf")
 ARCHIVE_SUFFIXES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -40,6 +48,8 @@ MEMBER: Final = "!/"
 
 _READ_LIMIT: Final = MAX_BYTES + 1  # one more than the reader takes is enough to be refused as too large
 _NS: Final = 1_000_000_000
+_CONNECTIONS: Final = 32
+_OBJECTS_AT_ONCE: Final = 256
 # What the standard library raises for damaged, encrypted or exotic archives: NotImplementedError for an unknown
 # compression method, RuntimeError for a password.
 _ARCHIVE_ERRORS: Final = (
@@ -52,7 +62,8 @@ class SourceError(UserError):
     """One file that is listed but cannot be read, or a location that cannot be listed."""
 
 
-Failed = Callable[[str, SourceError], None]
+Contents = Iterator[tuple[str, bytes | SourceError]]
+"""Paths with their bytes, or with why they cannot be had."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +93,8 @@ class Source(Protocol):
     def entries(self) -> Iterator[Entry]:
         """Every MIDI file, sorted by path; raises `SourceError` if the location cannot be listed."""
 
-    def read(self, path: str) -> bytes:
-        """One file's bytes, but at most one more than a MIDI file may have; raises `SourceError`."""
-
-    def read_many(self, paths: Iterable[str], failed: Failed | None = None) -> Iterator[tuple[str, bytes]]:
-        """(path, bytes) of each, in any order; what cannot be read goes to `failed`, or is raised without it."""
+    def read_many(self, paths: Iterable[str]) -> Contents:
+        """Of each path the bytes, but at most one more than a MIDI file may have, or the reason; in any order."""
 
 
 def open_source(location: str | os.PathLike[str]) -> Source:
@@ -104,9 +112,44 @@ def open_source(location: str | os.PathLike[str]) -> Source:
     raise SourceError(f"{name}: neither a folder nor an archive ({', '.join(ARCHIVE_SUFFIXES)})")
 
 
+@lru_cache(maxsize=4)
+def kept_open(location: str) -> Source:
+    """The same source as before in this process: a compressed archive is then read forwards once."""
+    return open_source(location)
+
+
+def performances(location: str | os.PathLike[str]) -> Iterator[tuple[str, Performance | UserError]]:
+    """Every MIDI file of a source, or one MIDI file by itself, as a performance or as the reason why it is none.
+
+    `performances("midi.zip")` gives ("a.mid", Performance), ("b.mid", MidiError) ...; of a single file its name.
+    Raises `SourceError` if there are none.
+    """
+    alone = Path(location)
+    if is_midi(alone.name) and alone.is_file():
+        source, paths = open_source(alone.parent), [_from_disk(alone.name)]
+    else:
+        source = open_source(location)
+        paths = [entry.path for entry in in_reading_order(source.entries())]
+    if not paths:
+        raise SourceError(f"{location}: no MIDI files here ({', '.join(MIDI_SUFFIXES)})")
+    for path, data in source.read_many(paths):
+        yield path, _performance(data)
+
+
+def in_reading_order(entries: Iterable[Entry]) -> list[Entry]:
+    """Sorted so that every archive is read once and forwards."""
+    return sorted(entries, key=lambda entry: entry.reading_order)
+
+
 def is_midi(path: str) -> bool:
     """By its suffix; the dot-underscore files that macOS adds to archives carry the suffix but no music."""
     return path.lower().endswith(MIDI_SUFFIXES) and not path.rpartition("/")[2].startswith("._")
+
+
+def without_archive_suffix(name: str) -> str:
+    """`a.tar.gz` -> `a`; other names as they are."""
+    suffix = max((s for s in ARCHIVE_SUFFIXES if name.lower().endswith(s)), key=len, default="")
+    return name[: len(name) - len(suffix)]
 
 
 class Folder:
@@ -120,12 +163,23 @@ class Folder:
         """Every MIDI file below the folder, members of archives included."""
         return iter(sorted(self._walk(), key=lambda entry: entry.path))
 
-    def read(self, path: str) -> bytes:
-        """One file's bytes."""
-        archive, inside, member = path.partition(MEMBER)
+    def read_many(self, paths: Iterable[str]) -> Contents:
+        """Files one by one; the members of an archive that stand together in `paths` in one go."""
+        for archive, members in groupby(paths, lambda path: path.partition(MEMBER)[0] if MEMBER in path else ""):
+            if not archive:
+                yield from _one_by_one(self._read, members)
+                continue
+            inside = [path.partition(MEMBER)[2] for path in members]
+            try:
+                source = self._archive(archive)
+            except SourceError as error:
+                yield from ((f"{archive}{MEMBER}{member}", error) for member in inside)
+                continue
+            for member, data in source.read_many(inside):
+                yield f"{archive}{MEMBER}{member}", data
+
+    def _read(self, path: str) -> bytes:
         try:
-            if inside:
-                return self._archive(archive).read(member)
             if path.lower().endswith(ARCHIVE_SUFFIXES):  # an entry of its own only because it could not be listed
                 list(self._archive(path).entries())
             with _on_disk(self.location, path).open("rb") as file:
@@ -134,21 +188,6 @@ class Folder:
             raise
         except (OSError, ValueError) as error:
             raise SourceError(f"{path}: {_reason(error)}") from error
-
-    def read_many(self, paths: Iterable[str], failed: Failed | None = None) -> Iterator[tuple[str, bytes]]:
-        """Files one by one; the members of an archive that stand together in `paths` in one go."""
-        for archive, members in _runs(paths):
-            if not archive:
-                yield from _one_by_one(self.read, members, failed)
-                continue
-            try:
-                source = self._archive(archive)
-            except SourceError as error:
-                _report(error, [f"{archive}{MEMBER}{member}" for member in members], failed)
-                continue
-            inner = _prefixed(failed, archive + MEMBER)
-            for member, data in source.read_many(members, inner):
-                yield f"{archive}{MEMBER}{member}", data
 
     def _archive(self, path: str) -> Source:
         if path not in self._archives:
@@ -172,9 +211,7 @@ class Folder:
             yield _file_entry(path, file)
             return
         for entry in inside:
-            yield Entry(
-                path=f"{path}{MEMBER}{entry.path}", size=entry.size, modified_ns=entry.modified_ns, place=entry.place
-            )
+            yield replace(entry, path=f"{path}{MEMBER}{entry.path}")
 
 
 class ZipArchive:
@@ -194,17 +231,16 @@ class ZipArchive:
                 when = timegm((*info.date_time, 0, 0, 0)) * _NS  # zip files keep local time without saying where
                 yield Entry(path=path, size=info.file_size, modified_ns=when, place=info.header_offset)
 
-    def read(self, path: str) -> bytes:
-        """One member's bytes."""
+    def read_many(self, paths: Iterable[str]) -> Contents:
+        """Members one by one."""
+        return _one_by_one(self._read, paths)
+
+    def _read(self, path: str) -> bytes:
         try:
             with self._zip.open(path) as file:
                 return file.read(_READ_LIMIT)
         except (KeyError, *_ARCHIVE_ERRORS) as error:
             raise SourceError(f"{path}: {_reason(error)}") from error
-
-    def read_many(self, paths: Iterable[str], failed: Failed | None = None) -> Iterator[tuple[str, bytes]]:
-        """Members one by one."""
-        return _one_by_one(self.read, paths, failed)
 
 
 class TarArchive:
@@ -228,14 +264,8 @@ class TarArchive:
             raise SourceError(f"{self.location}: {_reason(error)}") from error
         return iter(sorted(found.values(), key=lambda entry: entry.path))
 
-    def read(self, path: str) -> bytes:
-        """One member's bytes; the pass goes on from where the last one stopped, and once from the start again."""
-        for _, data in self.read_many([path]):
-            return data
-        raise SourceError(f"{path}: no such member")
-
-    def read_many(self, paths: Iterable[str], failed: Failed | None = None) -> Iterator[tuple[str, bytes]]:
-        """The members in the order in which they stand."""
+    def read_many(self, paths: Iterable[str]) -> Contents:
+        """In the order in which they stand; the pass goes on from where it stopped, and once from the start again."""
         wanted = set(paths)
         rewound = self._stream is None
         while wanted:
@@ -254,13 +284,13 @@ class TarArchive:
                 data = file.read(_READ_LIMIT) if file else b""
             except _ARCHIVE_ERRORS as error:
                 self._close()
-                _report(SourceError(f"{self.location}: {_reason(error)}"), sorted(wanted), failed)
+                damaged = SourceError(f"{self.location}: {_reason(error)}")
+                yield from ((path, damaged) for path in sorted(wanted))
                 return
             if file:
                 wanted.discard(path)
                 yield path, data
-        for path in sorted(wanted):
-            _report(SourceError(f"{path}: no such member"), [path], failed)
+        yield from ((path, SourceError(f"{path}: no such member")) for path in sorted(wanted))
 
     def _close(self) -> None:
         if self._stream is not None:
@@ -269,51 +299,53 @@ class TarArchive:
 
 
 class ObjectStore:
-    """Objects below a URL, through daft. Archives there are not looked into: fetch them first."""
+    """Objects below a URL, many at a time."""
 
     def __init__(self, location: str) -> None:
         self.location = location.rstrip("/")
 
-    def download(self, path: Any) -> Any:
-        """daft's column of paths -> the column of their bytes, null where an object cannot be fetched."""
-        from partimento.corpus.engine import daft
-
-        return (daft.lit(f"{self.location}/") + path).download(on_error="null")
-
     def entries(self) -> Iterator[Entry]:
         """Every MIDI object, by path."""
-        from partimento.corpus.engine import DaftCoreException, daft
+        from pyarrow.fs import FileSelector, FileType
 
+        files, root = self._files()
         try:
-            listing = daft.from_glob_path(f"{self.location}/**").select("path", "size").to_pydict()
-        except (DaftCoreException, OSError, ValueError) as error:
+            found = files.get_file_info(FileSelector(root, recursive=True))
+        except (OSError, ValueError) as error:
             raise SourceError(f"{self.location}: {_reason(error)}") from error
-        start = len(self.location) + 1
-        found = [
-            Entry(path=url[start:], size=size or 0, modified_ns=0)
-            for url, size in zip(listing["path"], listing["size"], strict=True)
-            if is_midi(url)
-        ]
-        return iter(sorted(found, key=lambda entry: entry.path))
+        names = {info.path[len(root) :].lstrip("/"): info for info in found if info.type == FileType.File}
+        return (Entry(path=name, size=names[name].size, modified_ns=0) for name in sorted(names) if is_midi(name))
 
-    def read(self, path: str) -> bytes:
-        """One object's bytes."""
-        for _, data in self.read_many([path]):
-            return data
-        raise SourceError(f"{path}: no such object")
+    def read_many(self, paths: Iterable[str]) -> Contents:
+        """Over several connections."""
+        files, root = self._files()
 
-    def read_many(self, paths: Iterable[str], failed: Failed | None = None) -> Iterator[tuple[str, bytes]]:
-        """Many objects at once, over several connections."""
-        from partimento.corpus.engine import daft
+        def read(path: str) -> tuple[str, bytes | SourceError]:
+            try:
+                with files.open_input_stream(f"{root}/{path}") as file:
+                    return path, file.read(_READ_LIMIT)
+            except (OSError, ValueError) as error:
+                return path, SourceError(f"{path}: {_reason(error)}")
 
-        names = list(paths)
-        listed = daft.from_pydict({"path": names})
-        contents = listed.select(self.download(daft.col("path")).alias("data")).to_pydict()["data"]
-        for path, data in zip(names, contents, strict=True):
-            if data is None:
-                _report(SourceError(f"{path}: cannot be fetched"), [path], failed)
-            else:
-                yield path, data[:_READ_LIMIT]
+        rest = iter(paths)
+        with ThreadPoolExecutor(_CONNECTIONS) as pool:
+            while some := list(islice(rest, _OBJECTS_AT_ONCE)):
+                yield from pool.map(read, some)
+
+    def _files(self) -> tuple[Any, str]:
+        """The file system of the URL, as pyarrow has them, and the location in it."""
+        import fsspec
+        from pyarrow.fs import FileSystem, FSSpecHandler, PyFileSystem
+
+        scheme, _, rest = self.location.partition("://")
+        try:
+            return FileSystem.from_uri(f"{scheme}://{quote(rest, safe='/:@?&=')}")
+        except (OSError, ValueError) as unknown:
+            try:
+                files, root = fsspec.url_to_fs(self.location)
+            except (ImportError, OSError, ValueError) as error:
+                raise SourceError(f"{self.location}: {_reason(error)} ({_reason(unknown)})") from error
+            return PyFileSystem(FSSpecHandler(files)), root
 
 
 def _open_archive(path: str) -> Source:
@@ -333,43 +365,23 @@ def _next(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
     return archive.next()
 
 
-def _runs(paths: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
-    """Neighbours of one archive together: (archive, members), the archive being "" for plain files."""
-    current, members = "", list[str]()
-    for path in paths:
-        archive, inside, member = path.partition(MEMBER)
-        if not inside:
-            archive, member = "", path
-        if archive != current and members:
-            yield current, members
-            members = []
-        current = archive
-        members.append(member)
-    if members:
-        yield current, members
-
-
-def _one_by_one(
-    read: Callable[[str], bytes], paths: Iterable[str], failed: Failed | None
-) -> Iterator[tuple[str, bytes]]:
+def _one_by_one(read: Callable[[str], bytes], paths: Iterable[str]) -> Contents:
+    data: bytes | SourceError
     for path in paths:
         try:
             data = read(path)
         except SourceError as error:
-            _report(error, [path], failed)
-            continue
+            data = error
         yield path, data
 
 
-def _report(error: SourceError, paths: Iterable[str], failed: Failed | None) -> None:
-    if failed is None:
-        raise error
-    for path in paths:
-        failed(path, error)
-
-
-def _prefixed(failed: Failed | None, prefix: str) -> Failed | None:
-    return None if failed is None else lambda path, error: failed(prefix + path, error)
+def _performance(data: bytes | SourceError) -> Performance | UserError:
+    if isinstance(data, SourceError):
+        return data
+    try:
+        return Performance.from_midi(data)
+    except MidiError as error:
+        return error
 
 
 def _reason(error: BaseException) -> str:

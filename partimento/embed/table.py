@@ -18,15 +18,15 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from partimento.corpus.sources import Entry, Source, SourceError
+from partimento.corpus.rows import Parts, blocks
+from partimento.corpus.sources import Entry, Source, SourceError, in_reading_order
 from partimento.embed.encoder import BATCH_SIZE, Encoder, NothingToEmbed
 from partimento.errors import UserError
 from partimento.files import replacing
@@ -85,29 +85,23 @@ def embed(
     memory (2 GB for a million files).
     """
     out = Path(out)
-    parts = out.with_name(f"{out.name}.parts")
-    entries = sorted(entries, key=lambda entry: entry.reading_order)
+    parts = Parts(out.with_name(f"{out.name}.parts"), schema(encoder.size).with_metadata({_ABOUT: model.encode()}))
+    entries = in_reading_order(entries)
     if not entries:
         raise UserError(f"{source.location}: no MIDI files to embed")
-    columns = schema(encoder.size).with_metadata({_ABOUT: model.encode()})
-    done = _done([out, *sorted(parts.glob("*.parquet"))], columns, entries)
+    done = _done([out, *parts.paths], parts.schema, entries)
     known = set(done["path"].to_pylist())
     todo = [entry for entry in entries if entry.path not in known]
     progress(len(known))
-    parts.mkdir(parents=True, exist_ok=True)
-    numbers = count(len(list(parts.iterdir())))
     tables = [done]
-    for first in range(0, len(todo), FILES_AT_ONCE):
-        block = todo[first : first + FILES_AT_ONCE]
-        table = pa.Table.from_pylist(_rows(source, encoder, block, batch_size), columns)
-        with replacing(parts / f"{next(numbers):06}.parquet") as part:
-            pq.write_table(table, part)
-        tables.append(table)
-        progress(len(block))
+    embedded = (_rows(source, encoder, block, parts.schema, batch_size) for block in blocks(todo, FILES_AT_ONCE))
+    for rows in parts.keep(embedded):
+        tables.append(rows)
+        progress(rows.num_rows)
     whole = pa.concat_tables(tables).sort_by("path")
     with replacing(out) as part:
         pq.write_table(whole, part, compression="zstd")
-    shutil.rmtree(parts)
+    shutil.rmtree(parts.folder, ignore_errors=True)
     reasons = Counter(whole["reason"].to_pylist())
     return Summary(embedded=reasons.pop("", 0), new=len(todo), refused=reasons)
 
@@ -134,21 +128,21 @@ def _done(paths: list[Path], columns: pa.Schema, entries: Sequence[Entry]) -> pa
     return pa.concat_tables(tables)
 
 
-def _rows(source: Source, encoder: Encoder, block: Sequence[Entry], batch_size: int) -> list[dict[str, Any]]:
+def _rows(source: Source, encoder: Encoder, block: Sequence[Entry], columns: pa.Schema, batch_size: int) -> pa.Table:
     """A row for each file of a block, in its order."""
-    unread: dict[str, SourceError] = {}
-    contents = dict(source.read_many([entry.path for entry in block], lambda path, error: unread.update({path: error})))
+    contents = dict(source.read_many([entry.path for entry in block]))
     rows, sequences = [], list[list[Ids]]()
     for entry in block:
+        data = contents[entry.path]
         row = {"path": entry.path, "size": entry.size, "modified_ns": entry.modified_ns, "sha256": ""}
         of_file: list[Ids] = []
         reason, detail = "", ""
-        if entry.path not in contents:
-            reason, detail = Reason.CANNOT_OPEN.value, str(unread.get(entry.path, f"{entry.path}: is gone"))
+        if isinstance(data, SourceError):
+            reason, detail = Reason.CANNOT_OPEN.value, str(data)
         else:
-            row["sha256"] = hashlib.sha256(contents[entry.path]).hexdigest()
+            row["sha256"] = hashlib.sha256(data).hexdigest()
             try:
-                performance = Performance.from_midi(contents[entry.path])
+                performance = Performance.from_midi(data)
                 row["notes"] = len(performance)
                 of_file = encoder.sequences(performance)
             except MidiError as error:
@@ -161,4 +155,4 @@ def _rows(source: Source, encoder: Encoder, block: Sequence[Entry], batch_size: 
     ends = np.cumsum([len(of_file) for of_file in sequences])
     for row, of_file, end in zip(rows, sequences, ends, strict=True):
         row["embedding"] = vectors[end - len(of_file) : end].mean(axis=0) if of_file else None
-    return rows
+    return pa.Table.from_pylist(rows, columns)

@@ -26,12 +26,12 @@ import pyarrow.parquet as pq
 import torch
 from torch import nn
 
+from partimento.corpus.rows import Parts, blocks
 from partimento.embed.encoder import Encoder
 from partimento.embed.slicing import SUITING, Slicing
 from partimento.errors import UserError
 from partimento.evaluate import handcrafted
 from partimento.evaluate.tasks import HASH_LENGTH, content_key
-from partimento.files import replacing
 from partimento.midi.performance import Performance
 from partimento.model.checkpoint import load_any
 from partimento.model.heads import Embedder
@@ -47,6 +47,7 @@ STATISTICS: Final = "statistics"
 """The name of the encoder that needs no model."""
 UNTRAINED_SIZE: Final = 512
 _BLOCK: Final = 64
+_REMEMBERED: Final = pa.schema([("sha256", pa.string()), ("vector", pa.list_(pa.float32()))])
 
 Kind = Literal["head", "pooled", "untrained"]
 """What of a model makes a vector: its embedding head, the mean of its hidden states, its shape with random weights."""
@@ -147,19 +148,21 @@ def cached(encode: Encode, folder: Path, report: Callable[[int], None] = lambda 
 
     Killed at any moment, it goes on after its last whole block. `report` hears how many files were done.
     """
+    parts = Parts(folder, _REMEMBERED)
 
     def remembering(paths: Sequence[Path]) -> Vectors:
         keys = [content_key(path) for path in paths]
-        known = _read(folder)
+        known = _read(sorted(folder.glob("*.parquet")))
         report(sum(key in known for key in keys))
         wanted = {key: path for key, path in zip(keys, paths, strict=True) if key not in known}
-        todo = list(wanted.items())
-        for first in range(0, len(todo), _BLOCK):
-            block = dict(todo[first : first + _BLOCK])
-            vectors = encode(list(block.values()))
-            _write(folder, list(block), vectors)
-            known |= dict(zip(block, vectors, strict=True))
-            report(len(block))
+
+        def rows(block: Sequence[str]) -> pa.Table:
+            vectors = encode([wanted[key] for key in block])
+            known.update(zip(block, vectors, strict=True))
+            return pa.table({"sha256": block, "vector": list(vectors)}, _REMEMBERED)
+
+        for table in parts.keep(map(rows, blocks(list(wanted), _BLOCK))):
+            report(len(table))
         return np.stack([known[key] for key in keys])
 
     return remembering
@@ -174,17 +177,10 @@ def _checked(name: str, vectors: Vectors, files: int) -> Vectors:
     return vectors
 
 
-def _read(folder: Path) -> dict[str, Vectors]:
+def _read(parts: Sequence[Path]) -> dict[str, Vectors]:
     known: dict[str, Vectors] = {}
-    for part in sorted(folder.glob("*.parquet")):
+    for part in parts:
         table = pq.read_table(part)
         vectors = np.stack(table["vector"].to_numpy(zero_copy_only=False))
         known |= dict(zip(table["sha256"].to_pylist(), vectors, strict=True))
     return known
-
-
-def _write(folder: Path, keys: list[str], vectors: Vectors) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    columns = {"sha256": pa.array(keys), "vector": pa.array(list(vectors), pa.list_(pa.float32()))}
-    with replacing(folder / f"{keys[0]}.parquet") as part:
-        pq.write_table(pa.table(columns), part)

@@ -8,6 +8,7 @@ answer may keep the threads of its own process from giving one.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -46,9 +47,18 @@ class _Handler(BaseHTTPRequestHandler):
         elif not (self.folder / key).is_file():
             self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
         else:
-            self.answer(200, (self.folder / key).read_bytes())
+            self.object((self.folder / key).read_bytes())
 
     do_HEAD = do_GET
+
+    def object(self, data: bytes) -> None:
+        """The object, or the range of it that is asked for."""
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        if asked is None:
+            self.answer(200, data)
+            return
+        first, last = int(asked[1]), min(int(asked[2] or len(data)), len(data) - 1)
+        self.answer(206, data[first : last + 1], {"Content-Range": f"bytes {first}-{last}/{len(data)}"})
 
     def listing(self, asked: dict[str, str]) -> bytes:
         """A page of keys after a token, as ListObjectsV2 answers, folders told apart if a delimiter is asked for."""
@@ -77,8 +87,10 @@ class _Handler(BaseHTTPRequestHandler):
             "</ListBucketResult>"
         ).encode()
 
-    def answer(self, status: int, body: bytes) -> None:
+    def answer(self, status: int, body: bytes, more: dict[str, str] | None = None) -> None:
         self.send_response(status)
+        for name, value in (more or {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Content-Type", "application/xml")
         self.send_header("Last-Modified", "Mon, 01 Jan 2024 00:00:00 GMT")

@@ -32,8 +32,8 @@ ROWS = (
 @pytest.fixture
 def corpus(tmp_path):
     with manifest.open_for_writing(tmp_path) as writer:
-        writer.add(table(*ROWS[4:]))  # parts come in the order in which files were surveyed
-        writer.add(table(*ROWS[:4]))
+        writer.parts.add(table(*ROWS[4:]))  # parts come in the order in which files were surveyed
+        writer.parts.add(table(*ROWS[:4]))
     return tmp_path
 
 
@@ -75,7 +75,7 @@ def test_what_was_kept_and_cannot_be_read_is_found_again(corpus):
 def test_a_file_that_comes_later_is_grouped_too(corpus):
     before = relate(corpus, rows_of(corpus))
     with manifest.open_for_writing(corpus) as writer:
-        writer.add(table({**heard(3, 200), "path": "g"}, {**heard(1, 400, "once more"), "path": "h"}))
+        writer.parts.add(table({**heard(3, 200), "path": "g"}, {**heard(1, 400, "once more"), "path": "h"}))
     after = relate(corpus, rows_of(corpus))
     assert len(before.performance_group) == 6
     assert after.performance_group.tolist() == [0, 1, 2, 0, 4, 4, 6, 2]
@@ -83,7 +83,7 @@ def test_a_file_that_comes_later_is_grouped_too(corpus):
 
 def test_a_corpus_without_a_readable_file_has_no_groups_to_find(tmp_path):
     with manifest.open_for_writing(tmp_path) as writer:
-        writer.add(table({**REFUSED, "path": "a"}, {**REFUSED, "path": "b", "sha256": None}))
+        writer.parts.add(table({**REFUSED, "path": "a"}, {**REFUSED, "path": "b", "sha256": None}))
     found = relate(tmp_path, rows_of(tmp_path))
     assert found.performance_group.tolist() == found.piece_group.tolist() == [0, 1]
     assert isinstance(rows_of(tmp_path), pa.Table)

@@ -26,10 +26,10 @@ def held(corpus, *columns: str) -> list[tuple]:
 
 def test_parts_are_one_table_sorted(tmp_path):
     with open_for_writing(tmp_path) as manifest:
-        manifest.add(rows("c", "a"))
-        manifest.add(rows("b", source="r"))
+        manifest.parts.add(rows("c", "a"))
+        manifest.parts.add(rows("b", source="r"))
     with open_for_writing(tmp_path) as manifest:
-        manifest.add(rows("d"))
+        manifest.parts.add(rows("d"))
         assert manifest.known("s") == dict.fromkeys("acd", (1, 5))
     assert held(tmp_path, "source", "path") == [("r", "b"), ("s", "a"), ("s", "c"), ("s", "d")]
     whole = read_manifest(tmp_path)
@@ -39,8 +39,8 @@ def test_parts_are_one_table_sorted(tmp_path):
 
 def test_a_newer_row_replaces_an_older_one(tmp_path):
     with open_for_writing(tmp_path) as manifest:
-        manifest.add(rows("a", "b"))
-        manifest.add(rows("b", size=2))
+        manifest.parts.add(rows("a", "b"))
+        manifest.parts.add(rows("b", size=2))
         assert held(tmp_path, "path", "size") == [("a", 1), ("b", 2)]
         manifest.keep_only({})
         assert held(tmp_path, "path", "size") == [("a", 1), ("b", 2)]
@@ -49,8 +49,8 @@ def test_a_newer_row_replaces_an_older_one(tmp_path):
 
 def test_rows_of_files_that_are_gone_go_and_other_sources_stay(tmp_path):
     with open_for_writing(tmp_path) as manifest:
-        manifest.add(rows("a"))
-        manifest.add(pa.concat_tables([rows("b", "c"), rows("d", source="t")]))
+        manifest.parts.add(rows("a"))
+        manifest.parts.add(pa.concat_tables([rows("b", "c"), rows("d", source="t")]))
         manifest.keep_only({"s": ["c"]})
     assert held(tmp_path, "source", "path") == [("s", "c"), ("t", "d")]
     assert len(parts(tmp_path)) == 1
@@ -58,7 +58,7 @@ def test_rows_of_files_that_are_gone_go_and_other_sources_stay(tmp_path):
 
 def test_what_could_not_be_opened_is_not_known(tmp_path):
     with open_for_writing(tmp_path) as manifest:
-        manifest.add(pa.concat_tables([rows("a", reason="cannot-open"), rows("b", reason="not-midi")]))
+        manifest.parts.add(pa.concat_tables([rows("a", reason="cannot-open"), rows("b", reason="not-midi")]))
         assert list(manifest.known("s")) == ["b"]
 
 
@@ -68,8 +68,8 @@ def test_only_parts_that_change_are_written_again(tmp_path):
         return table.set_column(table.schema.get_field_index("title"), "title", titles)
 
     with open_for_writing(tmp_path) as manifest:
-        manifest.add(rows("a"))
-        manifest.add(rows("b", "c"))
+        manifest.parts.add(rows("a"))
+        manifest.parts.add(rows("b", "c"))
         before = [part.stat().st_ino for part in parts(tmp_path)]
         manifest.rewrite(call_it_x, ["path", "title"])
     after = [part.stat().st_ino for part in parts(tmp_path)]
@@ -94,14 +94,14 @@ with open_for_writing({str(tmp_path)!r}):
     holder.kill()
     holder.wait()
     with open_for_writing(tmp_path) as manifest:
-        manifest.add(rows("a"))
+        manifest.parts.add(rows("a"))
 
 
 def test_what_is_no_manifest_is_said_in_one_line(tmp_path):
     with pytest.raises(UserError, match="partimento survey"):
         read_manifest(tmp_path)
     with open_for_writing(tmp_path) as manifest:
-        manifest.add(rows("a"))
+        manifest.parts.add(rows("a"))
     (part,) = parts(tmp_path)
     with pytest.raises(UserError, match="no column tempo"):
         read_manifest(tmp_path, columns=["tempo"])

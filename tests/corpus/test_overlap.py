@@ -112,7 +112,7 @@ def test_a_surveyed_corpus_and_a_note_store_are_collections(folders, capsys, tmp
         row = {"source": str(b), "path": name, "sha256": sha256, "verdict": READABLE}
         rows.append(row | {"reason": "", "fingerprint": kept.to_bytes()})
     with open_for_writing(tmp_path / "corpus") as manifest:
-        manifest.add(pa.Table.from_pylist(rows, SCHEMA))
+        manifest.parts.add(pa.Table.from_pylist(rows, SCHEMA))
     assert cli.main(["store", str(a), "-o", str(tmp_path / "store")]) == 0
     capsys.readouterr()
     status, out, _ = run(capsys, tmp_path / "store", tmp_path / "corpus", "--json")

@@ -35,7 +35,7 @@ def corpus(tmp_path):
     surveyed = table(*rows).sort_by("path")
     folder = tmp_path / "corpus"
     with open_for_writing(folder) as manifest:
-        manifest.add(surveyed)
+        manifest.parts.add(surveyed)
     relations = Relations(performance_group=alone(5), piece_group=alone(5) // 2)
     select(surveyed, relations, dataclasses.replace(selection_recipe("finetune"), composition=None)).save(folder)
     return folder

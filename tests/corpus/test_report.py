@@ -44,7 +44,7 @@ class Page(HTMLParser):
 
 def surveyed(folder, *rows):
     with manifest.open_for_writing(folder) as writer:
-        writer.add(table(*rows))
+        writer.parts.add(table(*rows))
     return manifest.read_manifest(folder)
 
 

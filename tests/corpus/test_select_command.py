@@ -27,7 +27,7 @@ def corpus(tmp_path):
     rows += [{"seconds": 18.0, "path": f"short {i}.mid"} for i in range(3)]
     rows += [{"grid_share": 1.0, "seconds": 3600.0, "path": "grid.mid"}, {**REFUSED, "path": "bad.mid"}]
     with manifest.open_for_writing(folder) as writer:
-        writer.add(table(*rows))
+        writer.parts.add(table(*rows))
     return folder
 
 
