@@ -30,6 +30,7 @@ _ABOUT = "Continues, embeds and classifies piano performances. (partimento --ver
 
 VERBS: tuple[Verb, ...] = (
     Verb(name="continue", help="go on where a performance leaves off", target="partimento.commands.continue_:main"),
+    Verb(name="render", help="the sound of a MIDI file", target="partimento.commands.render:main"),
     Verb(name="tokens", help="show a MIDI file as tokens, or back", target="partimento.commands.tokens:main"),
     Verb(name="survey", help="what every MIDI file of a collection is", target="partimento.commands.survey:main"),
     Verb(name="select", help="survey and recipe -> which files to train on", target="partimento.commands.select:main"),

@@ -185,6 +185,15 @@ class Performance:
 
         writer.write_file(self, path)
 
+    def render(self) -> npt.NDArray[np.float32]:
+        """The sound on a piano: float32 [samples, 2], 48,000 a second, its peak at -1 dBFS (docs/sound.md).
+
+        Drums are left out. Raises `UserError` where the recordings of the piano are missing.
+        """
+        from partimento.audio import sampler
+
+        return sampler.render(self)
+
     # -- looking at it ------------------------------------------------------------------------------------------------
 
     @property

@@ -77,13 +77,17 @@ class MidiError(UserError):
 
 def read_file(path: str | PathLike[str]) -> Performance:
     """Read the file at `path`; raises `MidiError`."""
-    name = fspath(path)
+    return read(bytes_of(path), name=fspath(path))
+
+
+def bytes_of(path: str | PathLike[str]) -> bytes:
+    """The bytes at `path`, for `read` and `read_in_full`; of files that are too large not all. Raises `MidiError`."""
     try:
         with Path(path).open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise MidiError(Reason.CANNOT_OPEN, (error.strerror or str(error)).lower(), name=name) from error
-    return read(data, name=name)
+        detail = (error.strerror or str(error)).lower()
+        raise MidiError(Reason.CANNOT_OPEN, detail, name=fspath(path)) from error
 
 
 def read(data: bytes, *, name: str = "") -> Performance:
@@ -96,27 +100,37 @@ class Reading:
     """A performance, and what of its file a `Performance` refuses to know.
 
     `onset_ticks` int64 [n]: the onset of each note on the file's metrical clock, `source.ticks_per_beat` a beat;
-    `texts`: the first texts, copyright notices, track and instrument names, as they stand in the file.
+    `texts`: the first texts, copyright notices, track and instrument names, as they stand in the file;
+    `pedal_time` int64 [m] (ns), `pedal_value` and `pedal_of_channel` uint8 [m]: every move of the sustain pedals in
+    order of time, with the values between down and up.
     """
 
     performance: Performance
     onset_ticks: npt.NDArray[np.int64]
     texts: tuple[str, ...]
+    pedal_time: npt.NDArray[np.int64]
+    pedal_value: npt.NDArray[np.uint8]
+    pedal_of_channel: npt.NDArray[np.uint8]
 
 
 def read_in_full(data: bytes, *, name: str = "") -> Reading:
-    """What `read` reads, with the onsets in ticks and the texts; raises `MidiError`."""
-    performance, onset_ticks, texts = _read(data, name)
+    """What `read` reads, and the rest of a `Reading`; raises `MidiError`."""
+    performance, onset_ticks, texts, pedal_time, pedal_bytes = _read(data, name)
     spans = ((start, start + min(length, _MAX_TEXT_BYTES)) for start, length in texts.tolist())
     return Reading(
         performance=performance,
         onset_ticks=onset_ticks,
         texts=tuple(_text(data[start:stop]) for start, stop in spans),
+        pedal_time=pedal_time,
+        pedal_value=pedal_bytes[:, 1],
+        pedal_of_channel=pedal_bytes[:, 0],
     )
 
 
-def _read(data: bytes, name: str) -> tuple[Performance, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """-> (performance, onsets in ticks, where the texts stand as `smf.scan` tells)."""
+def _read(
+    data: bytes, name: str
+) -> tuple[Performance, npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+    """-> (performance, onsets in ticks, where the texts stand as `smf.scan` tells, times and bytes of pedal moves)."""
 
     def refuse(reason: Reason, detail: str, offset: int | None = None) -> NoReturn:
         raise MidiError(reason, detail, name=name, offset=offset)
@@ -152,7 +166,7 @@ def _read(data: bytes, name: str) -> tuple[Performance, npt.NDArray[np.int64], n
 
     if fixed_tempo:
         tempi = np.array([[0, fixed_tempo]])
-    fits, onset_ticks, note_columns, pedal_columns = resolve.columns(notes, pedals, tempi, division)
+    fits, onset_ticks, note_columns, pedal_columns, moves = resolve.columns(notes, pedals, tempi, division)
     if not fits:
         refuse(Reason.TOO_LONG, f"lasts longer than {MAX_SECONDS // 3600} hours")
     kept_programs = _programs(*programs)
@@ -180,7 +194,7 @@ def _read(data: bytes, name: str) -> tuple[Performance, npt.NDArray[np.int64], n
         programs=kept_programs,
         source=source,
     )
-    return performance, onset_ticks, texts
+    return performance, onset_ticks, texts, *moves
 
 
 def _text(data: bytes) -> str:

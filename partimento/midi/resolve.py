@@ -20,11 +20,12 @@ _NEAR: Final = 8
 
 @njit(cache=True, boundscheck=True)
 def columns(notes, pedals, tempi, division):
-    """Notes, pedals and tempi of `smf.scan` -> (fits, onsets in ticks, note columns, pedal columns).
+    """Notes, pedals and tempi of `smf.scan` -> (fits, onsets in ticks, note columns, pedal columns, pedal moves).
 
     fits is False if anything lies beyond the longest duration. Note columns are pitch, velocity, channel (uint8), onset
     and duration (int64, nanoseconds), sorted by onset and then by release; pedal columns are down, up (int64,
-    nanoseconds) and channel (uint8), sorted by down. `division` is in ticks per quarter.
+    nanoseconds) and channel (uint8), sorted by down; moves are times (int64, nanoseconds) and bytes (uint8 [m, 2] of
+    channel and value), sorted by time. `division` is in ticks per quarter.
     """
     start, end, rank, note_bytes = notes
     released = np.flatnonzero(end >= 0)
@@ -39,14 +40,20 @@ def columns(notes, pedals, tempi, division):
     # A pedal left down ends with the note that starts last, as in the published models' data.
     down, up, pedal_channel = _pedal_intervals(pedals[0], pedals[1], release[n - 1] if n else 0)
 
+    # What a pedal does behind all notes and intervals moves nothing, and may be one damaged delta time away.
+    last = max(0, release.max() if n else 0, up.max() if len(up) else 0)
+    in_time = stable_order(pedals[0])
+    in_time = in_time[: np.searchsorted(pedals[0][in_time], last, side="right")]
+    moved, moves = pedals[0][in_time], pedals[1][in_time]
+
     segments = _tempo_segments(tempi)
     onset_ticks = onset.copy()
     fits = True
-    for times in (onset, release, down, up):
+    for times in (onset, release, down, up, moved):
         fits = fits and _to_nanoseconds(times, segments, division)
     # At the fastest tempo a tick is less than a nanosecond.
     duration = np.maximum(release - onset, 1)
-    return fits, onset_ticks, (pitch, velocity, channel, onset, duration), (down, up, pedal_channel)
+    return fits, onset_ticks, (pitch, velocity, channel, onset, duration), (down, up, pedal_channel), (moved, moves)
 
 
 @njit(cache=True, boundscheck=True)
@@ -140,7 +147,7 @@ def _to_nanoseconds(ticks, segments, division):
 
 
 @njit(cache=True, boundscheck=True)
-def _pedal_intervals(ticks, channel_and_down, final_tick):
+def _pedal_intervals(ticks, channel_and_value, final_tick):
     """CC64 events -> (down ticks, up ticks, channels), sorted by down.
 
     A pedal that is never lifted counts as lifted at `final_tick`.
@@ -152,8 +159,8 @@ def _pedal_intervals(ticks, channel_and_down, final_tick):
     pressed_at = np.full(16, -1, np.int64)
     m = 0
     for i in stable_order(ticks):
-        channel = channel_and_down[i, 0]
-        if channel_and_down[i, 1] == 1:
+        channel = channel_and_value[i, 0]
+        if channel_and_value[i, 1] >= 64:
             if pressed_at[channel] < 0:
                 pressed_at[channel] = ticks[i]
         elif pressed_at[channel] >= 0:

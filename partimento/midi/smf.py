@@ -65,7 +65,7 @@ def scan(data, begin):
 
     - notes: (start int64, end int64, rank int32, bytes uint8 [n, 3] of pitch, velocity, channel), in order of their
       strikes. end is -1 for a note that was never released; rank counts the releases of the file.
-    - pedals: (tick int64, uint8 [m, 2] of channel and up/down)
+    - pedals: (tick int64, uint8 [m, 2] of channel and value)
     - tempi: int64 [k, 2] of tick and microseconds per quarter
     - programs: (tick int64, uint8 [p, 2] of channel and program)
     - texts: int64 [t, 2] of byte offset and length (texts, copyright notices, track and instrument names)
@@ -186,7 +186,7 @@ def scan(data, begin):
                     if one == 64:
                         pedal_ticks[n_pedals] = tick
                         pedal_bytes[n_pedals, 0] = channel
-                        pedal_bytes[n_pedals, 1] = 1 if two >= 64 else 0
+                        pedal_bytes[n_pedals, 1] = two
                         n_pedals += 1
                 elif kind == 0xC0:
                     program_ticks[n_programs] = tick
