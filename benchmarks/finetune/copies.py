@@ -28,8 +28,8 @@ from partimento.generate.settings import Settings
 from partimento.midi.performance import Performance
 from partimento.model.checkpoint import load
 from partimento.tokens.notes import Notes
-from partimento.train.finetune import outcome
 from partimento.train.objectives.continuation import overfitting
+from partimento.train.stages.continuation import outcome
 
 FILES, PROMPT_NOTES, NEW_NOTES = 6, 24, 60
 

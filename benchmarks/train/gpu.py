@@ -34,6 +34,7 @@ from gpu_lines import LINES
 from partimento.cli import main as partimento
 from partimento.corpus.store import MANIFEST, NoteStore
 from partimento.errors import UserError
+from partimento.evaluate.finetuned import METRICS
 from partimento.evaluate.outcomes import by_store
 from partimento.evaluate.tasks import TASKS, task
 from partimento.files import replacing
@@ -43,7 +44,6 @@ from partimento.model.config import ModelConfig
 from partimento.model.initialisation import random_initialisation
 from partimento.model.transformer import Transformer
 from partimento.tokens.vocabulary import Vocabulary
-from partimento.train.classifier import METRICS
 from partimento.train.log import read_log
 
 PARTS = {"continuation": 0.17, "embedding": 0.4, "classifiers": 0.2, "lines": 0.23}

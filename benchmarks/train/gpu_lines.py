@@ -47,7 +47,7 @@ from partimento.train.flops import flops_per_token, peak_flops
 from partimento.train.log import read_log
 from partimento.train.loop import Trainer, train
 from partimento.train.objectives.contrastive import Contrastive
-from partimento.train.objectives.pretrain import Pretraining
+from partimento.train.objectives.pretraining import Pretraining
 from partimento.train.settings import LoopSettings, Machine
 
 Figures = dict[str, str]

@@ -23,10 +23,10 @@ from partimento.errors import UserError
 from partimento.files import replacing
 from partimento.model.checkpoint import load
 from partimento.model.precision import native_bfloat16
-from partimento.train.folder import RECIPE_FILE
-from partimento.train.objectives.pretrain import Pretraining
-from partimento.train.recipes import PretrainingRecipe
-from partimento.train.run import run
+from partimento.train.driver import RECIPE_FILE
+from partimento.train.objectives.pretraining import Pretraining
+from partimento.train.recipes.pretraining import PretrainingRecipe
+from partimento.train.stages.pretraining import pretrain
 
 COLLECTIONS = {"asap": "ASAP", "pijama": "PiJAMA", "pop909": "POP909"}
 ALL = "all"
@@ -89,7 +89,7 @@ def carried_out(recipe: PretrainingRecipe, store: NoteStore, folder: Path, heldo
     """Trains and measures, or goes on where it was left; a run that has been measured is not run again."""
     if found := finished(recipe, folder):
         return found
-    losses = heldout.measured(run(recipe, store.path, folder))
+    losses = heldout.measured(pretrain(recipe, store.path, folder))
     with replacing(folder / HELDOUT_FILE) as part:
         part.write_text(json.dumps(losses, indent=1) + "\n", encoding="utf-8")
     return losses

@@ -33,7 +33,7 @@ from partimento.tokens.vocabulary import Vocabulary
 from partimento.train.distributed import ALONE
 from partimento.train.flops import flops_per_token, muon_flops
 from partimento.train.loop import Trainer
-from partimento.train.objectives.pretrain import Pretraining
+from partimento.train.objectives.pretraining import Pretraining
 from partimento.train.optimiser import muon_weights
 from partimento.train.settings import AT_ONCE, LoopSettings
 

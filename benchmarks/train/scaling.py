@@ -26,8 +26,8 @@ from trials import variant
 from partimento.corpus.store import NoteStore
 from partimento.files import replacing
 from partimento.model.config import ModelConfig
-from partimento.train import recipes
-from partimento.train.recipes import PretrainingRecipe
+from partimento.train.recipes import pretraining as recipes
+from partimento.train.recipes.pretraining import PretrainingRecipe
 
 SIZES = ("64x2", "96x3", "128x4", "192x4", "256x4")
 HELDOUT_FILES = 32

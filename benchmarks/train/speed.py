@@ -30,13 +30,13 @@ from partimento.corpus.store import NoteStore
 from partimento.model.initialisation import musical_initialisation
 from partimento.model.transformer import Transformer
 from partimento.tokens.infill import Infilling
-from partimento.train import recipes
 from partimento.train.distributed import ALONE
 from partimento.train.log import read_log
 from partimento.train.loop import Progress, train
-from partimento.train.objectives.pretrain import Pretraining
+from partimento.train.objectives.pretraining import Pretraining
 from partimento.train.opening import settled
-from partimento.train.recipes import PretrainingRecipe
+from partimento.train.recipes import pretraining as recipes
+from partimento.train.recipes.pretraining import PretrainingRecipe
 
 WARMING_UP = 5
 

@@ -30,11 +30,11 @@ from partimento.corpus.store import NoteStore
 from partimento.files import replacing
 from partimento.model.initialisation import musical_initialisation
 from partimento.model.transformer import Transformer
-from partimento.train import recipes
 from partimento.train.distributed import ALONE
 from partimento.train.loop import Trainer
-from partimento.train.objectives.pretrain import Pretraining
-from partimento.train.recipes import PretrainingRecipe
+from partimento.train.objectives.pretraining import Pretraining
+from partimento.train.recipes import pretraining as recipes
+from partimento.train.recipes.pretraining import PretrainingRecipe
 
 # The first round is not counted: it warms up.
 ROUNDS, BURST = 9, 2

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from partimento.commands.flags import parse, recipe_name
 from partimento.embed.slicing import SUITING, Slicing
-from partimento.files import replacing
-from partimento.train.classifier import METRICS, ClassifierRecipe, classifier_recipe
 from partimento.train.log import TrackerName
+from partimento.train.recipes.classification import ClassifierRecipe, classifier_recipe
 
 if TYPE_CHECKING:
-    from partimento.corpus.store import NoteStore
-    from partimento.evaluate.tasks import Task
-
-STORE = "store"
+    from partimento.evaluate.finetuned import Trained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,57 +51,34 @@ def main(argv: list[str]) -> int:
     missing = {"task": tyro.MISSING, "data": tyro.MISSING, "out": tyro.MISSING}
     default = Options(**missing, settings=classifier_recipe(recipe_name(argv, "classifier")))
     options = parse(Options, argv, verb="finetune classifier", default=default)
-    from partimento.train.classifier import finetune_classifier
+    from partimento.evaluate.finetuned import judge, train
 
-    task, store = _data(options)
-    best = finetune_classifier(
-        options.settings,
-        store,
+    trained = train(
         options.task,
+        options.data,
         options.out,
+        recipe=options.settings,
         base=options.base,
-        classes=task.classes if task else None,
         resume=options.resume,
         track=options.track,
     )
     if os.environ.get("RANK", "0") == "0":
-        _report(options, task, best)
+        _report(judge(trained, slicing=options.slicing), trained)
     return 0
 
 
-def _data(options: Options) -> tuple[Task | None, NoteStore]:
-    """The task, unless the data are a store, and the store; a task's own lies in the run's folder, made once."""
-    from partimento.corpus.build import build
-    from partimento.corpus.store import MANIFEST, NoteStore
-    from partimento.evaluate.tasks import find, plan
+def _report(metrics: dict[str, Any] | None, trained: Trained) -> None:
+    from partimento.evaluate.finetuned import METRICS
 
-    if (options.data / MANIFEST).is_file():
-        return None, NoteStore(options.data)
-    task, path = find(options.task, options.data), options.out / STORE
-    if not path.exists():
-        options.out.mkdir(parents=True, exist_ok=True)
-        build(plan(task), path)
-    return task, NoteStore(path)
-
-
-def _report(options: Options, task: Task | None, best: Path) -> None:
-    """Judge the best epoch: on the test files of a task; of a store, what validation said is all there is."""
-    from partimento.evaluate.outcomes import by_run
-    from partimento.model.checkpoint import load_any
-
-    if (options.out / METRICS).exists():
-        print(f"done already: {options.out / METRICS}")
+    if metrics is None:
+        print(f"done already: {trained.folder / METRICS}")
         return
-    validation = load_any(best).metadata["validation"]
-    metrics = {"task": options.task, "labelled": options.settings.labelled, "validation": validation}
-    print(f"validation: {100 * (1 - validation['error']):.1f} % of the slices right")
-    if task is not None:
-        score = by_run(task, options.out, slicing=options.slicing).score()
-        metrics["test"] = asdict(score)
-        low, high = score.accuracy_interval
-        interval = f"({100 * low:.1f} to {100 * high:.1f})"
-        print(f"test: {score.examples} files, accuracy {100 * score.accuracy:.1f} % {interval}, ", end="")
-        print(f"macro-F1 {100 * score.macro_f1:.1f} %")
-    with replacing(options.out / METRICS) as part:
-        part.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-    print(f"model in {best}")
+    print(f"validation: {100 * (1 - metrics['validation']['error']):.1f} % of the slices right")
+    if "test" in metrics:
+        test = metrics["test"]
+        low, high = test["accuracy_interval"]
+        print(
+            f"test: {test['examples']} files, accuracy {100 * test['accuracy']:.1f} % "
+            f"({100 * low:.1f} to {100 * high:.1f}), macro-F1 {100 * test['macro_f1']:.1f} %"
+        )
+    print(f"model in {trained.best}")

@@ -12,11 +12,11 @@ import tyro
 
 from partimento.commands.flags import parse
 from partimento.errors import UserError
-from partimento.train.finetune_recipes import ContinuationRecipe, recipe_for
 from partimento.train.log import TrackerName
+from partimento.train.recipes.continuation import ContinuationRecipe, recipe_for
 
 if TYPE_CHECKING:
-    from partimento.train.finetune import Outcome
+    from partimento.train.stages.continuation import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +49,9 @@ def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = _options(argv)
     out = options.out or Path(f"{options.corpus.resolve().name}-finetuned")
-    from partimento.train.finetune import finetune
+    from partimento.train.stages.continuation import finetune_continuation
 
-    found = finetune(
+    found = finetune_continuation(
         options.settings,
         options.corpus,
         out,
@@ -95,8 +95,8 @@ def _embedder(options: Options) -> str | None:
 
 def _report(found: Outcome) -> None:
     from partimento.model.hub import BEST_FILE
-    from partimento.train.finetune import OVERFITTING
     from partimento.train.objectives.continuation import overfitting
+    from partimento.train.stages.continuation import OVERFITTING
 
     name = "nats_per_token"
     if found.best_step == 0:

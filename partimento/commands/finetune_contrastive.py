@@ -10,9 +10,8 @@ from typing import Annotated
 import tyro
 
 from partimento.commands.flags import parse, recipe_name
-from partimento.train import contrast
-from partimento.train.contrast import ContrastiveRecipe
 from partimento.train.log import TrackerName
+from partimento.train.recipes.contrastive import ContrastiveRecipe, contrastive_recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +40,12 @@ class Options:
 
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
-    named = contrast.contrastive_recipe(recipe_name(argv, "contrastive"))
+    named = contrastive_recipe(recipe_name(argv, "contrastive"))
     default = Options(store=tyro.MISSING, out=tyro.MISSING, settings=named)
     options = parse(Options, argv, verb="finetune contrastive", default=default)
-    model = contrast.contrast(
+    from partimento.train.stages.contrastive import finetune_contrastive
+
+    model = finetune_contrastive(
         options.settings.changed_from(named),
         options.store,
         options.out,

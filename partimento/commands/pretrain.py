@@ -10,9 +10,9 @@ from typing import Annotated
 import tyro
 
 from partimento.commands.flags import parse, recipe_name
-from partimento.train import recipes
 from partimento.train.log import TrackerName
-from partimento.train.recipes import PretrainingRecipe
+from partimento.train.recipes import pretraining
+from partimento.train.recipes.pretraining import PretrainingRecipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +43,12 @@ class Options:
 
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
-    named = recipes.pretraining_recipe(recipe_name(argv, "two-cores"))
+    named = pretraining.pretraining_recipe(recipe_name(argv, "two-cores"))
     default = Options(store=tyro.MISSING, out=tyro.MISSING, settings=named)
     options = parse(Options, argv, verb="pretrain", default=default)
-    from partimento.train.run import run
+    from partimento.train.stages.pretraining import pretrain
 
-    model = run(
+    model = pretrain(
         options.settings.changed_from(named),
         options.store,
         options.out,

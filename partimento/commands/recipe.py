@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -26,18 +25,15 @@ def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     named = bool(argv) and not argv[0].startswith("-")
     options = parse(Options, argv[:1] if named else argv, verb="recipe")
-    from partimento.train import classifier, contrast, finetune_recipes, recipes
-    from partimento.train.settings import RunRecipe, choose
+    from partimento.train.recipes import RECIPES
+    from partimento.train.settings import choose
 
-    table: dict[str, Callable[[], RunRecipe]] = {}
-    for kind in (recipes, finetune_recipes, contrast, classifier):
-        table |= kind.RECIPES
     if options.name is not None:
-        recipe = choose(table, options.name)
+        recipe = choose(RECIPES, options.name)
         changed = parse(type(recipe), argv[1:], verb=f"recipe {options.name}", default=recipe)
         print(changed.changed_from(recipe).to_json())
         return 0
-    width = max(map(len, table))
-    for name, make in table.items():
+    width = max(map(len, RECIPES))
+    for name, make in RECIPES.items():
         print(f"{name:<{width}}  {make().cost}")
     return 0

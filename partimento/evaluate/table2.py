@@ -21,11 +21,11 @@ from typing import Final
 
 from partimento.errors import UserError
 from partimento.evaluate.encoders import EXACT, STATISTICS, Kind, Reading, source
+from partimento.evaluate.finetuned import METRICS
 from partimento.evaluate.handcrafted import boosted, forest
 from partimento.evaluate.outcomes import Outcome, by_probe, by_run, by_trees, origin, training
 from partimento.evaluate.tasks import TASKS, Task
 from partimento.model.checkpoint import load_any
-from partimento.train.classifier import METRICS
 
 FT: Final = "ft"
 OTHERS: Final = ("mert", "m3", "clamp3")

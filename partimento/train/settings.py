@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, TypeVar
@@ -125,11 +126,24 @@ class RunRecipe:
                 raise UserError(f"recipe: {name} is {getattr(self, name)}; give at least 1")
         if self.epochs is not None and not self.epochs > 0:
             raise UserError(f"recipe: epochs is {self.epochs}; give a positive number, or None to go by loop.steps")
+        self.check()
+
+    def check(self) -> None:
+        """For kinds of recipe: raises `UserError` for values of their own that cannot be meant."""
+
+    def with_loop(self, **changes: Any) -> Self:
+        """With other values of `loop`."""
+        return dataclasses.replace(self, loop=dataclasses.replace(self.loop, **changes))
 
     def with_steps(self, steps: int) -> Self:
         """As many steps, and a warm-up that fits them."""
-        loop = dataclasses.replace(self.loop, steps=steps, warmup_steps=min(self.loop.warmup_steps, steps // 2))
-        return dataclasses.replace(self, loop=loop)
+        return self.with_loop(steps=steps, warmup_steps=min(self.loop.warmup_steps, steps // 2))
+
+    def counted(self, examples: float) -> Self:
+        """With the steps, two at least, that `epochs` of so many sequences come to; as it is without `epochs`."""
+        if self.epochs is None:
+            return self
+        return self.with_steps(max(2, math.ceil(self.epochs * examples / self.batch)))
 
     def changed_from(self, named: Self) -> Self:
         """These settings as who changed `named` into them meant: said steps replace epochs that were not said."""

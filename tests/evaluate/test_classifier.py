@@ -21,9 +21,10 @@ from partimento.model.checkpoint import load
 from partimento.model.heads import Classifier
 from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Vocabulary
-from partimento.train.classifier import RECIPES, ClassifierRecipe, beginning, paper
 from partimento.train.log import read_log
-from partimento.train.objectives.classifier import Classification
+from partimento.train.objectives.classification import Classification
+from partimento.train.recipes.classification import RECIPES, ClassifierRecipe, paper
+from partimento.train.stages.classification import beginning
 from tests.evaluate.small_world import CLASSES, base_model, playing, task_of
 
 V = Vocabulary.piano()

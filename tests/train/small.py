@@ -11,10 +11,13 @@ from partimento.model.transformer import Transformer
 from partimento.tokens.vocabulary import Vocabulary
 from partimento.train.checkpoints import Checkpoints
 from partimento.train.distributed import ALONE, World
+from partimento.train.driver import run_stage
 from partimento.train.log import read_log
 from partimento.train.loop import CHECKPOINTS, train
-from partimento.train.objectives.pretrain import Pretraining
+from partimento.train.objectives.pretraining import Pretraining
+from partimento.train.recipes.pretraining import PretrainingRecipe
 from partimento.train.settings import LoopSettings
+from partimento.train.stages.pretraining import pretraining
 from tests.train.cycling import CyclingLoader
 
 SETTINGS = LoopSettings(
@@ -58,6 +61,20 @@ def train_in(
         world=world,
         **{"resume": newest(folder)} | more,
     )
+
+
+def pretrain_on(
+    recipe: PretrainingRecipe,
+    training: CyclingLoader,
+    validation: CyclingLoader,
+    folder: Path,
+    *,
+    data: dict[str, Any] | None = None,
+    init: Path | None = None,
+    **more: Any,
+) -> Path:
+    """A whole pretraining, on batches that are there."""
+    return run_stage(pretraining(recipe, training, validation, data=data, init=init), folder, world=ALONE, **more)
 
 
 def records(folder: Path) -> list[dict[str, Any]]:

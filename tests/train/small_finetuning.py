@@ -4,9 +4,9 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from partimento.train import finetune_recipes
-from partimento.train.finetune import Outcome, finetune
-from partimento.train.finetune_recipes import ContinuationRecipe
+from partimento.train.recipes import continuation as recipes
+from partimento.train.recipes.continuation import ContinuationRecipe
+from partimento.train.stages.continuation import Outcome, finetune_continuation
 
 
 def recipe(**changes: Any) -> ContinuationRecipe:
@@ -22,14 +22,14 @@ def recipe(**changes: Any) -> ContinuationRecipe:
         "keep_checkpoints": 2,
         "precision": "float32",
     } | changes
-    of_loop = {field.name for field in dataclasses.fields(finetune_recipes.folder().loop)}
+    of_loop = {field.name for field in dataclasses.fields(recipes.folder().loop)}
     settings = dataclasses.replace(
-        finetune_recipes.folder().loop, **{name: value for name, value in loop.items() if name in of_loop}
+        recipes.folder().loop, **{name: value for name, value in loop.items() if name in of_loop}
     )
     rest = {name: value for name, value in loop.items() if name not in of_loop}
-    return dataclasses.replace(finetune_recipes.folder(), loop=settings, **rest)
+    return dataclasses.replace(recipes.folder(), loop=settings, **rest)
 
 
 def tune(corpus: str | Path, folder: Path, base: str | Path, **changes: Any) -> Outcome:
     """Fine-tunes with that recipe."""
-    return finetune(recipe(**changes), corpus, folder, base=base)
+    return finetune_continuation(recipe(**changes), corpus, folder, base=base)

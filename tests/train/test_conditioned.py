@@ -25,10 +25,10 @@ from partimento.model.heads import ConditionedTransformer, Embedder
 from partimento.model.initialisation import random_initialisation
 from partimento.model.transformer import Transformer
 from partimento.tokens.vocabulary import Vocabulary
-from partimento.train.conditions import ConditionedLoader, Conditions, conditioned
 from partimento.train.distributed import ALONE
-from partimento.train.finetune import finetune, outcome
 from partimento.train.objectives.conditioned import ConditionedContinuation
+from partimento.train.stages.conditions import ConditionedLoader, Conditions, conditioned
+from partimento.train.stages.continuation import finetune_continuation, outcome
 from tests.train.small import newest, records
 from tests.train.small_finetuning import recipe
 
@@ -72,7 +72,7 @@ def loading(folder: Path) -> Iterator[tuple[Path, Knowing]]:
     path, encoder = folder / "knowing.safetensors", Knowing()
     path.write_bytes(b"knows low from high")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("partimento.train.conditions.Encoder.load", lambda name, device: encoder)
+        patch.setattr("partimento.train.stages.conditions.Encoder.load", lambda name, device: encoder)
         yield path, encoder
 
 
@@ -164,7 +164,7 @@ def test_batches_depend_on_their_place_alone(store, conditions):
 
 
 def test_vectors_are_made_once_and_a_kill_loses_a_part(store, knowing, tmp_path, monkeypatch):
-    monkeypatch.setattr("partimento.train.conditions.FILES_AT_ONCE", 3)
+    monkeypatch.setattr("partimento.train.stages.conditions.FILES_AT_ONCE", 3)
     path, encoder = knowing
     first = Conditions.of(store, path, tmp_path, ALONE)
     slices = sum(-(-int(store.counts[file]) // 300) for file in range(len(store)))
@@ -223,7 +223,7 @@ def test_a_model_learns_to_go_by_the_vector_and_resumes_to_the_same_bits(store, 
         checkpoint_every=80,
     )
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
-    found = finetune(settings, store.path, whole, base=base, embedder=embedder)
+    found = finetune_continuation(settings, store.path, whole, base=base, embedder=embedder)
     gain = found.last["unconditioned_nats_per_token"] - found.last["nats_per_token"]
     assert gain > 0.05  # a note is low or high: 0.69 nats, of some seven tokens
     assert found.last["nats_per_token"] < found.before["nats_per_token"] - 0.5
@@ -233,14 +233,14 @@ def test_a_model_learns_to_go_by_the_vector_and_resumes_to_the_same_bits(store, 
     assert trained.metadata["infilling"] is False and trained.metadata["sampling"] == {"min_p": 0.02}
     shutil.copytree(whole, resumed)
     shutil.rmtree(newest(resumed))
-    finetune(settings, store.path, resumed, base=base, embedder=embedder)
+    finetune_continuation(settings, store.path, resumed, base=base, embedder=embedder)
     assert records(resumed) == records(whole)
     assert (resumed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
     other = tmp_path / "other.safetensors"
     other.write_bytes(b"another one")
     for changed in (other, None):
         with pytest.raises(UserError, match=r"holds a run of another embedding model \(.*knowing.safetensors\)"):
-            finetune(settings, store.path, whole, base=base, embedder=changed)
+            finetune_continuation(settings, store.path, whole, base=base, embedder=changed)
 
 
 def test_one_command_makes_a_model_for_like(store, base, tmp_path, capsys):

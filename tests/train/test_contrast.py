@@ -20,9 +20,10 @@ from partimento.model.config import ModelConfig
 from partimento.model.heads import Embedder
 from partimento.model.initialisation import musical_initialisation
 from partimento.model.transformer import Transformer
-from partimento.train.contrast import ContrastiveRecipe, contrast, paper_recipe, small_recipe
 from partimento.train.log import read_log
+from partimento.train.recipes.contrastive import ContrastiveRecipe, paper, small
 from partimento.train.settings import LoopSettings, Machine
+from partimento.train.stages.contrastive import finetune_contrastive
 from tests.train.views import V
 
 FILES = 12
@@ -81,7 +82,7 @@ def base(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def run(store, base, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    contrast(RECIPE, store, folder, base=base)
+    finetune_contrastive(RECIPE, store, folder, base=base)
     return folder
 
 
@@ -108,7 +109,7 @@ def test_the_model_has_the_published_names_and_says_what_it_is(run, base, store,
 
 
 def test_a_batch_at_once_leads_to_the_same_model(run, store, base, tmp_path):
-    contrast(dataclasses.replace(RECIPE, machine=Machine()), store, tmp_path, base=base)
+    finetune_contrastive(dataclasses.replace(RECIPE, machine=Machine()), store, tmp_path, base=base)
     expected = load_any(run / "model.safetensors").model.state_dict()
     for name, tensor in load_any(tmp_path / "model.safetensors").model.state_dict().items():
         torch.testing.assert_close(tensor, expected[name], atol=2e-3, rtol=2e-2)
@@ -116,12 +117,12 @@ def test_a_batch_at_once_leads_to_the_same_model(run, store, base, tmp_path):
 
 def test_a_run_that_is_called_again_is_continued_and_another_recipe_refused(run, store, base):
     before = (run / "model.safetensors").read_bytes()
-    contrast(RECIPE, store, run, base=base)
+    finetune_contrastive(RECIPE, store, run, base=base)
     assert (run / "model.safetensors").read_bytes() == before
     with pytest.raises(UserError, match="temperature differ"):
-        contrast(dataclasses.replace(RECIPE, temperature=0.5), store, run, base=base)
+        finetune_contrastive(dataclasses.replace(RECIPE, temperature=0.5), store, run, base=base)
     with pytest.raises(UserError, match="already holds a run"):
-        contrast(RECIPE, store, run, base=base, resume="off")
+        finetune_contrastive(RECIPE, store, run, base=base, resume="off")
 
 
 def test_from_scratch_the_base_gives_its_shape_only(store, base, tmp_path):
@@ -130,7 +131,7 @@ def test_from_scratch_the_base_gives_its_shape_only(store, base, tmp_path):
     for pretrained, seed in ((True, 5), (False, 5), (False, 5)):
         torch.manual_seed(seed)
         folder = tmp_path / f"{len(results)}"
-        contrast(dataclasses.replace(once, pretrained=pretrained), store, folder, base=base)
+        finetune_contrastive(dataclasses.replace(once, pretrained=pretrained), store, folder, base=base)
         results.append(load_any(folder / "model.safetensors").model.state_dict()["model.tok_embeddings.weight"])
     close = load(base).model.state_dict()["model.tok_embeddings.weight"]
     assert (results[0] - close).abs().max() < 0.05 < (results[1] - close).abs().max()
@@ -140,17 +141,17 @@ def test_from_scratch_the_base_gives_its_shape_only(store, base, tmp_path):
 def test_a_run_goes_on_from_its_own_base_only_unless_it_began_from_scratch(run, store, base, tmp_path):
     other = language_model(tmp_path / "other.safetensors", seed=4)
     with pytest.raises(UserError, match="holds a run of another model"):
-        contrast(RECIPE, store, run, base=other)
+        finetune_contrastive(RECIPE, store, run, base=other)
     once = dataclasses.replace(RECIPE, epochs=None, loop=dataclasses.replace(RECIPE.loop, steps=1, warmup_steps=0))
     scratch = dataclasses.replace(once, pretrained=False)
-    made = contrast(scratch, store, tmp_path / "scratch", base=base).read_bytes()
-    assert contrast(scratch, store, tmp_path / "scratch", base=other).read_bytes() == made
+    made = finetune_contrastive(scratch, store, tmp_path / "scratch", base=base).read_bytes()
+    assert finetune_contrastive(scratch, store, tmp_path / "scratch", base=other).read_bytes() == made
 
 
 def test_it_says_how_many_negatives_there_are(store, base, tmp_path):
     said = []
     short = dataclasses.replace(RECIPE, epochs=None, loop=dataclasses.replace(RECIPE.loop, steps=1, warmup_steps=0))
-    contrast(short, store, tmp_path, base=base, say=said.append)
+    finetune_contrastive(short, store, tmp_path, base=base, say=said.append)
     assert said[0].startswith("negatives: 6.0 of 6 a view on average (12 files of 12 pieces; ")
 
 
@@ -166,29 +167,29 @@ def test_whether_performances_of_one_piece_are_told_apart_is_recorded_and_traine
     for masked, negatives in ((False, "6.0 of 6"), (True, "4.4 of 6")):
         said, folder = [], tmp_path / str(masked)
         recipe = dataclasses.replace(short, mask_same_piece=masked)
-        contrast(recipe, tmp_path / "store", folder, base=base, say=said.append)
+        finetune_contrastive(recipe, tmp_path / "store", folder, base=base, say=said.append)
         assert said[0].startswith(f"negatives: {negatives} a view on average (12 files of 3 pieces; ")
         assert json.loads((folder / "recipe.json").read_text())["mask_same_piece"] is masked
         losses[masked] = [row["loss"] for row in read_log(folder) if "loss" in row]
     assert losses[True] != losses[False]
     with pytest.raises(UserError, match="mask_same_piece differ"):
-        contrast(short, tmp_path / "store", folder, base=base)
+        finetune_contrastive(short, tmp_path / "store", folder, base=base)
 
 
 def test_the_papers_recipe_has_every_other_file_as_a_negative():
-    assert not paper_recipe().mask_same_piece and not small_recipe().mask_same_piece
+    assert not paper().mask_same_piece and not small().mask_same_piece
 
 
 def test_what_cannot_be_compared_is_refused(store, base, tmp_path):
     with pytest.raises(UserError, match="lower --batch"):
-        contrast(dataclasses.replace(RECIPE, batch=13), store, tmp_path, base=base)
+        finetune_contrastive(dataclasses.replace(RECIPE, batch=13), store, tmp_path, base=base)
     with pytest.raises(UserError, match="give at least 2"):
         dataclasses.replace(RECIPE, batch=1)
     with pytest.raises(UserError, match="temperature is 0"):
         dataclasses.replace(RECIPE, temperature=0)
     save(tmp_path / "embedder.safetensors", Embedder(load(base).config, size=4), V)
     with pytest.raises(UserError, match="what is needed here is a 'language model'"):
-        contrast(RECIPE, store, tmp_path / "run", base=tmp_path / "embedder.safetensors")
+        finetune_contrastive(RECIPE, store, tmp_path / "run", base=tmp_path / "embedder.safetensors")
 
 
 def test_the_command_takes_a_recipe_by_name(store, base, tmp_path, capsys):
@@ -202,4 +203,4 @@ def test_the_command_takes_a_recipe_by_name(store, base, tmp_path, capsys):
     written = json.loads((tmp_path / "run" / "recipe.json").read_text())
     # 21 steps would not hold the warm-up of the other recipe
     assert (written["batch"], written["loop"]["steps"]) == (4, 21)
-    assert written["loop"]["peak_lr"] == small_recipe().loop.peak_lr
+    assert written["loop"]["peak_lr"] == small().loop.peak_lr

@@ -24,10 +24,11 @@ from partimento.model.initialisation import random_initialisation
 from partimento.model.lora import load_adapters, merged
 from partimento.model.transformer import Transformer
 from partimento.tokens.vocabulary import Vocabulary
-from partimento.train.finetune import adapters_path, finetune, outcome
-from partimento.train.finetune_recipes import ContinuationRecipe
+from partimento.train.driver import adapters_path
 from partimento.train.log import LOG_FILE
 from partimento.train.objectives.continuation import Continuation, overfitting
+from partimento.train.recipes.continuation import ContinuationRecipe
+from partimento.train.stages.continuation import finetune_continuation, outcome
 from tests import programs
 from tests.train.small import newest, records
 from tests.train.small_finetuning import recipe, tune
@@ -152,7 +153,7 @@ def unlike(tmp_path_factory) -> Path:
 def test_training_stops_when_held_out_loss_rises_and_warns_of_overfitting(unlike, base, tmp_path, capsys):
     said = []
     settings = recipe(steps=200, peak_lr=2e-2, eval_every=3, checkpoint_every=3, patience=2)
-    found = finetune(settings, unlike, tmp_path, base=base, say=said.append)
+    found = finetune_continuation(settings, unlike, tmp_path, base=base, say=said.append)
     losses = [line["validation"]["nats_per_token"] for line in records(tmp_path) if "validation" in line]
     assert found.last_step == found.best_step + 2 * 3 < 200
     assert losses.index(min(losses)) == len(losses) - 3
@@ -171,7 +172,7 @@ def test_training_stops_when_held_out_loss_rises_and_warns_of_overfitting(unlike
     assert not (tmp_path / "again" / "best.safetensors").exists()
     # A run that has stopped is over.
     log = (tmp_path / LOG_FILE).read_bytes()
-    assert finetune(settings, unlike, tmp_path, base=base) == found
+    assert finetune_continuation(settings, unlike, tmp_path, base=base) == found
     assert (tmp_path / LOG_FILE).read_bytes() == log
 
 
@@ -237,7 +238,7 @@ def test_a_run_goes_on_with_what_it_was_begun_with(store, base, tmp_path):
     with pytest.raises(UserError, match="holds a run of another recipe"):
         tune(store, store.parent, base, lora_rank=4, seed=2)
     with pytest.raises(UserError, match="already holds a run"):
-        finetune(recipe(lora_rank=4), store, store.parent, base=base, resume="off")
+        finetune_continuation(recipe(lora_rank=4), store, store.parent, base=base, resume="off")
     other = tmp_path / "other.safetensors"
     model = Transformer(CONFIG)
     random_initialisation(model, seed=2)

@@ -17,7 +17,7 @@ from partimento.train.checkpoints import read_header
 from partimento.train.distributed import ALONE
 from partimento.train.log import LOG_FILE
 from partimento.train.loop import CHECKPOINTS, Trainer, train
-from partimento.train.objectives.pretrain import Pretraining
+from partimento.train.objectives.pretraining import Pretraining
 from partimento.train.settings import LoopSettings, Machine, learning_rate
 from tests import programs
 from tests.train.small import PAD, SETTINGS, loader, make_model, newest, objective, records, train_in

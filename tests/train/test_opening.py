@@ -13,15 +13,15 @@ from partimento.model import precision
 from partimento.model.checkpoint import load
 from partimento.model.transformer import Transformer
 from partimento.tokens.vocabulary import Vocabulary
-from partimento.train import flops, recipes
+from partimento.train import flops
 from partimento.train.distributed import ALONE
 from partimento.train.flops import muon_flops
 from partimento.train.opening import remarks, settled
 from partimento.train.optimiser import orthogonalised
-from partimento.train.recipes import PretrainingRecipe
-from partimento.train.run import pretrain
+from partimento.train.recipes import pretraining as recipes
+from partimento.train.recipes.pretraining import PretrainingRecipe
 from tests.train.cycling import CyclingLoader
-from tests.train.small import newest, records
+from tests.train.small import newest, pretrain_on, records
 
 RECIPE = dataclasses.replace(recipes.debug().with_steps(6), length=24, batch=2)
 RECIPE = dataclasses.replace(RECIPE, loop=dataclasses.replace(RECIPE.loop, eval_batches=1, checkpoint_every=3))
@@ -42,7 +42,7 @@ def train(recipe: PretrainingRecipe, folder, **more) -> str:
     """Trains, and returns the precision that recipe.json and the model agree on."""
     pad = Vocabulary.piano().pad
     loaders = [CyclingLoader(list(range(60, 76)), length=24, batch=2, pad=pad) for _ in range(2)]
-    path = pretrain(recipe, *loaders, folder, **more)
+    path = pretrain_on(recipe, *loaders, folder, **more)
     of_run = json.loads((folder / "recipe.json").read_text())["loop"]["precision"]
     assert load(path).metadata["recipe"]["loop"]["precision"] == of_run
     return of_run

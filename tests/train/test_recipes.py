@@ -13,14 +13,14 @@ from partimento.cli import main
 from partimento.errors import UserError
 from partimento.model.config import ModelConfig
 from partimento.model.transformer import Transformer
-from partimento.train import classifier, contrast, finetune_recipes, recipes
 from partimento.train.flops import flops_per_token
-from partimento.train.recipes import RECIPES, PretrainingRecipe
+from partimento.train.recipes import RECIPES, pretraining
+from partimento.train.recipes.pretraining import PretrainingRecipe
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", pretraining.RECIPES)
 def test_recipes_are_complete(name, capsys):
-    recipe = recipes.pretraining_recipe(name)
+    recipe = pretraining.pretraining_recipe(name)
     assert recipe.name == name
     assert recipe.cost
     assert recipe.make_config().context == recipe.length
@@ -40,14 +40,13 @@ def test_what_is_changed_on_the_command_line_is_resolved_too(capsys):
 def test_without_a_name_all_recipes_are_listed_with_their_cost(capsys):
     assert main(["recipe"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    everything = RECIPES | finetune_recipes.RECIPES | contrast.RECIPES | classifier.RECIPES
-    assert [line.split()[0] for line in lines] == list(everything)
-    assert all(make().cost in line for make, line in zip(everything.values(), lines, strict=True))
+    assert [line.split()[0] for line in lines] == list(RECIPES)
+    assert all(make().cost in line for make, line in zip(RECIPES.values(), lines, strict=True))
 
 
 def test_the_bundled_models_recipe_is_what_its_record_says():
     record = json.loads(Path("docs/bundled/pretrained.json").read_text(encoding="utf-8"))
-    told = json.loads(recipes.bundled().to_json())
+    told = json.loads(pretraining.bundled().to_json())
     assert record.pop("cost") != told["cost"]  # the record has what the recipe said before it was measured
     for part in ("loop", "machine"):
         assert record.pop(part).items() <= told[part].items()
@@ -55,7 +54,7 @@ def test_the_bundled_models_recipe_is_what_its_record_says():
 
 
 def test_the_papers_recipe():
-    paper = recipes.paper()
+    paper = pretraining.paper()
     assert (paper.length, paper.batch, paper.epochs) == (8192, 8 * 16, 75)
     assert (paper.loop.peak_lr, paper.loop.warmup_steps, paper.loop.min_lr_ratio) == (3e-4, 1000, 0.1)
     assert (paper.loop.betas, paper.loop.weight_decay) == ((0.9, 0.95), 0.1)
@@ -76,7 +75,7 @@ def test_the_arithmetic_of_a_model_is_what_torch_counts():
 
 
 def test_two_recipes_are_equal_if_they_lead_to_the_same_model():
-    debug = recipes.debug()
+    debug = pretraining.debug()
     elsewhere = dataclasses.replace(debug, cost="?", machine=dataclasses.replace(debug.machine, compile=True))
     assert elsewhere == debug
     assert dataclasses.replace(debug, seed=2) != debug

@@ -17,13 +17,13 @@ from partimento.model.config import ModelConfig
 from partimento.model.initialisation import random_initialisation
 from partimento.model.transformer import Transformer
 from partimento.tokens.vocabulary import Vocabulary
-from partimento.train import recipes
 from partimento.train.prefetch import AHEAD
-from partimento.train.recipes import PretrainingRecipe
-from partimento.train.run import pretrain, run
+from partimento.train.recipes import pretraining as recipes
+from partimento.train.recipes.pretraining import PretrainingRecipe
 from partimento.train.settings import Machine
+from partimento.train.stages.pretraining import pretrain
 from tests.train.cycling import CyclingLoader
-from tests.train.small import newest, records
+from tests.train.small import newest, pretrain_on, records
 
 RECIPE = dataclasses.replace(recipes.debug(), length=24)
 RECIPE = dataclasses.replace(RECIPE, loop=dataclasses.replace(RECIPE.loop, precision="float32"))
@@ -43,7 +43,7 @@ def with_loop(**changes) -> PretrainingRecipe:
 
 
 def test_a_run_ends_with_a_model_that_says_where_it_comes_from(tmp_path):
-    path = pretrain(RECIPE, *loaders(), tmp_path, data={"store": "cycle"})
+    path = pretrain_on(RECIPE, *loaders(), tmp_path, data={"store": "cycle"})
     checkpoint = load(path)
     assert checkpoint.config == RECIPE.make_config()
     assert checkpoint.vocabulary == Vocabulary.piano()
@@ -57,53 +57,53 @@ def test_a_run_ends_with_a_model_that_says_where_it_comes_from(tmp_path):
 
 
 def test_a_folder_with_another_run_is_refused(tmp_path):
-    pretrain(RECIPE, *loaders(), tmp_path)
-    pretrain(RECIPE, *loaders(), tmp_path)
+    pretrain_on(RECIPE, *loaders(), tmp_path)
+    pretrain_on(RECIPE, *loaders(), tmp_path)
     with pytest.raises(UserError, match="already holds a run"):
-        pretrain(RECIPE, *loaders(), tmp_path, resume="off")
+        pretrain_on(RECIPE, *loaders(), tmp_path, resume="off")
     with pytest.raises(UserError, match=r"another recipe \(seed, loop differ"):
-        pretrain(dataclasses.replace(with_loop(clip=2.0), seed=2), *loaders(), tmp_path)
+        pretrain_on(dataclasses.replace(with_loop(clip=2.0), seed=2), *loaders(), tmp_path)
     with pytest.raises(UserError, match="a run of another store"):
-        pretrain(RECIPE, *loaders(), tmp_path, data={"store": "cycle", "sha256": "1"})
+        pretrain_on(RECIPE, *loaders(), tmp_path, data={"store": "cycle", "sha256": "1"})
     with pytest.raises(UserError, match="a run of another model"):
-        pretrain(RECIPE, *loaders(), tmp_path, init=tmp_path / "model.safetensors")
+        pretrain_on(RECIPE, *loaders(), tmp_path, init=tmp_path / "model.safetensors")
 
 
 def test_another_machine_is_the_same_run(tmp_path):
     whole, halves = tmp_path / "whole", tmp_path / "halves"
-    pretrain(RECIPE, *loaders(), whole)
-    pretrain(RECIPE, *loaders(), halves)
+    pretrain_on(RECIPE, *loaders(), whole)
+    pretrain_on(RECIPE, *loaders(), halves)
     last = newest(halves)
     last.rename(last.with_name("away"))
     by_rows = dataclasses.replace(RECIPE, machine=Machine(micro_batch_size=1, activation_checkpointing=True))
-    pretrain(by_rows, *loaders(), halves)
+    pretrain_on(by_rows, *loaders(), halves)
     assert [line["step"] for line in records(halves)] == [line["step"] for line in records(whole)]
     for line, expected in zip(records(halves), records(whole), strict=True):
         assert line.get("loss", 0) == pytest.approx(expected.get("loss", 0), rel=1e-4)
 
 
 def test_a_new_run_can_begin_from_a_checkpoint(tmp_path):
-    pretrain(RECIPE, *loaders(), tmp_path / "first")
+    pretrain_on(RECIPE, *loaders(), tmp_path / "first")
     longer = with_loop(steps=30)
     for _ in range(2):  # the second time it goes on in its own folder
-        pretrain(longer, *loaders(), tmp_path / "second", resume=str(tmp_path / "first"))
+        pretrain_on(longer, *loaders(), tmp_path / "second", resume=str(tmp_path / "first"))
     assert [line["step"] for line in records(tmp_path / "second") if "loss" in line] == list(range(21, 31))
     start = str(newest(tmp_path / "first"))
     with pytest.raises(UserError, match=r"is at step 20 of 20; raise loop\.steps"):
-        pretrain(RECIPE, *loaders(), tmp_path / "third", resume=start)
+        pretrain_on(RECIPE, *loaders(), tmp_path / "third", resume=start)
     other = dataclasses.replace(longer, vocabulary="aria")
     with pytest.raises(UserError, match="was trained with vocabulary 'piano', this recipe says 'aria'"):
-        pretrain(other, *loaders(), tmp_path / "third", resume=start)
+        pretrain_on(other, *loaders(), tmp_path / "third", resume=start)
     with pytest.raises(UserError, match="was trained by adamw, whose state says nothing to muon"):
-        pretrain(with_loop(steps=30, optimiser="muon"), *loaders(), tmp_path / "third", resume=start)
+        pretrain_on(with_loop(steps=30, optimiser="muon"), *loaders(), tmp_path / "third", resume=start)
     with pytest.raises(UserError, match="nowhere is not a checkpoint"):
-        pretrain(longer, *loaders(), tmp_path / "third", resume=str(tmp_path / "nowhere"))
+        pretrain_on(longer, *loaders(), tmp_path / "third", resume=str(tmp_path / "nowhere"))
     assert not (tmp_path / "third").exists()
 
 
 def test_a_run_can_begin_with_the_weights_of_a_model(tmp_path):
-    path = pretrain(RECIPE, *loaders(), tmp_path / "first")
-    pretrain(RECIPE, *loaders(), tmp_path / "second", init=path)
+    path = pretrain_on(RECIPE, *loaders(), tmp_path / "first")
+    pretrain_on(RECIPE, *loaders(), tmp_path / "second", init=path)
     last, first = records(tmp_path / "first")[-1], records(tmp_path / "second")[0]
     assert first["step"] == 0
     assert first["validation"]["nats_per_token"] == pytest.approx(last["validation"]["nats_per_token"], rel=1e-2)
@@ -118,27 +118,27 @@ def test_a_model_of_another_kind_is_refused_before_the_first_step(tmp_path):
         random_initialisation(model, seed=1)
         save(tmp_path / f"{d_model}.safetensors", model, vocabulary)
     with pytest.raises(UserError, match=r"64.safetensors has another vocabulary \(17727 tokens\) than 'piano'"):
-        pretrain(RECIPE, *loaders(), tmp_path / "run", init=tmp_path / "64.safetensors")
+        pretrain_on(RECIPE, *loaders(), tmp_path / "run", init=tmp_path / "64.safetensors")
     with pytest.raises(UserError, match=r"32.safetensors is of another shape than size 'debug'"):
-        pretrain(RECIPE, *loaders(), tmp_path / "run", init=tmp_path / "32.safetensors")
+        pretrain_on(RECIPE, *loaders(), tmp_path / "run", init=tmp_path / "32.safetensors")
     assert not (tmp_path / "run").exists()
 
 
 def test_a_time_budget_decides_the_steps_once(tmp_path):
-    pretrain(RECIPE, *loaders(), tmp_path, max_hours=0.5 / 3600)
+    pretrain_on(RECIPE, *loaders(), tmp_path, max_hours=0.5 / 3600)
     first = begun(tmp_path)
     assert first.loop.steps >= 2
     assert dataclasses.replace(first, loop=RECIPE.loop) == RECIPE
-    pretrain(RECIPE, *loaders(), tmp_path, max_hours=5)
+    pretrain_on(RECIPE, *loaders(), tmp_path, max_hours=5)
     assert begun(tmp_path) == first
     with pytest.raises(UserError, match="max_hours is 0"):
-        pretrain(RECIPE, *loaders(), tmp_path, max_hours=0)
+        pretrain_on(RECIPE, *loaders(), tmp_path, max_hours=0)
 
 
 def test_a_measured_pace_does_not_move_the_data(tmp_path):
     timed, plain = loaders(), loaders()
-    pretrain(RECIPE, *timed, tmp_path / "timed", max_hours=0.5 / 3600)
-    pretrain(RECIPE, *plain, tmp_path / "plain")
+    pretrain_on(RECIPE, *timed, tmp_path / "timed", max_hours=0.5 / 3600)
+    pretrain_on(RECIPE, *plain, tmp_path / "plain")
     # Batches are made ahead, but none is made for nothing where the pace was measured.
     for loader, steps in ((timed[0], begun(tmp_path / "timed").loop.steps), (plain[0], 20)):
         assert set(loader.state_dict()["rows"]) == set("0123")
@@ -185,7 +185,7 @@ def test_from_the_command_line_every_field_can_be_set(store, tmp_path, capsys):
 
 def test_epochs_decide_the_steps(store, tmp_path):
     short = dataclasses.replace(RECIPE, epochs=3, batch=2)
-    run(short, store, tmp_path / "epochs")
+    pretrain(short, store, tmp_path / "epochs")
     notes = 5 * 120
     ids = 3 * (3 * notes + 5 * (4 + 3))  # <T>s, and instrument, <S>, <D>, <E> of each file
     steps = begun(tmp_path / "epochs").loop.steps
@@ -234,11 +234,11 @@ def test_a_folder_that_is_no_store_is_one_line(tmp_path, capsys):
 
 def test_infilling_and_the_pedal_reach_the_model_but_not_the_validation(store, tmp_path):
     short = dataclasses.replace(RECIPE, length=128, loop=dataclasses.replace(RECIPE.loop, steps=6))
-    plain = run(short, store, tmp_path / "plain")
-    filling = run(dataclasses.replace(short, infilling_share=1.0, pedal=True), store, tmp_path / "filling")
+    plain = pretrain(short, store, tmp_path / "plain")
+    filling = pretrain(dataclasses.replace(short, infilling_share=1.0, pedal=True), store, tmp_path / "filling")
     said = [{k: load(path).metadata[k] for k in ("infilling", "pedal_tokens")} for path in (plain, filling)]
     assert said == [{"infilling": False, "pedal_tokens": False}, {"infilling": True, "pedal_tokens": True}]
-    arranged = run(dataclasses.replace(short, infilling_share=1.0), store, tmp_path / "arranged")
+    arranged = pretrain(dataclasses.replace(short, infilling_share=1.0), store, tmp_path / "arranged")
     first = [records(path.parent) for path in (plain, arranged)]
     assert first[0][0]["validation"] == first[1][0]["validation"]
     assert first[0][1]["loss"] != first[1][1]["loss"]
@@ -253,7 +253,7 @@ def test_runs_of_other_batches_lanes_and_seeds_are_measured_on_the_same_windows(
     for name, (batch, streams, seed, batches) in shapes.items():
         loop = dataclasses.replace(RECIPE.loop, steps=6, eval_batches=batches)
         recipe = dataclasses.replace(RECIPE, batch=batch, streams=streams, seed=seed, loop=loop)
-        run(recipe, store, tmp_path / name, init=tmp_path / "model.safetensors")
+        pretrain(recipe, store, tmp_path / name, init=tmp_path / "model.safetensors")
         losses[name] = records(tmp_path / name)[0]["validation"]["nats_per_token"]
     assert losses["narrow"] == pytest.approx(losses["wide"], rel=1e-5)
     assert losses["fewer"] != pytest.approx(losses["wide"], rel=1e-5)

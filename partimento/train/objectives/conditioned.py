@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from partimento.tokens.vocabulary import Kind, Vocabulary
-from partimento.train.objectives.pretrain import Pretraining
+from partimento.train.objectives.pretraining import Pretraining
 
 Batch = Mapping[str, Tensor]
 

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from partimento.tokens.vocabulary import Kind, Vocabulary
 from partimento.train.loop import Loader
-from partimento.train.objectives.pretrain import Batch, Pretraining
+from partimento.train.objectives.pretraining import Batch, Pretraining
 
 
 class Continuation:

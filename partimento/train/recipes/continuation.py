@@ -47,10 +47,8 @@ class ContinuationRecipe(RunRecipe):
     """How often held-out loss is measured and a checkpoint written; decides loop.eval_every and loop.checkpoint_every
     when the run begins. None: those stand."""
 
-    def __post_init__(self) -> None:
-        super(
-            ContinuationRecipe, self
-        ).__post_init__()  # slots make a new class of this one, which super() would not know
+    def check(self) -> None:
+        """Raises `UserError` for values that cannot be meant."""
         if self.measurements is not None and self.measurements < 1:
             raise UserError(f"recipe: measurements is {self.measurements}; give at least 1, or None")
         for name in ("ending_share", "disturbed_share", "infilling_share", "unconditioned_share"):

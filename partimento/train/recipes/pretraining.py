@@ -36,10 +36,8 @@ class PretrainingRecipe(RunRecipe):
     streams: int = 1
     """Streams of files that each row of a batch takes its windows from in turn; several, where rows are few."""
 
-    def __post_init__(self) -> None:
-        super(
-            PretrainingRecipe, self
-        ).__post_init__()  # slots make a new class of this one, which super() alone would not know
+    def check(self) -> None:
+        """Raises `UserError` for values that cannot be meant."""
         self.make_config()
         if not 0 <= self.infilling_share <= 1:
             raise UserError(f"recipe: infilling_share is {self.infilling_share}; give a share within 0..1")

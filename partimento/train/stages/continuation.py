@@ -2,9 +2,9 @@
 
 Knows: how a folder becomes a store inside the run's folder, with a part held out, how a recipe's steps are counted,
 what a fine-tuned model keeps of the one it comes from, and from when on a model counts as overfitting. Refuses to
-know: how to take a step (`loop.py`), what a run's folder holds (`folder.py`), the network's adapters (`model/lora.py`).
+know: how to take a step (`loop.py`), what a run's folder holds (`driver.py`), the network's adapters (`model/lora.py`).
 
-    outcome = finetune(finetune_recipes.folder(), "my-folder", "runs/mine", base="bundled")
+    outcome = finetune_continuation(recipes.continuation.folder(), "my-folder", "runs/mine", base="bundled")
     outcome.before["nats_per_token"], outcome.best["nats_per_token"]
 
 With an `embedder` the model also learns to go by a vector of the file that a sequence is of (`conditions.py`).
@@ -20,28 +20,30 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from partimento.corpus.build import build
 from partimento.corpus.holdout import plan_by_piece
 from partimento.corpus.sequences import PassageLoader, StretchLoader, WholeFileLoader
-from partimento.corpus.store import MANIFEST, NoteStore, digest
+from partimento.corpus.store import NoteStore
 from partimento.errors import UserError
-from partimento.model import lora
-from partimento.model.checkpoint import Checkpoint, load, save
-from partimento.model.heads import ConditionedTransformer
-from partimento.model.hub import locate
+from partimento.model.checkpoint import Checkpoint, load
 from partimento.model.transformer import Transformer
 from partimento.tokens.infill import Infilling
-from partimento.train.conditions import ConditionedLoader, Conditions, conditioned
 from partimento.train.distributed import World, joined
-from partimento.train.finetune_recipes import ContinuationRecipe, is_store
-from partimento.train.folder import Save, about, begun, check_sources, latest_checkpoint, run_stage
+from partimento.train.driver import (
+    Stage,
+    data_source,
+    latest_checkpoint,
+    model_source,
+    require_same_sources,
+    run_stage,
+)
 from partimento.train.log import TrackerName, read_log
 from partimento.train.loop import Objective
 from partimento.train.objectives.conditioned import ConditionedContinuation
 from partimento.train.objectives.continuation import BothSides, Continuation, overfitting
+from partimento.train.recipes.continuation import ContinuationRecipe, is_store
+from partimento.train.stages.conditions import ConditionedLoader, Conditions, conditioned
 
 STORE: Final = "store"
 """Where the notes of a folder of MIDI files are kept in the run's folder."""
@@ -70,7 +72,7 @@ class Outcome:
     last_step: int
 
 
-def finetune(
+def finetune_continuation(
     recipe: ContinuationRecipe,
     corpus: str | Path,
     folder: str | Path,
@@ -83,41 +85,31 @@ def finetune(
 ) -> Outcome:
     """Trains the model `base` further on a store or a folder of MIDI files; shows progress on standard error.
 
-    Under torchrun all processes train one model. `resume` "auto" goes on with the run in `folder` if there is one,
-    "off" refuses such a folder. `say` is told what a person wants to know, in lines: what is trained on, and when a
-    model begins to overfit. With `embedder`, an embedding model, the model becomes a conditioned one; it then fills no
-    gaps, and adapters are refused.
+    Under torchrun all processes train one model. `say` is told what a person wants to know, in lines: what is trained
+    on, and when a model begins to overfit. With `embedder`, an embedding model, the model becomes a conditioned one; it
+    then fills no gaps, and adapters are refused. The others are as for `driver.run_stage`.
     """
     if embedder is not None and recipe.lora_rank is not None:
         raise UserError("adapters leave no room for a vector; leave out --lora-rank or --conditioned")
     folder, corpus = Path(folder), Path(corpus)
     with joined() as world:
         tell = say if world.main else lambda _: None
-        start = latest_checkpoint(folder, resume=resume)
         checkpoint = _language_model(base)
+        sources = {"init": model_source(base)} | ({} if embedder is None else {"embedder": model_source(embedder)})
+        started = latest_checkpoint(folder, resume=resume)
         store = NoteStore(corpus) if is_store(corpus) else _own_store(corpus, folder, world, tell)
-        sources: dict[str, dict[str, Any]] = {
-            "data": {"store": store.path.name, "files": len(store), "sha256": digest(store.path / MANIFEST)},
-            "init": {"model": str(base), "sha256": digest(checkpoint.path)},
-        }
-        if embedder is not None:
-            sources["embedder"] = {"model": str(embedder), "sha256": digest(locate(embedder))}
-        if start is not None:
-            check_sources(start, sources)
+        sources = {"data": data_source(store)} | sources
+        if started is not None:
+            require_same_sources(started, sources)
+        model, vocabulary = checkpoint.model, checkpoint.vocabulary
+        objective: Objective = Continuation(vocabulary)
         conditions = None
         if embedder is not None:
             of_these = folder / VECTORS / "-".join(sources[key]["sha256"][:16] for key in ("data", "embedder"))
             conditions = Conditions.of(store, embedder, of_these, world)
-        recipe, loader, validation = _loaders(recipe, store, checkpoint, world, conditions)
-        recipe = begun(recipe, start, world)
-        model = checkpoint.model
-        objective: Objective = Continuation(checkpoint.vocabulary)
-        if conditions is not None:
             model = conditioned(model, conditions, seed=recipe.seed)
-            objective = ConditionedContinuation(checkpoint.vocabulary)
-        model = model.to(world.device)
-        if recipe.lora_rank is not None:
-            lora.adapt(model, rank=recipe.lora_rank, seed=recipe.seed)
+            objective = ConditionedContinuation(vocabulary)
+        recipe, training, validation = _loaders(recipe, store, checkpoint, world, conditions)
         warned: list[int] = []
 
         def watch(step: int, measured: dict[str, float]) -> None:
@@ -126,20 +118,22 @@ def finetune(
                 warned.append(step)
                 tell(_warning(step, gap))
 
-        run_stage(
-            recipe,
-            model,
-            objective,
-            loader=loader,
+        kept: dict[str, Any] = {name: checkpoint.metadata[name] for name in _KEPT if name in checkpoint.metadata}
+        if "infilling" in kept:
+            kept["infilling"] = recipe.infilling_share > 0
+        stage = Stage(
+            recipe=recipe,
+            model=model,
+            vocabulary=vocabulary,
+            objective=objective,
+            training=training,
             validation=validation,
-            folder=folder,
-            world=world,
-            start=start,
-            about=about(recipe, **sources),
-            save=_saver(checkpoint, recipe, conditions),
-            track=track,
+            sources=sources,
+            metadata=kept,
+            lora_rank=recipe.lora_rank,
             on_measured=watch,
         )
+        run_stage(stage, folder, world=world, resume=resume, track=track)
     return outcome(folder)
 
 
@@ -222,14 +216,12 @@ def _loaders(
     training = loader("train", batch=recipe.batch, training=True)
     held_out = loader("validation", batch=world.size).examples_per_epoch
     rows, batches = _measuring(held_out, recipe, world)
-    if recipe.epochs is not None:
-        recipe = recipe.with_steps(max(2, math.ceil(recipe.epochs * training.examples_per_epoch / recipe.batch)))
-    loop = dataclasses.replace(recipe.loop, eval_batches=batches)
+    recipe = recipe.counted(training.examples_per_epoch).with_loop(eval_batches=batches)
     if recipe.measurements is not None:
-        every = math.ceil(loop.steps / recipe.measurements)
-        loop = dataclasses.replace(loop, eval_every=every, checkpoint_every=every)
+        every = math.ceil(recipe.loop.steps / recipe.measurements)
+        recipe = recipe.with_loop(eval_every=every, checkpoint_every=every)
     both = BothSides(held_out=loader("validation", batch=rows), seen=loader("train", batch=rows))
-    return dataclasses.replace(recipe, loop=loop), training, both
+    return recipe, training, both
 
 
 def _measuring(examples: int, recipe: ContinuationRecipe, world: World) -> tuple[int, int]:
@@ -239,31 +231,6 @@ def _measuring(examples: int, recipe: ContinuationRecipe, world: World) -> tuple
     rows = [n for n in range(world.size, recipe.batch + 1, world.size) if examples % n == 0]
     largest = max(rows, default=recipe.batch)
     return largest, math.ceil(examples / largest)
-
-
-def _saver(base: Checkpoint[Transformer], recipe: ContinuationRecipe, conditions: Conditions | None) -> Save:
-    kept = {name: base.metadata[name] for name in _KEPT if name in base.metadata}
-    if "infilling" in kept:
-        kept["infilling"] = recipe.infilling_share > 0
-
-    def save_model(path: Path, weights: dict[str, Tensor], metadata: dict[str, Any]) -> None:
-        if recipe.lora_rank is not None:
-            lora.save_adapters(adapters_path(path), weights, base=metadata["init"], rank=recipe.lora_rank)
-            weights = lora.merged(weights)
-        with torch.device("meta"):
-            if conditions is None:
-                model = Transformer(base.config)
-            else:
-                model = ConditionedTransformer(base.config, size=conditions.size)
-        model.load_state_dict(weights, assign=True)
-        save(path, model, base.vocabulary, dtype=torch.bfloat16, **kept, **metadata)
-
-    return save_model
-
-
-def adapters_path(model: Path) -> Path:
-    """Where the adapters lie that were merged into a model of a run."""
-    return model.with_suffix(".adapters.safetensors")
 
 
 def _warning(step: int, gap: float) -> str:
