@@ -41,11 +41,11 @@ from partimento.model.initialisation import random_initialisation
 from partimento.model.transformer import Transformer
 from partimento.tokens.infill import Infilling
 from partimento.tokens.vocabulary import Vocabulary
-from partimento.train import losses
 from partimento.train.distributed import World, joined
 from partimento.train.flops import flops_per_token, peak_flops
 from partimento.train.log import read_log
 from partimento.train.loop import Trainer, train
+from partimento.train.objectives import losses
 from partimento.train.objectives.contrastive import Contrastive
 from partimento.train.objectives.pretraining import Pretraining
 from partimento.train.settings import LoopSettings, Machine

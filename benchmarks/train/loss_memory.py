@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from partimento.train.losses import total_cross_entropy
+from partimento.train.objectives.losses import total_cross_entropy
 
 LENGTH, VOCABULARY, CHANNELS = 8192, 17_727, 16
 

@@ -105,6 +105,7 @@ def run_stage(
     if stage.lora_rank is not None:
         lora.adapt(model, rank=stage.lora_rank, seed=recipe.seed)
     about = provenance(recipe, **stage.metadata, **stage.sources)
+    trackers = open_trackers(track, folder, about) if world.main else ()
     if world.main:
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(folder / RECIPE_FILE) as part:
@@ -141,7 +142,7 @@ def run_stage(
             world=world,
             resume=start,
             about=about,
-            trackers=open_trackers(track, folder, about) if world.main else (),
+            trackers=trackers,
             export=export,
             report=display.show,
         )

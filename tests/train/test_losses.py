@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from partimento.train.losses import cross_entropies, total_cross_entropy
+from partimento.train.objectives.losses import cross_entropies, total_cross_entropy
 
 N, V, D, IGNORED = 50, 37, 8, 2
 

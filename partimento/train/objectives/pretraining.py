@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from partimento.tokens.vocabulary import Kind, Vocabulary
-from partimento.train.losses import cross_entropies, total_cross_entropy
+from partimento.train.objectives.losses import cross_entropies, total_cross_entropy
 
 Batch = Tensor | Mapping[str, Tensor]
 
