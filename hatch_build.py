@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
@@ -17,19 +18,39 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 class Hook(BuildHookInterface):
     """Runs before the files of a wheel are collected."""
 
+    def dependencies(self) -> list[str]:
+        """What this build needs to be installed first."""
+        return self._module("studio/build.py").requirements()
+
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
         """Makes what is missing."""
         self._samples()
+        self._page()
 
     def _samples(self) -> None:
         """The recordings of the piano, in partimento/audio/samples."""
-        path = Path(self.root) / "partimento/audio/fetch.py"
-        spec = importlib.util.spec_from_file_location("fetch", path)  # the package itself cannot be imported yet
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        module = self._module("audio/fetch.py")
         try:
             module.fetch()
         except module.FetchError as error:
             self.app.display_warning(f"no piano sound: {error}; later: python -m partimento.audio.fetch")
+
+    def _page(self) -> None:
+        """The studio's page, in partimento/studio/page."""
+        module = self._module("studio/build.py")
+        if module.skipped():
+            return
+        try:
+            module.build()
+        except module.BuildError as error:
+            self.app.display_warning(f"no page for the studio: {error}; later: {module.HOW}")
+
+    def _module(self, name: str) -> ModuleType:
+        """A file of the package, which itself cannot be imported yet."""
+        path = Path(self.root) / "partimento" / name
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module

@@ -1,0 +1,133 @@
+/**
+ * The sound of a page: one audio context, the piano, what is played from notes and what is played by hand.
+ *
+ * Browsers let a page sound only after a click or a key, so the context is made at the first `start`.
+ *
+ *     const player = new Player(fromFolder("/samples/"));
+ *     await player.start(music, 0);
+ *     player.position();
+ */
+
+import type { Music } from "../music/music";
+import { LiveKeys } from "./live";
+import { type Piano, RATE } from "./sampler";
+import { loadPiano, type Source } from "./samples";
+import { type Output, Scheduler } from "./scheduler";
+
+/** What stands for the -1 dBFS of a file, whose loudest moment is known: loud pieces come to about -3 dBFS. */
+const LOUDNESS = 0.5;
+const FADE = 0.02;
+
+export class Player {
+  readonly piano: Piano = new Map();
+  readonly #source: Source;
+  #context: AudioContext | null = null;
+  #scheduler: Scheduler | null = null;
+  #keys: LiveKeys | null = null;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #loading: Promise<void> | null = null;
+  #asked = 0;
+  /** Called when all has been heard. */
+  onend: () => void = () => undefined;
+
+  constructor(source: Source) {
+    this.#source = source;
+  }
+
+  get playing(): boolean {
+    return this.#scheduler?.playing ?? false;
+  }
+
+  get waiting(): boolean {
+    return this.#scheduler?.waiting ?? false;
+  }
+
+  /** Decodes recordings before they are needed; those of `pitches` first, then all others. */
+  async prepare(pitches?: Iterable<number>): Promise<void> {
+    if (pitches) await loadPiano(this.piano, this.#source, pitches);
+    else await (this.#loading ??= loadPiano(this.piano, this.#source));
+  }
+
+  /** Plays from a second on, up to `limit` (`Scheduler`). */
+  async start(music: Music, from: number, limit = Infinity): Promise<void> {
+    const asked = ++this.#asked;
+    const scheduler = this.#ready();
+    const running = this.#context!.resume();
+    await this.prepare(new Set(music.pitch));
+    await running;
+    if (asked !== this.#asked) return; // stopped, or started elsewhere, meanwhile
+    scheduler.start(music, from, limit);
+    clearInterval(this.#timer);
+    this.#timer = setInterval(() => {
+      if (!scheduler.tick()) {
+        clearInterval(this.#timer);
+        this.onend();
+      }
+    }, 100);
+  }
+
+  /** Other or more music at the same musical time. */
+  switch(music: Music, limit = Infinity): void {
+    this.#scheduler?.switch(music, limit);
+  }
+
+  stop(): void {
+    this.#asked++;
+    clearInterval(this.#timer);
+    this.#scheduler?.stop();
+  }
+
+  position(): number {
+    return this.#scheduler?.position() ?? 0;
+  }
+
+  /** Keys played by hand; all recordings are loaded for them. */
+  async keys(): Promise<LiveKeys> {
+    this.#ready();
+    await Promise.all([this.#context!.resume(), this.prepare()]);
+    return this.#keys!;
+  }
+
+  #ready(): Scheduler {
+    if (this.#scheduler) return this.#scheduler;
+    const context = new AudioContext({ sampleRate: RATE, latencyHint: "interactive" });
+    const master = new GainNode(context, { gain: LOUDNESS });
+    master.connect(context.destination);
+    this.#context = context;
+    this.#keys = new LiveKeys(context, this.piano, master);
+    this.#scheduler = new Scheduler(this.piano, webAudioOutput(context, master));
+    return this.#scheduler;
+  }
+}
+
+function webAudioOutput(context: AudioContext, master: AudioNode): Output {
+  const runs = new Map<number, GainNode>();
+  return {
+    now: () => context.currentTime,
+    sound(run, left, right, when) {
+      let gain = runs.get(run);
+      if (!gain) {
+        gain = new GainNode(context, { gain: 0 });
+        gain.gain.setValueAtTime(0, when);
+        gain.gain.linearRampToValueAtTime(1, when + 0.005);
+        gain.connect(master);
+        runs.set(run, gain);
+      }
+      const buffer = new AudioBuffer({ length: left.length, numberOfChannels: 2, sampleRate: RATE });
+      buffer.copyToChannel(left as Float32Array<ArrayBuffer>, 0);
+      buffer.copyToChannel(right as Float32Array<ArrayBuffer>, 1);
+      const source = new AudioBufferSourceNode(context, { buffer });
+      source.connect(gain);
+      source.start(when);
+    },
+    end(run, when) {
+      const gain = runs.get(run);
+      if (!gain) return;
+      runs.delete(run);
+      gain.gain.cancelScheduledValues(when);
+      gain.gain.setValueAtTime(1, when);
+      gain.gain.linearRampToValueAtTime(0, when + FADE);
+      setTimeout(() => gain.disconnect(), (when - context.currentTime + FADE + 0.1) * 1000);
+    },
+  };
+}

@@ -1,0 +1,14 @@
+import { defineConfig } from "vite";
+
+/** The page. Addresses are relative, and nothing is inlined: the server's Content-Security-Policy allows no inline script. */
+export default defineConfig({
+  base: "./",
+  build: {
+    outDir: "../page",
+    emptyOutDir: true,
+    target: "es2023",
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: true,
+  },
+});
