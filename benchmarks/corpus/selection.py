@@ -32,7 +32,7 @@ from partimento.corpus.manifest import SCHEMA, open_for_writing, read_manifest
 from partimento.corpus.passages import PassageIndex
 from partimento.corpus.recipes import RECIPES, Composition, selection_recipe
 from partimento.corpus.selection import KEPT, Selection, hours_of, needed_columns, select
-from partimento.corpus.splits import NAMES, same_piece, same_title
+from partimento.corpus.splits import SPLITS, same_piece, same_title
 
 LOW_EDGE = 100
 
@@ -66,7 +66,7 @@ def counts(corpus: Path) -> Iterator[str]:
         )
     yield from ("", "Splits of what pretraining keeps, and how many of the validation files are found in train: by the")
     yield from ("passage index, as the same performance or piece; by name, that is by work number or title.", "")
-    yield f"| | {' | '.join(NAMES)} | same performance | same piece | same name |"
+    yield f"| | {' | '.join(SPLITS)} | same performance | same piece | same name |"
     yield "|---" * 7 + "|"
     kept = np.array(chosen[0].table.column("decision").to_pylist()) == KEPT
     ways = {
@@ -75,7 +75,7 @@ def counts(corpus: Path) -> Iterator[str]:
         "drawn from the seed": np.array(select(rows, relations, drawn).table.column("split").to_pylist(), object),
     }
     for label, split in ways.items():
-        sizes = [(split == name).sum() for name in NAMES]
+        sizes = [(split == name).sum() for name in SPLITS]
         cells = [*sizes, *leaks(corpus, rows, split == "train", split == "validation")]
         yield f"| {label} | {' | '.join(f'{cell:,}' for cell in cells)} |"
 
@@ -113,7 +113,7 @@ def table(chosen: list[Selection], hours: np.ndarray) -> Iterator[str]:
 def repeats(relations: Relations, chosen: list[Selection]) -> Iterator[str]:
     yield "| split | " + " | ".join(each.recipe.name for each in chosen) + " |"
     yield "|---" * (len(chosen) + 1) + "|"
-    for name in NAMES[:2]:
+    for name in SPLITS[:2]:
         cells = []
         for each in chosen:
             piece = relations.piece_group[np.array(each.table.column("split").to_pylist(), object) == name]

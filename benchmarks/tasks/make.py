@@ -27,9 +27,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from partimento.corpus.components import components
 from partimento.corpus.duplicates import relations
 from partimento.corpus.overlap import fingerprints_of
-from partimento.corpus.splits import components, same_title
+from partimento.corpus.splits import same_title
 from partimento.evaluate.tasks import COLUMNS, HASH_LENGTH, TASKS
 from partimento.files import replacing
 

@@ -22,7 +22,8 @@ class Options:
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = parse(Options, argv, verb="evaluate tasks")
-    from partimento.evaluate.tasks import SPLITS, TASKS, find_all, task
+    from partimento.corpus.splits import SPLITS
+    from partimento.evaluate.tasks import TASKS, find_all, task
 
     for one in find_all(options.data) if options.data else [task(name) for name in TASKS]:
         here = f"; {len(one.missing)} not here" if options.data else ""

@@ -82,7 +82,8 @@ def _plan(options: Options) -> tuple[pa.Table, list[tuple[str, str]]]:
 
 
 def _summary(path: Path) -> None:
-    from partimento.corpus.store import SPLITS, NoteStore
+    from partimento.corpus.splits import SPLITS
+    from partimento.corpus.store import NoteStore
 
     store = NoteStore(path)
     for split in SPLITS:

@@ -15,11 +15,11 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -31,7 +31,7 @@ from partimento.corpus.rows import blocks, spread
 from partimento.corpus.sources import SourceError, kept_open
 from partimento.corpus.store import MANIFEST, PARTS, VERSION, Shard, StoreManifest, digest, files_schema
 from partimento.errors import UserError
-from partimento.files import replacing
+from partimento.files import new_folder, replacing
 from partimento.midi import reader
 
 FILES_PER_SHARD: Final = 4096
@@ -72,47 +72,42 @@ def build(
     return [(path, why) for entry in done for path, why in entry["refused"]]
 
 
-class ShardWriter:
-    """Writes one shard's files into `folder`; use it as a context, then call `close` for its entry."""
+def write_store(out: str | os.PathLike[str], files: Sequence[tuple[dict[str, Any], Packed]]) -> None:
+    """Make a new store without labels of files that are in memory: rows as of `write_shard`, and notes."""
+    with new_folder(out) as folder:
+        shards = [
+            write_shard(folder, f"{number:05}", (), some) for number, some in enumerate(blocks(files, FILES_PER_SHARD))
+        ]
+        StoreManifest(labels=(), shards=tuple(shards)).write(folder)
 
-    def __init__(self, folder: Path, name: str, labels: Sequence[str]) -> None:
-        self._folder, self._name, self._labels = folder, name, labels
-        self._rows: list[dict[str, Any]] = []
-        self._counts = {"notes": 0, "pedal": 0}
-        self._hashes = {part: hashlib.sha256() for part in self._counts}
-        self._stack = ExitStack()
-        self._streams: dict[str, BinaryIO] = {}
 
-    def __enter__(self) -> ShardWriter:
-        for part in self._counts:
-            self._streams[part] = self._stack.enter_context((self._folder / f"{self._name}.{part}").open("wb"))
-        return self
+def write_shard(
+    folder: Path, name: str, labels: Sequence[str], files: Iterable[tuple[dict[str, Any], Packed]]
+) -> Shard:
+    """Write one shard's files into `folder`, note by note; returns its entry in the manifest.
 
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def add(self, packed: Packed, **row: Any) -> None:
-        """One more file: its notes and the other columns of the files table."""
-        for part, column in (("notes", packed.notes), ("pedal", packed.pedal)):
-            data = column.tobytes()
-            self._streams[part].write(data)
-            self._hashes[part].update(data)
-            self._counts[part] += len(column)
-        self._rows.append(row | {"notes": len(packed.notes), "pedal": len(packed.pedal)})
-
-    def close(self) -> Shard:
-        """The finished shard's entry in the manifest."""
-        self._stack.close()
-        shard = Shard(
-            name=self._name,
-            files=len(self._rows),
-            **self._counts,
-            sha256={part: found.hexdigest() for part, found in self._hashes.items()},
-        )
-        path = shard.path(self._folder, "files")
-        pq.write_table(pa.Table.from_pylist(self._rows, files_schema(self._labels)), path, compression="zstd")
-        shard.sha256["files"] = digest(path)
-        return shard
+    `files`: the columns of the files table but for the counts (`{"name": "a.mid", "sha256": b"...", "split": "train",
+    "piece": 0, "performance": 0}` and the labels), with the notes.
+    """
+    rows: list[dict[str, Any]] = []
+    counts = {"notes": 0, "pedal": 0}
+    hashes = {part: hashlib.sha256() for part in counts}
+    with ExitStack() as stack:
+        streams = {part: stack.enter_context((folder / f"{name}.{part}").open("wb")) for part in counts}
+        for row, packed in files:
+            columns = {"notes": packed.notes, "pedal": packed.pedal}
+            for part, column in columns.items():
+                data = column.tobytes()
+                streams[part].write(data)
+                hashes[part].update(data)
+                counts[part] += len(column)
+            rows.append(row | {part: len(column) for part, column in columns.items()})
+    sha256 = {part: found.hexdigest() for part, found in hashes.items()}
+    shard = Shard(name=name, files=len(rows), **counts, sha256=sha256)
+    path = shard.path(folder, "files")
+    pq.write_table(pa.Table.from_pylist(rows, files_schema(labels)), path, compression="zstd")
+    sha256["files"] = digest(path)
+    return shard
 
 
 def _complete(partial: Path, target: Path, manifest: StoreManifest) -> None:
@@ -146,41 +141,37 @@ def _fingerprint(plan: pa.Table, files_per_shard: int) -> str:
 def _build_shard(task: tuple[Path, str, pa.Table]) -> int:
     """One shard from one stretch of the plan, its files counted; its entry, written last, says that it is complete."""
     partial, name, stretch = task
-    labels = label_columns(stretch)
     refused: list[Refusal] = []
-    with ShardWriter(partial, name, labels) as writer:
-        for row, data in _contents(stretch):
-            try:
-                packed = _packed(row, data)
-            except UserError as error:
-                refused.append((row["path"], str(error)))
-                continue
-            kept = {column: row[column] for column in ("sha256", "split", "piece", "performance", *labels)}
-            writer.add(packed, name=row["path"], **kept)
-        shard = writer.close()
+    shard = write_shard(partial, name, label_columns(stretch), _readable(stretch, refused))
     with replacing(_entry(partial, name)) as entry:
         entry.write_text(json.dumps({"shard": asdict(shard), "refused": refused}), encoding="utf-8")
     return len(stretch)
 
 
-def _packed(row: dict[str, Any], data: bytes | SourceError) -> Packed:
-    """The notes of a planned file; raises `UserError` if they cannot be had."""
-    if isinstance(data, SourceError):
-        raise data
-    if row["sha256"] != hashlib.sha256(data).digest():
-        raise UserError(f"{row['path']}: has changed since it was listed")
-    packed = pack(reader.read(data, name=row["path"]))
-    if not len(packed):
-        raise UserError(f"{row['path']}: no piano notes")
-    return packed
-
-
-def _contents(stretch: pa.Table) -> Iterator[tuple[dict[str, Any], bytes | SourceError]]:
-    """Rows with their bytes, source by source, each source in the order in which it is best read."""
+def _readable(stretch: pa.Table, refused: list[Refusal]) -> Iterator[tuple[dict[str, Any], Packed]]:
+    """Rows with their notes, source by source, each source in the order in which it is best read."""
+    kept = ("sha256", "split", "piece", "performance", *label_columns(stretch))
     for source in sorted(set(stretch["source"].to_pylist())):
         rows = {row["path"]: row for row in stretch.filter(pc.equal(stretch["source"], source)).to_pylist()}
         for path, data in kept_open(source).read_many(rows):
-            yield rows[path], data
+            try:
+                packed = _packed(path, data, rows[path]["sha256"])
+            except UserError as error:
+                refused.append((path, str(error)))
+                continue
+            yield {"name": path} | {column: rows[path][column] for column in kept}, packed
+
+
+def _packed(path: str, data: bytes | SourceError, sha256: bytes) -> Packed:
+    """The notes of a planned file; raises `UserError` if they cannot be had."""
+    if isinstance(data, SourceError):
+        raise data
+    if sha256 != hashlib.sha256(data).digest():
+        raise UserError(f"{path}: has changed since it was listed")
+    packed = pack(reader.read(data, name=path))
+    if not len(packed):
+        raise UserError(f"{path}: no piano notes")
+    return packed
 
 
 def _entry(partial: Path, name: str) -> Path:

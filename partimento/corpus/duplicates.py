@@ -22,6 +22,7 @@ import numpy.typing as npt
 from numba import njit
 
 from partimento.corpus import alignment
+from partimento.corpus.components import connected
 from partimento.corpus.fingerprints import Fingerprint
 
 MOST_PLACES: Final = 256
@@ -55,11 +56,11 @@ def relations(fingerprints: Iterable[Fingerprint], note_counts: npt.ArrayLike) -
     if len(counts) != len(first) - 1:
         raise ValueError(f"{len(first) - 1} fingerprints, but note_counts has {len(counts)}: one for each is needed")
     n_files = len(counts)
-    performance, piece = np.arange(n_files, dtype=np.int32), np.arange(n_files, dtype=np.int32)
+    performance = np.arange(n_files, dtype=np.int32)
+    alike = [np.empty((2, 0), np.int64)]
     chains = _chains(len(hashes))
     cells, sizes = np.zeros(n_files, np.int64), np.diff(first)
     order = np.argsort(-counts, kind="stable")
-    rank = np.argsort(order).astype(np.int32)
     for me in order:
         begin, end = first[me], first[me + 1]
         cells[me] = alignment.cells(onset[begin:end])
@@ -69,10 +70,9 @@ def relations(fingerprints: Iterable[Fingerprint], note_counts: npt.ArrayLike) -
             performance[me] = found[-1]["file"]
         else:
             _remember(begin, end, me, hashes, places, *chains)
-        for other in found["file"]:
-            _join(piece, rank, me, other)
-    for i in range(n_files):
-        piece[i] = _root(piece, i)
+        alike.append(np.stack([np.full(len(found), me, np.int64), found["file"]]))
+    rank = np.argsort(order)  # the fuller file of a piece leads it
+    piece = order[connected(n_files, *rank[np.concatenate(alike, axis=1)])[rank]].astype(np.int32)
     return Relations(performance_group=performance, piece_group=piece)
 
 
@@ -139,21 +139,3 @@ def _hits(begin, end, hashes, onset, pitch, head, behind, owner):
                 n += 1
             at = behind[at]
     return places, passage, file, transposition, query_ms, file_ms
-
-
-@njit(cache=True)
-def _root(parent, i):
-    while parent[i] != i:
-        parent[i] = parent[parent[i]]
-        i = parent[i]
-    return i
-
-
-@njit(cache=True)
-def _join(parent, rank, a, b):
-    """One group of two; the fuller file leads it."""
-    a, b = _root(parent, a), _root(parent, b)
-    if rank[a] < rank[b]:
-        parent[b] = a
-    else:
-        parent[a] = b

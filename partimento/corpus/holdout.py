@@ -1,11 +1,11 @@
-"""A folder of one's own music as a plan for a note store, with a part held out that shares no piece with the rest.
+"""A folder of one's own music -> a note store, with a part held out that shares no piece with the rest.
 
 Where a corpus of thousands draws its splits by chance (`splits.py`), a few dozen files need a part that is neither
 empty nor half of everything. What is the same performance or plays the same piece is told from the notes
 (`duplicates.py`). It refuses to know what is done with the store.
 
-    >>> plan, refused = plan_by_piece("my-folder")       # doctest: +SKIP
-    >>> build(plan, "store")                             # doctest: +SKIP
+    >>> store_by_piece("my-folder", "store")       # doctest: +SKIP
+    [('draft.mid', 'draft.mid: no piano notes')]
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
+from partimento.corpus.build import write_store
 from partimento.corpus.duplicates import relations
 from partimento.corpus.fingerprints import fingerprint
-from partimento.corpus.plans import Refusal, plan_folder
-from partimento.corpus.sources import SourceError, open_source
+from partimento.corpus.packing import Packed, pack
+from partimento.corpus.plans import Refusal
+from partimento.corpus.sources import SourceError, in_reading_order, open_source
 from partimento.errors import UserError
-from partimento.midi.performance import INSTRUMENTS, Performance
+from partimento.midi import reader
+from partimento.midi.performance import INSTRUMENTS
 from partimento.tokens.notes import Notes
 
 FEWEST_PIECES: Final = 5
@@ -33,46 +35,55 @@ HELD_OUT: Final = (0.1, 0.3)
 _PIANO: Final = INSTRUMENTS.index("piano")
 
 
-def plan_by_piece(location: str | os.PathLike[str]) -> tuple[pa.Table, list[Refusal]]:
-    """The readable files of a folder or archive, each for "train" or "validation"; and what is passed over.
+def store_by_piece(location: str | os.PathLike[str], out: str | os.PathLike[str]) -> list[Refusal]:
+    """Make a new store at `out` of a folder or archive, its splits "train" and "validation"; what is passed over.
 
-    Raises `UserError` if there are fewer than `FEWEST_PIECES` pieces, or if they cannot be parted (one has nearly all
-    notes).
+    Every file is read once, and all notes are held in memory. Of files of equal bytes the first is taken. Raises
+    `UserError` if there are fewer than `FEWEST_PIECES` pieces, or if they cannot be parted (one has nearly all notes).
     """
-    plan, refused = plan_folder(location)
-    source = open_source(location)
-    rows = {row["path"]: row for row in plan.to_pylist()}
-    prints, counts, read = [], [], []
-    for path, data in source.read_many(rows):
+    source, refused = open_source(location), list[Refusal]()
+    packed: dict[str, Packed] = {}
+    paths: dict[bytes, str] = {}
+    prints = []
+    for path, data in source.read_many(entry.path for entry in in_reading_order(source.entries())):
         try:
             if isinstance(data, SourceError):
                 raise data
-            notes = Notes.from_performance(Performance.from_midi(data), instruments=[_PIANO])
+            performance = reader.read(data, name=path)
+            content = bytes.fromhex(performance.source.sha256)
+            if content in paths:
+                raise UserError(f"{path}: the same bytes as {paths[content]}")
+            notes = Notes.from_performance(performance, instruments=[_PIANO])
+            if not len(notes):
+                raise UserError(f"{path}: no piano notes")
         except UserError as error:
             refused.append((path, str(error)))
             continue
-        if not len(notes):
-            refused.append((path, f"{path}: no piano notes"))
-            continue
+        paths[content] = path
+        packed[path] = pack(performance)
         prints.append(fingerprint(notes))
-        counts.append(len(notes))
-        read.append(path)
+    counts = np.array([len(one) for one in packed.values()], np.int64)
     found = relations(prints, counts)
     pieces = len(np.unique(found.piece_group))
     if pieces < FEWEST_PIECES:
-        copies = f" of {pieces} pieces" if pieces < len(read) else ""
+        copies = f" of {pieces} pieces" if pieces < len(packed) else ""
         raise UserError(
-            f"{source.location}: {len(read)} readable MIDI files{copies}, too few to hold some out; "
+            f"{source.location}: {len(packed)} readable MIDI files{copies}, too few to hold some out; "
             f"give at least {FEWEST_PIECES} pieces, better a few dozen"
         )
-    held_out = hold_out(found.piece_group, np.array(counts), [rows[path]["sha256"] for path in read])
+    held_out = hold_out(found.piece_group, counts, list(paths))
     if not held_out.any():
         raise UserError(f"{source.location}: one piece has nearly all of the notes; add files of other pieces")
-    for path, piece, performance, held in zip(
-        read, found.piece_group.tolist(), found.performance_group.tolist(), held_out.tolist(), strict=True
-    ):
-        rows[path] |= {"piece": piece, "performance": performance, "split": "validation" if held else "train"}
-    return pa.Table.from_pylist([rows[path] for path in read], plan.schema), refused
+    columns = {
+        "name": list(packed),
+        "sha256": list(paths),
+        "split": np.where(held_out, "validation", "train").tolist(),
+        "piece": found.piece_group.tolist(),
+        "performance": found.performance_group.tolist(),
+    }
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    write_store(out, list(zip(rows, packed.values(), strict=True)))
+    return refused
 
 
 def hold_out(

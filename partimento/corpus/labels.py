@@ -119,17 +119,25 @@ def _names(source: str, path: str) -> Iterator[str]:
         yield f"{without_archive_suffix(archive.rpartition('/')[2])}/{member}"
 
 
-def _csv(file: Path) -> dict[str, Values]:
+def read_csv(file: Path, *needed: str) -> list[dict[str, Any]]:
+    """The rows of a CSV by its columns; raises `UserError` for one that cannot be read or lacks a `needed` column."""
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv_files.DictReader(lines)
-            names = reader.fieldnames or ()
-            if "path" not in names:
-                raise UserError(f"{file}: needs a column path; it has {', '.join(names) or 'none'}")
-            known = {column: _CSV_NAMES[column] for column in names if column in _CSV_NAMES}
-            return {row["path"]: _values((name, row[column]) for column, name in known.items()) for row in reader}
+            rows = csv_files.DictReader(lines)
+            names = rows.fieldnames or ()
+            if set(needed) - set(names):
+                wanted = f"the columns {' and '.join(needed)}" if len(needed) > 1 else f"a column {needed[0]}"
+                raise UserError(f"{file}: needs {wanted}; it has {', '.join(names) or 'none'}")
+            return list(rows)
     except (OSError, UnicodeError, csv_files.Error) as error:
         raise UserError(f"{file}: cannot be read as a CSV of labels ({error})") from error
+
+
+def _csv(file: Path) -> dict[str, Values]:
+    return {
+        row["path"]: _values((_CSV_NAMES.get(column, ""), value) for column, value in row.items())
+        for row in read_csv(file, "path")
+    }
 
 
 def _aria_midi(file: Path) -> tuple[dict[str, Values], dict[tuple[str, str], float]]:

@@ -23,9 +23,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from partimento.corpus.build import ShardWriter
+from partimento.corpus.build import write_shard
 from partimento.corpus.packing import Packed, pack_columns, unpack
-from partimento.corpus.store import FIXED_COLUMNS, SPLITS, VERSION, NoteStore, StoreManifest
+from partimento.corpus.splits import SPLITS
+from partimento.corpus.store import FIXED_COLUMNS, VERSION, NoteStore, StoreManifest
 from partimento.errors import UserError
 from partimento.files import new_folder
 
@@ -74,10 +75,7 @@ def restore(
     shards = []
     with new_folder(out) as folder:
         for number, part in enumerate(parts):
-            with ShardWriter(folder, f"{number:05}", labels) as writer:
-                for row, packed in _rows(part, labels):
-                    writer.add(packed, **row)
-                shards.append(writer.close())
+            shards.append(write_shard(folder, f"{number:05}", labels, _rows(part, labels)))
             progress(shards[-1].files)
         StoreManifest(labels=labels, shards=tuple(shards)).write(folder)
 

@@ -9,7 +9,6 @@ its selections. It knows where files lie, their hashes, splits and labels; it re
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 from collections.abc import Mapping
@@ -19,10 +18,11 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from partimento.corpus.labels import read_csv
 from partimento.corpus.manifest import KEY, read_manifest
 from partimento.corpus.selection import KEPT, Selection
 from partimento.corpus.sources import SourceError, in_reading_order, open_source
-from partimento.corpus.store import SPLITS
+from partimento.corpus.splits import SPLITS
 from partimento.errors import UserError
 
 PLAN_COLUMNS: Final = (
@@ -96,21 +96,12 @@ def read_labels(path: str | os.PathLike[str]) -> Labels:
     `pianist` is taken as performer and `dataset` as collection. Raises `UserError` for another split than `SPLITS`.
     """
     found: dict[str, dict[str, str]] = {}
-    try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
-            missing = {"path", "split"}.difference(rows.fieldnames or ())
-            if missing:
-                has = ", ".join(rows.fieldnames or ()) or "none"
-                raise UserError(f"{path}: needs the columns path and split; it has {has}")
-            for number, row in enumerate(rows, 2):
-                split = row["split"]
-                if split not in SPLITS:
-                    raise UserError(f"{path}: split {split!r} in line {number}; use one of {', '.join(SPLITS)}")
-                labels = {_SAME.get(k, k): v for k, v in row.items() if k not in _NO_LABELS and isinstance(v, str)}
-                found[row["path"]] = {"split": split} | {k: v for k, v in labels.items() if v}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read as a CSV of labels ({error})") from error
+    for number, row in enumerate(read_csv(Path(path), "path", "split"), 2):
+        split = row["split"]
+        if split not in SPLITS:
+            raise UserError(f"{path}: split {split!r} in line {number}; use one of {', '.join(SPLITS)}")
+        labels = {_SAME.get(k, k): v for k, v in row.items() if k not in _NO_LABELS and isinstance(v, str)}
+        found[row["path"]] = {"split": split} | {k: v for k, v in labels.items() if v}
     return found
 
 

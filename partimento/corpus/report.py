@@ -162,9 +162,9 @@ def _splits(about: _Corpus) -> str:
     for i, chosen in enumerate(about.selections):
         count = chosen.by_split(about.hours)
         total = max(1, sum(each.files for each in count.values()))
-        for name in splits.NAMES:
+        for name in splits.SPLITS:
             mine = count[name]
-            label = f"{dot(i)}{escape(chosen.recipe.name)}" if name == splits.NAMES[0] else ""
+            label = f"{dot(i)}{escape(chosen.recipe.name)}" if name == splits.SPLITS[0] else ""
             body.append([label, name, f"{mine.files:,}", f"{mine.hours:,.1f}", bar(mine.files / total, i)])
     groups = ""
     if about.selections and len(about.rows):

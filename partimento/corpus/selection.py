@@ -39,6 +39,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from partimento.corpus import splits
+from partimento.corpus.components import components
 from partimento.corpus.duplicates import Relations
 from partimento.corpus.manifest import READABLE, REFUSED
 from partimento.corpus.quality import FILTERS, beyond, measured
@@ -99,7 +100,7 @@ class Selection:
 
     def by_split(self, hours: Floats) -> dict[str, Count]:
         """What each split got; `hours` float64 [n] of the rows."""
-        return self._count("split", hours, splits.NAMES)
+        return self._count("split", hours, splits.SPLITS)
 
     def _count(self, column: str, hours: Floats, names: Sequence[str]) -> dict[str, Count]:
         values = pc.index_in(self.table.column(column), pa.array(names))
@@ -174,14 +175,14 @@ def select(rows: pa.Table, relations: Relations, recipe: SelectionRecipe) -> Sel
         best = np.lexsort((contents, -score))
         pieces = np.where(crowded > 0, splits.same_piece(works), -1)
         if recipe.composition.every_piece:
-            pieces = splits.components([pieces, splits.same_piece(works, whole=True), relations.piece_group])
+            pieces = components([pieces, splits.same_piece(works, whole=True), relations.piece_group])
         place = _places(pieces, best, decisions.alive).astype(np.float64) + 1
         decisions.remove(PER_PIECE, place > recipe.composition.per_piece, place, recipe.composition.per_piece)
 
     together: list[npt.NDArray] = [copies, relations.performance_group, relations.piece_group]
-    component = splits.components([*together, splits.same_piece(rows), splits.same_title(rows)])
+    component = components([*together, splits.same_piece(rows), splits.same_title(rows)])
     split = splits.assign(component, contents, splits.declared(rows), recipe.splits)
-    names = pa.DictionaryArray.from_arrays(pa.array(split, mask=~decisions.alive), pa.array(splits.NAMES))
+    names = pa.DictionaryArray.from_arrays(pa.array(split, mask=~decisions.alive), pa.array(splits.SPLITS))
     table = pa.table(
         {
             **{name: rows.column(name) for name in ("source", "path", "sha256")},

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 
 from partimento.corpus.recipes import Splits
 
-NAMES: Final = ("train", "validation", "test")
+SPLITS: Final = ("train", "validation", "test")
 """In the order in which a declared split beats another within a component: what is held out anywhere is held out."""
 
 Ints = npt.NDArray[np.int64]
@@ -73,31 +73,12 @@ def content(rows: pa.Table) -> npt.NDArray[np.uint64]:
 
 
 def declared(rows: pa.Table) -> Ints:
-    """Index into `NAMES` of the split declared for each row, int64 [n]; -1 where none is."""
-    return np.asarray(pc.fill_null(pc.index_in(rows.column("declared_split"), pa.array(NAMES)), -1), np.int64)
-
-
-def components(groups: Sequence[npt.NDArray[np.integer]]) -> Ints:
-    """Connected components of n rows, int64 [n]: each row's component by its first row.
-
-    `groups` [n] each: rows of one number >= 0 belong together; -1 belongs with nobody.
-    """
-    root = np.arange(len(groups[0]), dtype=np.int64)
-    while True:
-        before = root.copy()
-        for group in groups:
-            rows = np.flatnonzero(np.asarray(group) >= 0)
-            number = np.asarray(group, np.int64)[rows]
-            smallest = np.full(int(number.max(initial=-1)) + 1, len(root), np.int64)
-            np.minimum.at(smallest, number, root[rows])
-            root[rows] = smallest[number]
-        root = root[root]  # takes long chains in leaps
-        if np.array_equal(root, before):
-            return root
+    """Index into `SPLITS` of the split declared for each row, int64 [n]; -1 where none is."""
+    return np.asarray(pc.fill_null(pc.index_in(rows.column("declared_split"), pa.array(SPLITS)), -1), np.int64)
 
 
 def assign(component: Ints, contents: npt.NDArray[np.uint64], wanted: Ints, splits: Splits) -> Ints:
-    """Index into `NAMES` for each of n rows, int64 [n]; rows of one `component` get the same.
+    """Index into `SPLITS` for each of n rows, int64 [n]; rows of one `component` get the same.
 
     `contents` uint64 [n] as from `content`; `wanted` int64 [n] as from `declared`. A component is known by its row with
     the smallest content, so a file that joins it changes the draw only if its own is smaller still.

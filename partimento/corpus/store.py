@@ -26,12 +26,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from partimento.corpus.packing import NOTE, PEDAL, Packed, unpack
+from partimento.corpus.splits import SPLITS
 from partimento.errors import UserError
 from partimento.tokens.notes import Notes
 
 VERSION: Final = 2
 MANIFEST: Final = "store.json"
-SPLITS: Final = ("train", "validation", "test")
 PARTS: Final = ("notes", "pedal", "files")
 
 FIXED_COLUMNS: Final = (

@@ -25,6 +25,8 @@ from typing import Final
 import pyarrow as pa
 
 from partimento.corpus.plans import PLAN_COLUMNS
+from partimento.corpus.sources import is_midi
+from partimento.corpus.splits import SPLITS
 from partimento.errors import UserError
 
 TASKS: Final[dict[str, tuple[str, ...]]] = {
@@ -40,7 +42,6 @@ TASKS: Final[dict[str, tuple[str, ...]]] = {
 """Classes of each task, in the order of the paper's columns. The paper's sixth form is the improvisation, of which the
 files at hand have one; preludes stand in for it."""
 
-SPLITS: Final = ("train", "validation", "test")
 COLUMNS: Final = ("sha256", "label", "split", "source", "piece")
 HASH_LENGTH: Final = 16
 """Hexadecimal digits of a file's SHA-256 that stand for it."""
@@ -49,7 +50,6 @@ CARVED: Final = 0.15
 
 _LAYOUT_NAMES: Final = {"music_period": "period", "pianist": "pianist8", "emotion": "vgmidi"}
 _SPLIT_NAMES: Final = {"val": "validation", "valid": "validation", "dev": "validation"}
-_SUFFIXES: Final = frozenset({".mid", ".midi"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +120,7 @@ def contents(folder: Path) -> Mapping[str, Path]:
     """Every MIDI file in a folder and the folders in it by its content, so that names do not matter."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder of MIDI files")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
+    paths = sorted(path for path in folder.rglob("*") if is_midi(path.name) and path.is_file())
     return {content_key(path): path for path in reversed(paths)}
 
 

@@ -1,11 +1,14 @@
 """What is held out of a small folder: whole pieces, not nothing, not most of it."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partimento.corpus.holdout import HELD_OUT, hold_out, plan_by_piece
+from partimento.corpus.holdout import HELD_OUT, hold_out, store_by_piece
+from partimento.corpus.store import NoteStore
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from tests.corpus.melodies import piece, retimed, rubato, transposed
@@ -24,9 +27,9 @@ def test_what_sounds_alike_stands_on_one_side(tmp_path):
         alike = notes, transposed(notes, 3), retimed(notes, 1.1), rubato(notes, seed)
         for number, version in enumerate(alike):
             write(tmp_path / f"{seed}{number}.mid", played(version))
-    plan, refused = plan_by_piece(tmp_path)
-    assert refused == []
-    rows = plan.to_pylist()
+    out = tmp_path / "store"
+    assert store_by_piece(tmp_path, out) == []
+    rows = [{"path": file.name, **dataclasses.asdict(file)} for file in NoteStore(out).files]
     for seed in range(6):
         versions = [row for row in rows if row["path"].startswith(str(seed))]
         assert len(versions) == 4
@@ -42,8 +45,8 @@ def test_what_cannot_be_learned_from_is_passed_over(tmp_path):
     write(tmp_path / "drums.mid", Performance.from_notes(pitch=[40], velocity=64, onset=0, duration=0.1, channel=9))
     (tmp_path / "text.mid").write_text("no music")
     (tmp_path / "copy.mid").write_bytes((tmp_path / "3.mid").read_bytes())
-    plan, refused = plan_by_piece(tmp_path)
-    assert len(plan) == 5
+    refused = store_by_piece(tmp_path, out := tmp_path / "store")
+    assert len(NoteStore(out)) == 5
     assert sorted({path for path, _ in refused} - {"3.mid", "copy.mid"}) == ["drums.mid", "text.mid"]
     assert len(refused) == 3
 
@@ -52,17 +55,17 @@ def test_too_few_pieces_are_one_clear_line(tmp_path):
     for seed in range(4):
         write(tmp_path / f"{seed}.mid", played(piece(seed, 300)))
     with pytest.raises(UserError, match=r": 4 readable MIDI files, too few to hold some out; give at least 5 pieces"):
-        plan_by_piece(tmp_path)
+        store_by_piece(tmp_path, tmp_path / "store")
     write(tmp_path / "again.mid", played(transposed(piece(0, 300), 2)))
     with pytest.raises(UserError, match=r": 5 readable MIDI files of 4 pieces, too few"):
-        plan_by_piece(tmp_path)
+        store_by_piece(tmp_path, tmp_path / "store")
 
 
 def test_one_piece_that_is_nearly_everything_leaves_nothing_to_hold_out(tmp_path):
     for seed in range(5):
         write(tmp_path / f"{seed}.mid", noise(seed, 8 if seed else 800))
-    plan, _ = plan_by_piece(tmp_path)  # the small ones are held out, since they can be
-    assert [row["split"] for row in plan.to_pylist() if row["path"] == "0.mid"] == ["train"]
+    store_by_piece(tmp_path, out := tmp_path / "store")  # the small ones are held out, since they can be
+    assert [file.split for file in NoteStore(out).files if file.name == "0.mid"] == ["train"]
 
 
 sizes = st.lists(st.tuples(st.integers(0, 9), st.integers(1, 100)), min_size=5, max_size=40)

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from partimento.corpus.components import components
 from partimento.corpus.recipes import Splits
 from partimento.corpus.splits import (
-    NAMES,
+    SPLITS,
     assign,
-    components,
     content,
     declared,
     same_bytes,
@@ -142,10 +142,10 @@ def test_a_declared_split_holds_for_all_that_belongs_with_it(wanted, expected):
     for seed in range(20):
         honoured = Splits(seed=seed, validation=0.3, test=0.3, declared=True)
         split = assign(np.zeros(2, np.int64), content(rows), declared(rows), honoured)
-        assert [NAMES[i] for i in split] == [expected] * 2
+        assert [SPLITS[i] for i in split] == [expected] * 2
 
 
 def test_a_declared_split_can_be_passed_over():
     rows = table(*({"declared_split": "test"} for _ in range(50)))
     splits = Splits(seed=1, validation=0.0, test=0.0, declared=False)
-    assert (assign(np.arange(50), content(rows), declared(rows), splits) == NAMES.index("train")).all()
+    assert (assign(np.arange(50), content(rows), declared(rows), splits) == SPLITS.index("train")).all()

@@ -5,8 +5,9 @@ from collections import defaultdict
 
 import pytest
 
+from partimento.corpus.splits import SPLITS
 from partimento.errors import UserError
-from partimento.evaluate.tasks import SPLITS, TASKS, content_key, contents, located, read_layout, task
+from partimento.evaluate.tasks import TASKS, content_key, contents, located, read_layout, task
 from partimento.midi.performance import Performance
 
 

@@ -21,8 +21,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from partimento.corpus.build import build
-from partimento.corpus.holdout import plan_by_piece
+from partimento.corpus.holdout import store_by_piece
 from partimento.corpus.sequences import PassageLoader, StretchLoader, WholeFileLoader
 from partimento.corpus.store import NoteStore
 from partimento.errors import UserError
@@ -156,10 +155,7 @@ def _own_store(corpus: Path, folder: Path, world: World, say: Say) -> NoteStore:
     """The notes of a folder of MIDI files as a store inside the run's folder, made once."""
     path = folder / STORE
     if world.main and not path.exists():
-        plan, refused = plan_by_piece(corpus)
-        folder.mkdir(parents=True, exist_ok=True)
-        refused += build(plan, path)
-        for _, why in refused:
+        for _, why in store_by_piece(corpus, path):
             say(f"passed over: {why}")
     world.barrier()
     store = NoteStore(path)
