@@ -77,7 +77,8 @@ export function scoreOf(music: Music): Score {
     const key = channel * 128 + pitch;
     const before = latest.get(key);
     if (before && before.n0 === n0) {
-      if (before.velocity < velocity) Object.assign(before, { velocity, n1 });
+      before.velocity = Math.max(before.velocity, velocity);
+      before.n1 = Math.max(before.n1, n1);
       continue;
     }
     if (before) {

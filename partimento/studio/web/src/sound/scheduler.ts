@@ -96,7 +96,7 @@ export class Scheduler {
     const now = this.#output.now();
     let stretch = this.#stretches.at(-1)!;
     let due = stretch.when + (stretch.to - stretch.frame) / RATE;
-    while (due < now + AHEAD && !mixer.over) {
+    while (due < now + AHEAD && !(mixer.over && this.#limit === Infinity)) {
       const size = Math.min(BLOCK, Math.floor(this.#limit * RATE) - mixer.frame);
       if (size <= 0) break;
       if (due < now) {

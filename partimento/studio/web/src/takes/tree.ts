@@ -94,9 +94,11 @@ export function madeSpans(forest: Forest, take: Take): readonly Span[] {
 
 /** Adds takes behind the others and goes to the first of them. */
 export function withTakes(forest: Forest, takes: readonly Take[]): Forest {
+  const known = new Set(forest.takes.map((take) => take.id));
   for (const take of takes) {
-    if (takeOf(forest, take.id)) throw new Error(`a take ${take.id} exists`);
-    if (take.parent !== null && !takeOf(forest, take.parent)) throw new Error(`no take ${take.parent} to come from`);
+    if (known.has(take.id)) throw new Error(`a take ${take.id} exists`);
+    if (take.parent !== null && !known.has(take.parent)) throw new Error(`no take ${take.parent} to come from`);
+    known.add(take.id);
   }
   return { takes: [...forest.takes, ...takes], current: takes[0]?.id ?? forest.current };
 }
