@@ -35,8 +35,8 @@ def performances():
 def vectors(tmp_path_factory):
     folder = tmp_path_factory.mktemp("vectors")
     roots = set()
-    for name, performance in performances().items():
-        performance.write_midi(folder / f"{name}.mid")
+    for name, composed in performances().items():
+        composed.write_midi(folder / f"{name}.mid")
         performance = Performance.from_midi(folder / f"{name}.mid")
         (folder / f"{name}.json").write_text(json.dumps(music.columns(performance)))
         performance.render().T.astype("<f4").tofile(folder / f"{name}.f32")
@@ -51,7 +51,7 @@ def vectors(tmp_path_factory):
 def test_the_page_s_own_tests(vectors):
     node_modules()
     done = subprocess.run(
-        ["node", "node_modules/vitest/vitest.mjs", "run", "--reporter=dot"],
+        ["node", "node_modules/vitest/vitest.mjs", "run", "--dir=test/unit", "--reporter=dot"],
         cwd=WEB,
         env={**os.environ, "PARTIMENTO_VECTORS": str(vectors)},
         capture_output=True,

@@ -13,7 +13,7 @@ import {
   type Take,
   takeOf,
   withTakes,
-} from "../src/takes/tree";
+} from "../../src/takes/tree";
 
 function take(id: string, parent: string | null, from = 0, kind: Kind = parent ? "continued" : "opened", to: number | null = null): Take {
   const made = parent ? { seed: 7, variation: 0, model: "m", settings: { temperature: 1 } } : null;

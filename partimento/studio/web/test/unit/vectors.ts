@@ -4,8 +4,8 @@
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { MusicColumns } from "../src/server/protocol";
-import { type Piano, recording } from "../src/sound/sampler";
+import type { MusicColumns } from "../../src/server/protocol";
+import { type Piano, recording } from "../../src/sound/sampler";
 
 const folder = process.env["PARTIMENTO_VECTORS"] ?? "";
 

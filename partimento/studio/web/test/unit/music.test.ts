@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { Recorder } from "../src/input/recorder";
-import { addPedal, clock, emptied, emptyMusic, gaps, type Music, nearestGap, slice, soundingEnds } from "../src/music/music";
-import { Making } from "../src/studio/making";
+import { Recorder } from "../../src/input/recorder";
+import { addPedal, clock, emptied, emptyMusic, gaps, type Music, nearestGap, slice, soundingEnds } from "../../src/music/music";
+import { Making } from "../../src/studio/making";
 
 function music(notes: [pitch: number, onset: number, duration: number][], pedals: [number, number][] = []): Music {
   const made: Music = {

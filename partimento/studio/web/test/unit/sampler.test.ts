@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { emptyMusic, type Music } from "../src/music/music";
-import { readMidi } from "../src/player/smf";
-import { toMusic } from "../src/server/protocol";
-import { Mixer, normalise, RATE, recording, renderAll, scoreOf } from "../src/sound/sampler";
+import { emptyMusic, type Music } from "../../src/music/music";
+import { readMidi } from "../../src/player/smf";
+import { toMusic } from "../../src/server/protocol";
+import { Mixer, normalise, RATE, recording, renderAll, scoreOf } from "../../src/sound/sampler";
 import { cases, piano } from "./vectors";
 
 const recorded = piano();
