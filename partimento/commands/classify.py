@@ -8,18 +8,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from partimento.commands.flags import parse
 from partimento.commands.progress import counted
 from partimento.errors import UserError
-
-if TYPE_CHECKING:
-    from partimento.embed.labeller import Labeller
-
-_FILES_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +25,7 @@ class Options:
     """
 
     files: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """MIDI files, or folders of them."""
+    """MIDI files, or folders and archives of them."""
     model: Annotated[str, tyro.conf.arg(aliases=["-m"])]
     """Run of 'partimento finetune classifier' (then its best epoch), a model file, or owner/name on the hub."""
     over_time: bool = False
@@ -46,45 +41,30 @@ class Options:
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = parse(Options, argv, verb="classify")
-    files = [file for path in options.files for file in _midi_files(path)]
-    from partimento.embed.labeller import Labeller
+    for path in options.files:
+        if not path.exists():
+            raise UserError(f"{path}: no such file or folder")
+    from partimento.embed.labeller import Labeller, label_files
 
     labeller = Labeller.load(options.model)
     refused: list[str] = []
     show = {"table": _table, "json": _json, "csv": _csv}[options.format]
-    with counted("classifying", total=len(files)) as advance:
 
-        def rows() -> Iterator[dict[str, Any]]:
-            for first in range(0, len(files), _FILES_AT_ONCE):
-                block = files[first : first + _FILES_AT_ONCE]
-                yield from _rows(labeller, block, refused, over_time=options.over_time)
-                advance(len(block))
+    def rows() -> Iterator[dict[str, Any]]:
+        with counted("classifying") as advance:
+            for heard in label_files(labeller, options.files, over_time=options.over_time):
+                if heard.probabilities is None:
+                    refused.append(f"{heard.file}: {heard.refused}")
+                else:
+                    times = {"start": heard.start, "end": heard.end}
+                    place = {name: round(seconds, 3) for name, seconds in times.items() if seconds is not None}
+                    yield {"file": heard.file, **place, "probabilities": heard.probabilities.tolist()}
+                advance(1)
 
-        show(rows(), labeller.classes)
+    show(rows(), labeller.classes)
     for why in refused:
         print(f"refused: {why}", file=sys.stderr)
     return 1 if refused else 0
-
-
-def _rows(labeller: Labeller, files: list[Path], refused: list[str], *, over_time: bool) -> Iterator[dict[str, Any]]:
-    """A row for each file or slice: where it is from, and `probabilities`. Files that cannot be read are left out."""
-    from partimento.midi.performance import Performance
-
-    readable = []
-    for file in files:
-        try:
-            performance = Performance.from_midi(file)
-            if over_time:
-                for stretch in labeller.over_time(performance):
-                    place = {"file": str(file), "start": round(stretch.start, 3), "end": round(stretch.end, 3)}
-                    yield place | {"probabilities": stretch.probabilities.tolist()}
-            else:
-                labeller.check(performance)
-                readable.append((file, performance))
-        except UserError as error:
-            refused.append(f"{file}: {error}")
-    for (file, _), row in zip(readable, labeller.probabilities([one for _, one in readable]), strict=True):
-        yield {"file": str(file), "probabilities": row.tolist()}
 
 
 def _table(rows: Iterator[dict[str, Any]], classes: tuple[str, ...]) -> None:
@@ -107,14 +87,3 @@ def _csv(rows: Iterator[dict[str, Any]], classes: tuple[str, ...]) -> None:
         if number == 0:
             writer.writerow([*place, *classes])
         writer.writerow([*place.values(), *(f"{share:.6f}" for share in row["probabilities"])])
-
-
-def _midi_files(path: Path) -> list[Path]:
-    if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in (".mid", ".midi"))
-        if not found:
-            raise UserError(f"{path}: no MIDI files in it")
-        return found
-    if not path.is_file():
-        raise UserError(f"{path}: no such file or folder")
-    return [path]

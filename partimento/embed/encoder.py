@@ -126,12 +126,20 @@ class Encoder:
     def sequences(self, item: Item) -> list[Ids]:
         """The tokens of each slice, as the model reads them. Raises `UserError` as `encode` does."""
         performance = item if isinstance(item, Performance) else Performance.from_midi(item)
-        # Over the whole performance, so that the end of a slice does not lift the pedal.
+        return self.slices(self.notes(performance), self.prefixes(performance))
+
+    def notes(self, performance: Performance) -> Notes:
+        """The notes that the vocabulary can say; raises `NothingToEmbed` if there are none."""
+        # Of the whole performance, so that the end of a slice does not lift the pedal.
         notes = Notes.from_performance(performance, instruments=self._tokenizer.vocabulary.instruments)
         if not len(notes):
             name = performance.source.name or "a performance"
             raise NothingToEmbed(f"{name}: no notes that the model's vocabulary can say")
-        return self.slices(notes, self._tokenizer.prefixes(performance))
+        return notes
+
+    def prefixes(self, performance: Performance) -> Sequence[int]:
+        """What each slice begins with."""
+        return self._tokenizer.prefixes(performance)
 
     def slices(self, notes: Notes, prefixes: Sequence[int] | None = None) -> list[Ids]:
         """The same for notes (without `prefixes`: all of the piano), in the order in which they were played."""

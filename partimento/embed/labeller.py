@@ -6,28 +6,34 @@ file's is the mean of them by notes. Refuses to know: how the classifier was tra
     labeller = Labeller.load("runs/composer/best.safetensors")
     labeller.classes, labeller.probabilities(["a.mid", "b.mid"])      # float32 [2, classes]
     labeller.over_time("long.mid")                                    # a Stretch for each slice
+    for heard in label_files(labeller, ["midi", "more.zip"]): ...     # file by file, whatever can be read
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from partimento.corpus.sources import is_midi, performances
 from partimento.embed.encoder import BATCH_SIZE, Encoder, Item, Vectors
 from partimento.embed.slicing import PUBLISHED, SUITING, Slicing
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from partimento.model.checkpoint import load
 from partimento.model.heads import Classifier, Embedder
-from partimento.tokens.notes import Notes
+from partimento.tokens.notes import Notes, milliseconds
 from partimento.tokens.tokenizer import Ids
 from partimento.tokens.vocabulary import Vocabulary
+
+FILES_AT_ONCE: Final = 32
+"""Files whose slices go through the model together in `label_files`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +43,28 @@ class Stretch:
     start: float
     end: float
     probabilities: Vectors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokenised:
+    """A file as a classifier reads it: the tokens of each slice, its notes (first, last + 1), and for each note of the
+    file the second it begins at, then that of the end.
+    """
+
+    slices: list[Ids]
+    bounds: list[tuple[int, int]]
+    seconds: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What `label_files` makes of a file, or of a slice of it; `refused` says why there are no probabilities."""
+
+    file: str
+    start: float | None = None
+    end: float | None = None
+    probabilities: Vectors | None = None
+    refused: str = ""
 
 
 class Labeller:
@@ -76,9 +104,20 @@ class Labeller:
         classes, task = known.get("classes", numbered), known.get("task", "")
         return cls(checkpoint.model, checkpoint.vocabulary, classes, task, slicing=slicing)
 
+    def tokenise(self, item: Item) -> Tokenised:
+        """What the model reads of a performance or MIDI file; a `UserError` if it has no notes or is no MIDI."""
+        performance = item if isinstance(item, Performance) else Performance.from_midi(item)
+        notes = self._encoder.notes(performance)
+        kept = np.isin(performance.instrument, list(self._instruments))
+        return Tokenised(
+            slices=self._encoder.slices(notes, self._encoder.prefixes(performance)),
+            bounds=self._encoder.slicing.bounds(len(notes)),
+            seconds=np.append(milliseconds(performance.onset[kept]) / 1000, performance.seconds),
+        )
+
     def probabilities(
         self,
-        items: Sequence[Item],
+        items: Sequence[Item | Tokenised],
         batch_size: int = BATCH_SIZE,
         *,
         progress: Callable[[int], None] = lambda _: None,
@@ -87,48 +126,71 @@ class Labeller:
 
         `progress` is told of slices as they are done. Raises `UserError` for a file that has no notes or is no MIDI.
         """
-        performances = [_performance(item) for item in items]
-        sequences = [self._encoder.sequences(performance) for performance in performances]
-        counts = [len(self._notes(performance)) for performance in performances]
-        return self._mean(sequences, counts, batch_size, progress)
+        files = [item if isinstance(item, Tokenised) else self.tokenise(item) for item in items]
+        return self._mean([(file.slices, file.bounds) for file in files], batch_size, progress)
 
     def of_notes(self, files: Sequence[Notes], batch_size: int = BATCH_SIZE) -> Vectors:
         """The same for the notes of files, all piano, as note stores hold them."""
-        return self._mean([self._encoder.slices(notes) for notes in files], [*map(len, files)], batch_size)
+        bounds = self._encoder.slicing.bounds
+        return self._mean([(self._encoder.slices(notes), bounds(len(notes))) for notes in files], batch_size)
 
-    def check(self, performance: Performance) -> None:
-        """Raise `UserError` for a performance without notes that the model can read."""
-        self._encoder.sequences(performance)
-
-    def over_time(self, item: Item) -> list[Stretch]:
+    def over_time(self, item: Item | Tokenised) -> list[Stretch]:
         """What each slice is taken for; a slice lasts until the note behind it begins."""
-        performance = _performance(item)
-        (logits,) = self._encoder.encode_slices([performance])
-        times = [*(self._notes(performance).onset_ms / 1000), performance.seconds]
-        bounds = self._encoder.slicing.bounds(len(times) - 1)
+        file = item if isinstance(item, Tokenised) else self.tokenise(item)
+        shares = _softmax(self._encoder.encode_sequences(file.slices))
         return [
-            Stretch(start=float(times[first]), end=float(times[last]), probabilities=row)
-            for (first, last), row in zip(bounds, _softmax(logits), strict=True)
+            Stretch(start=float(file.seconds[first]), end=float(file.seconds[last]), probabilities=row)
+            for (first, last), row in zip(file.bounds, shares, strict=True)
         ]
 
     def _mean(
         self,
-        sequences: Sequence[Sequence[Ids]],
-        counts: Sequence[int],
+        files: Sequence[tuple[Sequence[Ids], Sequence[tuple[int, int]]]],
         batch_size: int,
         progress: Callable[[int], None] = lambda _: None,
     ) -> Vectors:
-        """float32 [files, classes] of the slices of each file and how many notes it has."""
-        logits = self._encoder.encode_sequences(list(chain.from_iterable(sequences)), batch_size, progress=progress)
-        rows, ends = [], np.cumsum([0, *map(len, sequences)])
-        for count, (first, last) in zip(counts, pairwise(ends.tolist()), strict=True):
-            weights = [end - begin for begin, end in self._encoder.slicing.bounds(count)]
-            rows.append(np.average(_softmax(logits[first:last]), axis=0, weights=weights))
-        return np.array(rows, np.float32).reshape(len(counts), len(self.classes))
+        """float32 [files, classes] of the tokens of each file's slices and the notes they are of."""
+        slices = list(chain.from_iterable(slices for slices, _ in files))
+        logits = self._encoder.encode_sequences(slices, batch_size, progress=progress)
+        ends = np.cumsum([0, *(len(bounds) for _, bounds in files)])
+        rows = [
+            np.average(_softmax(logits[begin:end]), axis=0, weights=[last - first for first, last in bounds])
+            for (begin, end), (_, bounds) in zip(pairwise(ends), files, strict=True)
+        ]
+        return np.array(rows, np.float32).reshape(len(files), len(self.classes))
 
-    def _notes(self, performance: Performance) -> Notes:
-        """The notes that are read, on the file's own clock."""
-        return Notes.from_performance(performance, instruments=self._instruments, remove_silence=False)
+
+def label_files(labeller: Labeller, locations: Sequence[str | Path], *, over_time: bool = False) -> Iterator[Heard]:
+    """What the MIDI files of folders and archives, or single ones, are taken for: of each file one, or one a slice.
+
+    Files are read a few at a time. Raises `UserError` for a location that holds none.
+    """
+    found = chain.from_iterable(map(_named, locations))
+    while block := list(islice(found, FILES_AT_ONCE)):
+        read: list[tuple[str, Tokenised]] = []
+        for file, performance in block:
+            try:
+                if not isinstance(performance, Performance):
+                    raise performance
+                read.append((file, labeller.tokenise(performance)))
+            except UserError as error:
+                yield Heard(file=file, refused=str(error))
+        if over_time:
+            for file, tokenised in read:
+                for one in labeller.over_time(tokenised):
+                    yield Heard(file=file, start=one.start, end=one.end, probabilities=one.probabilities)
+            continue
+        rows = labeller.probabilities([tokenised for _, tokenised in read])
+        for (file, _), row in zip(read, rows, strict=True):
+            yield Heard(file=file, probabilities=row)
+
+
+def _named(location: str | Path) -> Iterator[tuple[str, Performance | UserError]]:
+    """Of one location, by names that lead there from where we are."""
+    place = Path(location)
+    alone = is_midi(place.name) and place.is_file()
+    for path, performance in performances(location):
+        yield str(place if alone else place / path), performance
 
 
 def _as_embedder(model: Classifier) -> Embedder:
@@ -138,10 +200,6 @@ def _as_embedder(model: Classifier) -> Embedder:
     embedder.model = model.model
     embedder.emb_head = model.class_head
     return embedder
-
-
-def _performance(item: Item) -> Performance:
-    return item if isinstance(item, Performance) else Performance.from_midi(item)
 
 
 def _softmax(logits: Vectors) -> Vectors:

@@ -3,8 +3,10 @@
 import csv
 import io
 import json
+import zipfile
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from partimento.evaluate.outcomes import by_run, by_store
 from partimento.evaluate.tasks import find
 from partimento.model.checkpoint import load
 from partimento.model.heads import Classifier
+from partimento.tokens.notes import Notes
 from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Vocabulary
 from partimento.train.log import read_log
@@ -166,3 +169,26 @@ def test_classify_in_three_formats_and_what_it_cannot_read(trained, tmp_path, ca
     assert float(rows[1]["end"]) == float(rows[2]["start"]) and set(CLASSES) < set(rows[0])
     assert main([*argv, "table"]) == 0
     assert "loud " in capsys.readouterr().out
+
+
+def test_classify_finds_what_embed_finds_and_reads_it_once(trained, tmp_path, capsys, monkeypatch):
+    playing(7, "loud").write_midi(tmp_path / "song.mid")
+    (tmp_path / "song.mid").rename(tmp_path / "song.kar")
+    with zipfile.ZipFile(tmp_path / "more.zip", "w") as archive:
+        archive.writestr("soft.mid", playing(8, "soft").to_midi())
+    built = []
+    from_performance = Notes.from_performance
+    monkeypatch.setattr(Notes, "from_performance", lambda *a, **k: built.append(a) or from_performance(*a, **k))
+    for more in ([], ["--over-time"]):
+        built.clear()
+        assert main(["classify", str(tmp_path), "--model", str(trained / "run"), "--format", "json", *more]) == 0
+        rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        names = {str(Path(row["file"]).relative_to(tmp_path)) for row in rows}
+        assert len(names) == 2 and "song.kar" in names and any(name.startswith("more.zip") for name in names)
+        assert len(built) == 2
+    (tmp_path / "song.kar").unlink()
+    (tmp_path / "more.zip").unlink()
+    assert main(["classify", str(tmp_path), "--model", str(trained / "run")]) == 2
+    assert "no MIDI files" in capsys.readouterr().err
+    (tmp_path / "broken.mid").write_bytes(b"MThd")
+    assert main(["classify", str(tmp_path), "--model", str(trained / "run")]) == 1

@@ -22,14 +22,16 @@ from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from torch import nn
 
 from partimento.corpus.order import Purpose, generator
+from partimento.corpus.rows import Parts, blocks
 from partimento.corpus.sequences import PassageLoader
 from partimento.corpus.store import NoteStore
 from partimento.embed.encoder import Encoder, Vectors
-from partimento.files import replacing
 from partimento.model.heads import ConditionedTransformer
 from partimento.model.transformer import Transformer
 from partimento.train.distributed import World
@@ -41,8 +43,8 @@ FILES_AT_ONCE: Final = 64
 class Conditions:
     """The vectors of the slices of some files of a store."""
 
-    def __init__(self, files: npt.NDArray[np.int64], vectors: list[Vectors]) -> None:
-        self._vectors = dict(zip(files.tolist(), vectors, strict=True))
+    def __init__(self, vectors: dict[int, Vectors]) -> None:
+        self._vectors = vectors
 
     @classmethod
     def of(cls, store: NoteStore, embedder: str | Path, folder: Path, world: World) -> Self:
@@ -51,18 +53,16 @@ class Conditions:
         What is in `folder` must be of this store and this embedding model.
         """
         files = np.concatenate([store.split("train"), store.split("validation")])
-        parts = {
-            folder / f"{first:07}.npz": files[first : first + FILES_AT_ONCE]
-            for first in range(0, len(files), FILES_AT_ONCE)
-        }
-        missing = [path for path in list(parts)[world.rank :: world.size] if not path.exists()]
+        made = _read(folder)
+        missing = [file for file in files[world.rank :: world.size].tolist() if file not in made]
         if missing:
             encoder = Encoder.load(embedder, device=world.device)
-            folder.mkdir(parents=True, exist_ok=True)
-            for path in missing:
-                _embed(store, parts[path], encoder, path)
+            parts = Parts(folder / f"{world.rank}", _columns(encoder.size))
+            for block in blocks(missing, FILES_AT_ONCE):
+                parts.add(_embed(store, encoder, parts.schema, block))
         world.barrier()
-        return cls(files, [rows for path in parts for rows in _read(path)])
+        made = _read(folder)
+        return cls({file: made[file] for file in files.tolist()})
 
     @property
     def size(self) -> int:
@@ -132,13 +132,26 @@ def conditioned(base: Transformer, conditions: Conditions, *, seed: int) -> Cond
     return model
 
 
-def _embed(store: NoteStore, files: npt.NDArray[np.int64], encoder: Encoder, path: Path) -> None:
-    slices = [encoder.slices(store.notes(file)) for file in files.tolist()]
-    vectors = encoder.encode_sequences([ids for of_file in slices for ids in of_file])
-    with replacing(path) as part, part.open("wb") as file:
-        np.savez(file, vectors=vectors, counts=np.array([len(of_file) for of_file in slices]))
+def _columns(size: int) -> pa.Schema:
+    """A row for each slice: which file it is of, and its vector."""
+    return pa.schema([pa.field("file", pa.int64()), pa.field("vector", pa.list_(pa.float32(), size))])
 
 
-def _read(path: Path) -> list[Vectors]:
-    with np.load(path, allow_pickle=False) as part:
-        return np.split(part["vectors"], np.cumsum(part["counts"])[:-1])
+def _embed(store: NoteStore, encoder: Encoder, columns: pa.Schema, files: list[int]) -> pa.Table:
+    slices = [encoder.slices(store.notes(file)) for file in files]
+    vectors = encoder.encode_sequences([tokens for of_file in slices for tokens in of_file])
+    rows = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
+    return pa.table([np.repeat(files, [len(of_file) for of_file in slices]), rows], schema=columns)
+
+
+def _read(folder: Path) -> dict[int, Vectors]:
+    """The vectors of every file that has some, whichever process made them."""
+    made: dict[int, Vectors] = {}
+    for path in sorted(folder.glob("*/part-*.parquet")):
+        part = pq.read_table(path)
+        vectors = part["vector"].combine_chunks()
+        rows = vectors.flatten().to_numpy().reshape(len(part), vectors.type.list_size)
+        files, firsts = np.unique(part["file"].to_numpy(), return_index=True)
+        order = np.argsort(firsts)
+        made |= zip(files[order].tolist(), np.split(rows, firsts[order][1:]), strict=True)
+    return made
