@@ -1,13 +1,11 @@
 """The report shows every file once, needs nothing but itself, and says what the selections say."""
 
-import re
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
 from partimento.corpus import manifest, report
-from partimento.corpus.charts import Mark, histogram
 from partimento.corpus.duplicates import Relations
 from partimento.corpus.recipes import selection_recipe
 from partimento.corpus.selection import select
@@ -121,19 +119,18 @@ def test_the_smallest_corpora_have_a_page_too(rows, tmp_path):
 @pytest.mark.parametrize("logarithmic", [False, True])
 def test_bars_grow_with_what_they_count_and_marks_stand_between_them(logarithmic):
     values = np.repeat([1.0, 2.0, 4.0, 8.0], [10, 20, 40, 5])
-    svg = histogram(values, [Mark(value=3.0, colour=1)], logarithmic=logarithmic)
-    rectangle = r'<rect x="([\d.]+)" y="[\d.]+" width="[\d.]+" height="([\d.]+)"'
-    bars = [(float(x), float(height)) for x, height in re.findall(rectangle, svg)]
-    heights = np.array([height for _, height in bars])
-    np.testing.assert_allclose(heights / heights.max(), np.sqrt([0.25, 0.5, 1.0, 0.125]), atol=0.01)
-    mark = float(re.search(r'<line x1="([\d.]+)" y1="[\d.]+" x2="\1"', svg)[1])
-    assert bars[1][0] < mark < bars[2][0]
-    places = np.array([x for x, _ in bars])
+    drawn = report.histogram(values, {3.0: 1}, logarithmic=logarithmic)
+    places, _, heights = (np.array(column) for column in zip(*drawn.bars, strict=True))
+    np.testing.assert_allclose(heights, np.sqrt([0.25, 0.5, 1.0, 0.125]), atol=1e-12)
+    ((value, mark, colour),) = drawn.marks
+    assert (value, colour) == (3.0, 1) and places[1] < mark < places[2]
     expected = np.log([1, 2, 4, 8]) if logarithmic else np.array([1, 2, 4, 8])
     share = (places - places[0]) / (places[-1] - places[0])
     np.testing.assert_allclose(share, (expected - expected[0]) / (expected[-1] - expected[0]), atol=0.03)
 
 
-def test_values_that_are_all_the_same_or_all_unknown_are_drawn_as_what_they_are():
-    assert histogram(np.full(5, 7.0), []).count("<rect") == 1
-    assert "not measured" in histogram(np.full(5, np.nan), [Mark(value=1.0, colour=0)])
+def test_values_that_are_all_the_same_or_all_unknown_are_drawn_as_what_they_are(tmp_path):
+    assert len(report.histogram(np.full(5, 7.0), {}).bars) == 1
+    assert report.histogram(np.full(5, np.nan), {1.0: 0}) is None
+    selected(tmp_path, surveyed(tmp_path, REFUSED), "pretrain")
+    assert "not measured in any file" in report.write(tmp_path).read_text()
