@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from partimento.errors import UserError
     from partimento.generate.engine import Engine
     from partimento.generate.settings import Settings
-    from partimento.midi.performance import INSTRUMENTS, Performance
+    from partimento.midi.instruments import INSTRUMENTS
+    from partimento.midi.performance import Performance
     from partimento.midi.picture import draw_piano_roll
     from partimento.midi.reader import MidiError
     from partimento.model.config import ModelConfig
@@ -33,7 +34,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Encoder": "partimento.embed.encoder",
     "Engine": "partimento.generate.engine",
-    "INSTRUMENTS": "partimento.midi.performance",
+    "INSTRUMENTS": "partimento.midi.instruments",
     "MidiError": "partimento.midi.reader",
     "ModelConfig": "partimento.model.config",
     "Performance": "partimento.midi.performance",

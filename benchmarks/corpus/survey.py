@@ -28,7 +28,8 @@ from partimento.corpus.manifest import read_manifest
 from partimento.corpus.metadata import of_names
 from partimento.corpus.sources import Entry, Folder, open_source
 from partimento.corpus.survey import survey, survey_files
-from partimento.midi.performance import DRUM, Performance
+from partimento.midi.instruments import DRUM
+from partimento.midi.performance import Performance
 from partimento.midi.reader import MidiError
 
 SEMITONES = (0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5)

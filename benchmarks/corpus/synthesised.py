@@ -26,8 +26,9 @@ from partimento.corpus.quality import FILTERS
 from partimento.corpus.recipes import selection_recipe
 from partimento.corpus.survey import survey_file
 from partimento.errors import UserError
-from partimento.midi.performance import NS_PER_S, Performance
-from partimento.midi.reader import read_in_full
+from partimento.midi.columns import NS_PER_S
+from partimento.midi.performance import Performance
+from partimento.midi.reader import read
 
 NAMES = ("synthesised", "too-together", "too-legato", "too-even")
 OF_NOTES = NAMES[1:]
@@ -112,8 +113,8 @@ def velocity_entropy(performance: Performance) -> float:
 
 def rewritten(performance: Performance) -> list[float]:
     """What is measured once it is written on one tempo and read again."""
-    reading = read_in_full(performance.to_midi())
-    return numbers(measure(reading.performance, reading.onset_ticks))
+    reading = read(performance.to_midi())
+    return numbers(measure(Performance.of(reading), reading.onset_ticks))
 
 
 def collections(midi: Path, labels: Path) -> Iterator[tuple[str, Path]]:
@@ -149,13 +150,13 @@ def gathered(midi: Path, labels: Path) -> tuple[dict[tuple[str, str], np.ndarray
     for name, path in collections(midi, labels):
         data = path.read_bytes()
         try:
-            reading = read_in_full(data)
+            reading = read(data)
         except UserError:
             continue
         some += [data] if len(some) < PER_SET else []
         machine = name in MACHINES or name == "rolls of 88 notes"
         changes = CHANGES if machine else {"rounded to 10 ms": rounded}
-        add(name, reading.performance, numbers(measure(reading.performance, reading.onset_ticks)), changes)
+        add(name, Performance.of(reading), numbers(measure(Performance.of(reading), reading.onset_ticks)), changes)
     for seed in range(MADE):
         performance = sequenced(np.random.default_rng([2, seed]))
         add("made here", performance, rewritten(performance), CHANGES)
@@ -184,7 +185,7 @@ def curves(found: dict[tuple[str, str], np.ndarray]) -> Iterator[str]:
 
 def cost(files: list[bytes]) -> tuple[float, float]:
     """Microseconds of processor time a file: the three measures, and all that a survey does with it; best of three."""
-    performances = [read_in_full(data).performance for data in files]
+    performances = [Performance.from_midi(data) for data in files]
     columns = [(each.onset, each.onset + each.duration) for each in performances]
 
     def best(work: Callable[[], object]) -> float:

@@ -31,7 +31,7 @@ from partimento.generate.events import Event, around_gap, latest, spell, split
 from partimento.generate.gap import Gap
 from partimento.generate.settings import Continuation
 from partimento.generate.start import begin_gap
-from partimento.midi.performance import NS_PER_S
+from partimento.midi.columns import NS_PER_S
 from partimento.tokens.vocabulary import Kind
 
 SECONDS = 7.5

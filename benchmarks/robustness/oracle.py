@@ -18,7 +18,7 @@ import mido
 import reference_reader
 import symusic
 
-from partimento.midi.reader import read
+from partimento.midi.performance import Performance
 
 
 def with_mido(data: bytes) -> int:
@@ -34,7 +34,7 @@ def with_symusic(data: bytes) -> int:
 
 def against_rules(data: bytes) -> str:
     """Our reading beside that of the slow rules on mido's parsing: "same" or what differs first."""
-    expected, found = reference_reader.read(data), read(data)
+    expected, found = reference_reader.read(data), Performance.from_midi(data)
     if len(expected.notes) != len(found):
         return f"{len(found)} notes, the rules say {len(expected.notes)}"
     for i, note in enumerate(expected.notes):

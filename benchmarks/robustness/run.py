@@ -37,7 +37,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "midi")]
 
 from mutations import SEEDS, Mutant, mutants, outcome  # noqa: E402
 
-from partimento.midi.reader import read  # noqa: E402
+from partimento.midi.performance import Performance  # noqa: E402
 
 SECONDS_EACH = 1.0
 MEGABYTES = 500
@@ -120,7 +120,7 @@ def examine(files: Iterable[Mutant], oracle: Oracle, *, compare: bool) -> Tally:
         if took > SECONDS_EACH:
             tally.broken.append(f"{file.name}: took {took:.2f} s")
         if verdict == "read":
-            found = read(file.data)
+            found = Performance.from_midi(file.data)
             tally.truncated += found.source.truncated
             if compare:
                 _compare(file, len(found), oracle, tally)

@@ -14,8 +14,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from partimento.midi.performance import DRUM, Performance
-from partimento.midi.reader import Reading
+from partimento.midi.instruments import DRUM
+from partimento.midi.performance import Performance
+from partimento.midi.reader import MidiFile
 
 NEVER: Final = np.iinfo(np.int64).max
 _DOWN: Final = 64
@@ -42,13 +43,12 @@ class Pedal:
         return cls(time=time[order], value=value[order], channel=channel[order])
 
     @classmethod
-    def read(cls, reading: Reading) -> Pedal:
+    def read(cls, file: MidiFile) -> Pedal:
         """The pedals of a file, half pedals too; one that is never lifted comes up where the performance says."""
-        time, value, channel = reading.pedal_time, reading.pedal_value, reading.pedal_of_channel
-        notes = reading.performance
+        time, value, channel = file.pedal_time, file.pedal_value, file.pedal_of_channel
         for one in np.unique(channel).tolist():
             if value[channel == one][-1] >= _DOWN:
-                lifted = notes.pedal_up[notes.pedal_channel == one].max(initial=0)
+                lifted = file.pedal_up[file.pedal_channel == one].max(initial=0)
                 time, value, channel = np.append(time, lifted), np.append(value, 0), np.append(channel, one)
         order = np.argsort(time, kind="stable")
         return cls(time=time[order], value=value.astype(np.uint8)[order], channel=channel.astype(np.uint8)[order])

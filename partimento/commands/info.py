@@ -52,7 +52,7 @@ def describe(name: str) -> dict[str, Any]:
     """The facts about a model as JSON values; `metadata` is what was written into the file when it was made."""
     import dataclasses
 
-    from partimento.midi.performance import INSTRUMENTS
+    from partimento.midi.instruments import INSTRUMENTS
     from partimento.model.checkpoint import load_any
     from partimento.model.heads import Classifier, Embedder
     from partimento.model.hub import LICENCES

@@ -64,17 +64,18 @@ def sound_file(midi: Path, out: Path, *, soundfont: Path | None = None) -> float
     from partimento.audio.samples import RATE
     from partimento.audio.soundfont import rendered
     from partimento.audio.voices import Pedal
-    from partimento.midi.reader import bytes_of, read_in_full
+    from partimento.midi.performance import Performance
+    from partimento.midi.reader import bytes_of, read
 
     data = bytes_of(midi)
-    reading = read_in_full(data, name=str(midi))
-    performance = reading.performance
+    file = read(data, name=str(midi))
+    performance = Performance.of(file)
     with counted("seconds of sound", total=round(performance.seconds)) as advance:
 
         def progress(frames: int) -> None:
             advance(frames // RATE)
 
         if soundfont is None:
-            return write_sound(out, blocks(performance, Pedal.read(reading)), progress=progress)
+            return write_sound(out, blocks(performance, Pedal.read(file)), progress=progress)
         with rendered(data, soundfont) as played:
             return write_sound(out, played, progress=progress)

@@ -32,7 +32,7 @@ from partimento.corpus.sources import SourceError, kept_open
 from partimento.corpus.store import MANIFEST, PARTS, VERSION, Shard, StoreManifest, digest, files_schema
 from partimento.errors import UserError
 from partimento.files import new_folder, replacing
-from partimento.midi import reader
+from partimento.midi.performance import Performance
 
 FILES_PER_SHARD: Final = 4096
 _PLAN: Final = "plan.sha256"
@@ -168,7 +168,7 @@ def _packed(path: str, data: bytes | SourceError, sha256: bytes) -> Packed:
         raise data
     if sha256 != hashlib.sha256(data).digest():
         raise UserError(f"{path}: has changed since it was listed")
-    packed = pack(reader.read(data, name=path))
+    packed = pack(Performance.from_midi(data, name=path))
     if not len(packed):
         raise UserError(f"{path}: no piano notes")
     return packed

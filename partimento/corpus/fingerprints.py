@@ -21,7 +21,7 @@ import numpy.typing as npt
 from numba import njit
 
 from partimento.errors import UserError
-from partimento.midi.performance import DRUM
+from partimento.midi.instruments import DRUM
 from partimento.tokens.notes import Notes
 
 PASSAGE_NOTES: Final = 10

@@ -23,8 +23,8 @@ from partimento.corpus.packing import Packed, pack
 from partimento.corpus.plans import Refusal
 from partimento.corpus.sources import SourceError, in_reading_order, open_source
 from partimento.errors import UserError
-from partimento.midi import reader
-from partimento.midi.performance import INSTRUMENTS
+from partimento.midi.instruments import INSTRUMENTS
+from partimento.midi.performance import Performance
 from partimento.tokens.notes import Notes
 
 FEWEST_PIECES: Final = 5
@@ -49,7 +49,7 @@ def store_by_piece(location: str | os.PathLike[str], out: str | os.PathLike[str]
         try:
             if isinstance(data, SourceError):
                 raise data
-            performance = reader.read(data, name=path)
+            performance = Performance.from_midi(data, name=path)
             content = bytes.fromhex(performance.source.sha256)
             if content in paths:
                 raise UserError(f"{path}: the same bytes as {paths[content]}")

@@ -3,8 +3,8 @@
 Knows note columns, in one compiled pass each file; refuses to judge them (thresholds are `quality.py`'s). Every kind of
 note is counted, drums and left-out instruments too: `piano_notes` beside `notes` says how much of it is piano.
 
-    >>> reading = read_in_full(Path("nocturne.mid").read_bytes())                                    # doctest: +SKIP
-    >>> measure(reading.performance, reading.onset_ticks).pitch_entropy                               # doctest: +SKIP
+    >>> file = read_file("nocturne.mid")                                                       # doctest: +SKIP
+    >>> measure(Performance.of(file), file.onset_ticks).pitch_entropy                          # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import pyarrow as pa
 from numba import njit
 
 from partimento.corpus.clockwork import timing
-from partimento.midi.performance import INSTRUMENTS, Performance
+from partimento.midi.instruments import INSTRUMENTS
+from partimento.midi.performance import Performance
 
 RATE_WINDOWS_S: Final = (3, 5, 10, 45)
 PITCH_WINDOWS_S: Final = (30, 60, 120)

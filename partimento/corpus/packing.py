@@ -25,7 +25,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from partimento.midi.performance import INSTRUMENTS, Performance
+from partimento.midi.instruments import INSTRUMENTS
+from partimento.midi.performance import Performance
 from partimento.tokens.notes import Notes
 
 NOTE: Final = np.dtype(

@@ -42,7 +42,8 @@ from partimento.corpus.sources import (
     without_archive_suffix,
 )
 from partimento.errors import UserError
-from partimento.midi.reader import MAX_BYTES, MidiError, Reason, read_in_full
+from partimento.midi.performance import Performance
+from partimento.midi.reader import MAX_BYTES, MidiError, Reason, read
 from partimento.tokens.notes import Notes
 
 _BATCH: Final = 1000
@@ -71,7 +72,7 @@ class Summary:
 def survey_file(path: str, data: bytes) -> dict[str, Any]:
     """The columns of one file that its bytes and its path decide; never raises for what a file may hold."""
     try:
-        reading = read_in_full(data)
+        file = read(data)
     except MidiError as error:
         found = metadata.of_names(path, texts=())
         sha256 = "" if len(data) > MAX_BYTES else hashlib.sha256(data).hexdigest()
@@ -84,8 +85,8 @@ def survey_file(path: str, data: bytes) -> dict[str, Any]:
             "truncated": False,
         }
     else:
-        performance = reading.performance
-        found = metadata.of_names(path, reading.texts)
+        performance = Performance.of(file)
+        found = metadata.of_names(path, file.texts)
         row = {
             "sha256": performance.source.sha256,
             "verdict": READABLE,
@@ -93,7 +94,7 @@ def survey_file(path: str, data: bytes) -> dict[str, Any]:
             "detail": "",
             "truncated": performance.source.truncated,
             "fingerprint": fingerprint(Notes.from_performance(performance)).to_bytes(),
-            **asdict(measure(performance, reading.onset_ticks)),
+            **asdict(measure(performance, file.onset_ticks)),
         }
     return row | metadata.columns(found)
 

@@ -15,7 +15,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from partimento.midi.performance import NS_PER_S, Performance
+from partimento.midi.columns import NS_PER_S
+from partimento.midi.performance import Performance
 
 Floats = npt.NDArray[np.float64]
 

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partimento.errors import UserError
-from partimento.midi.performance import NS_PER_S, Performance
+from partimento.midi.columns import NS_PER_S
+from partimento.midi.performance import Performance
 
 LEAST_SECONDS = 0.1
 MOST_SECONDS = 60.0

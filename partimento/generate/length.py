@@ -17,7 +17,7 @@ from typing import Final, Self
 from partimento.generate.events import Event
 from partimento.generate.settings import Settings
 from partimento.generate.start import Start
-from partimento.midi.performance import NS_PER_S
+from partimento.midi.columns import NS_PER_S
 from partimento.tokens.vocabulary import SEGMENT_MS
 
 ENDING_BAND: Final = 0.2

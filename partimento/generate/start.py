@@ -20,7 +20,9 @@ from partimento.generate.crowd import Crowd
 from partimento.generate.events import Event, around_gap, latest, split
 from partimento.generate.gap import MOST_SECONDS, Gap
 from partimento.generate.settings import GeneratedNote
-from partimento.midi.performance import DRUM, NS_PER_S, Performance
+from partimento.midi.columns import NS_PER_S
+from partimento.midi.instruments import DRUM
+from partimento.midi.performance import Performance
 from partimento.tokens.grammar import Grammar, State
 from partimento.tokens.infill import delimiter_of
 from partimento.tokens.tokenizer import DRUM_MS, Tokenizer, pedal_intervals

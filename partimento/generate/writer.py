@@ -15,7 +15,8 @@ import numpy as np
 
 from partimento.errors import UserError
 from partimento.generate.settings import GeneratedNote
-from partimento.midi.performance import DRUM, DRUM_CHANNEL, INSTRUMENTS, Performance
+from partimento.midi.instruments import DRUM, DRUM_CHANNEL, INSTRUMENTS
+from partimento.midi.performance import Performance
 
 _PROGRAM = {
     "piano": 0, "organ": 16, "guitar": 24, "bass": 32, "strings": 40, "ensemble": 48, "brass": 56, "reed": 64,

@@ -20,7 +20,8 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from partimento.midi.performance import NS_PER_S, Performance
+from partimento.midi.columns import NS_PER_S
+from partimento.midi.performance import Performance
 
 Floats = NDArray[np.float64]
 

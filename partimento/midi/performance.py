@@ -12,101 +12,21 @@ history of a float. It refuses to know about beats, bars, tracks and every other
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from os import PathLike
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from partimento.errors import UserError
-
-NS_PER_S: Final = 1_000_000_000
-DRUM_CHANNEL: Final = 9
-
-INSTRUMENTS: Final = (
-    "piano", "organ", "guitar", "bass", "strings", "ensemble", "brass", "reed", "pipe", "synth_lead", "drum",
-    "chromatic", "synth_pad", "synth_effect", "ethnic", "percussive", "sfx",
-)  # fmt: skip
-"""Names of the instrument classes; a note's `instrument` column indexes this tuple."""
-
-DRUM: Final = INSTRUMENTS.index("drum")
-LEFT_OUT: Final = frozenset(range(DRUM + 1, len(INSTRUMENTS)))
-"""Classes that no published vocabulary can say."""
-
-_GM_ORDER = (
-    "piano", "chromatic", "organ", "guitar", "bass", "strings", "ensemble", "brass", "reed", "pipe", "synth_lead",
-    "synth_pad", "synth_effect", "ethnic", "percussive", "sfx",
-)  # fmt: skip
-CLASS_OF_PROGRAM: Final = np.repeat(np.array([INSTRUMENTS.index(name) for name in _GM_ORDER], np.uint8), 8)
-"""General MIDI program (0..127) -> instrument class."""
-
-IntColumn = npt.NDArray[np.int64]
-ByteColumn = npt.NDArray[np.uint8]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provenance:
-    """Where a performance came from.
-
-    `sha256` is that of the file's bytes (empty for a performance that was never a file); `truncated` says that the
-    file ended inside a chunk and only what stands before the cut is here.
-    """
-
-    name: str = ""
-    sha256: str = ""
-    truncated: bool = False
-    smf_format: int = 1
-    tracks: int = 0
-    ticks_per_beat: int = 0
-    tempi: int = 0
+from partimento.midi.columns import NS_PER_S, ByteColumn, IntColumn, NoteColumns, Provenance, unite_pedals
+from partimento.midi.instruments import DRUM, instrument_of_channels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Performance:
-    """Notes and pedal as read-only numpy columns.
-
-    Notes (n of them) are sorted stably by onset; notes of one onset keep the order of their releases in the file, on
-    which the published token order depends.
-
-    | column | dtype | meaning |
-    |---|---|---|
-    | pitch | uint8 | MIDI note number, 0..127 |
-    | velocity | uint8 | 1..127 |
-    | onset | int64 | nanoseconds from the start of the file |
-    | duration | int64 | nanoseconds the key was held, > 0; the pedal is not folded in |
-    | channel | uint8 | MIDI channel index, 0..15 |
-    | instrument | uint8 | index into `INSTRUMENTS` |
-    | pedal_down, pedal_up | int64 | the m intervals with sustain (CC64 >= 64) down, nanoseconds, sorted by start |
-    | pedal_channel | uint8 | their channels |
-
-    `programs` holds (channel, program) pairs: the one program that counts for each channel that was given any.
-    """
-
-    pitch: ByteColumn
-    velocity: ByteColumn
-    onset: IntColumn
-    duration: IntColumn
-    channel: ByteColumn
-    instrument: ByteColumn
-    pedal_down: IntColumn
-    pedal_up: IntColumn
-    pedal_channel: ByteColumn
-    programs: tuple[tuple[int, int], ...] = ()
-    source: Provenance = field(default_factory=Provenance)
-
-    def __post_init__(self) -> None:
-        for column in self._note_columns().values():
-            if column.shape != self.pitch.shape:
-                raise ValueError("note columns must be one-dimensional and of one length")
-            column.flags.writeable = False
-        for column in (self.pedal_down, self.pedal_up, self.pedal_channel):
-            if column.shape != self.pedal_down.shape:
-                raise ValueError("pedal columns must be one-dimensional and of one length")
-            column.flags.writeable = False
-
-    def __len__(self) -> int:
-        return len(self.pitch)
+class Performance(NoteColumns):
+    """Notes and pedal as read-only numpy columns (`NoteColumns` says what each means), and what can be done with it."""
 
     def __repr__(self) -> str:
         name = f" {self.source.name!r}" if self.source.name else ""
@@ -115,11 +35,19 @@ class Performance:
     # -- making one ---------------------------------------------------------------------------------------------------
 
     @classmethod
-    def from_midi(cls, source: str | PathLike[str] | bytes) -> Performance:
-        """Read a Standard MIDI File from a path or from its bytes; raises `MidiError` (docs/midi.md)."""
+    def from_midi(cls, source: str | PathLike[str] | bytes, *, name: str = "") -> Performance:
+        """Read a Standard MIDI File from a path or from its bytes; raises `MidiError` (docs/midi.md).
+
+        `name` is what bytes are called in messages, and in `source`.
+        """
         from partimento.midi import reader
 
-        return reader.read(source) if isinstance(source, bytes) else reader.read_file(source)
+        return cls.of(reader.read(source, name=name) if isinstance(source, bytes) else reader.read_file(source))
+
+    @classmethod
+    def of(cls, notes: NoteColumns) -> Performance:
+        """The performance that these columns are."""
+        return cls(**notes.columns())
 
     @classmethod
     def from_notes(
@@ -329,16 +257,6 @@ class Performance:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _note_columns(self) -> dict[str, npt.NDArray]:
-        return {
-            "pitch": self.pitch,
-            "velocity": self.velocity,
-            "onset": self.onset,
-            "duration": self.duration,
-            "channel": self.channel,
-            "instrument": self.instrument,
-        }
-
     def _replace(self, notes: dict[str, npt.NDArray], **others: Any) -> Performance:
         columns: dict[str, Any] = {**notes, **others}
         return replace(self, **columns)
@@ -348,34 +266,6 @@ class Performance:
         notes["onset"] -= start_ns
         down, up = np.maximum(self.pedal_down, start_ns), np.minimum(self.pedal_up, end_ns)
         return self._replace(notes, **_pedal(down - start_ns, up - start_ns, self.pedal_channel))
-
-
-def unite_pedals(down: IntColumn, up: IntColumn, channel: ByteColumn) -> tuple[IntColumn, IntColumn, ByteColumn]:
-    """Intervals in any order and unit -> (down, up, channel) by channel and time, those that overlap as one.
-
-    Intervals without length are left out. A pedal pressed at the very moment of its release is a repedalling and stays
-    two.
-    """
-    order = np.lexsort((down, channel))
-    order = order[(up > down)[order]]
-    down, up, channel = down[order], up[order].copy(), channel[order]
-    first = np.ones(len(down), np.bool_)
-    for one in np.unique(channel):
-        mine = slice(*np.searchsorted(channel, [one, one + 1]))
-        up[mine] = np.maximum.accumulate(up[mine])
-        first[mine][1:] = down[mine][1:] >= up[mine][:-1]
-    starts = np.flatnonzero(first)
-    last = np.append(starts[1:], len(up))[: len(starts)] - 1
-    return down[starts], up[last], channel[starts]
-
-
-def instrument_of_channels(programs: dict[int, int]) -> ByteColumn:
-    """Instrument class of each of the 16 channels: uint8 [16]; channels without a program are piano, channel 9 drum."""
-    classes = np.zeros(16, np.uint8)
-    for channel, program in programs.items():
-        classes[channel] = CLASS_OF_PROGRAM[program]
-    classes[DRUM_CHANNEL] = DRUM
-    return classes
 
 
 def _nanoseconds(seconds: npt.NDArray[np.float64] | np.float64) -> IntColumn:

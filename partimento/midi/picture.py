@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partimento.files import replacing
-from partimento.midi.performance import NS_PER_S, Performance
+from partimento.midi.columns import NS_PER_S
+from partimento.midi.performance import Performance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,11 +1,11 @@
-"""Standard MIDI File -> `Performance`.
+"""Standard MIDI File -> `MidiFile`, which `Performance.from_midi` makes a performance of.
 
 It knows containers (plain files and RIFF), headers and which instrument a channel is; the byte-level pass lives in
 `smf.py`, what becomes of its ticks in `resolve.py`. It refuses to repair what it cannot read: a refusal is a
 `MidiError` with a stable reason code and the byte offset. docs/midi.md states every rule.
 
     >>> from partimento.midi.reader import read_file
-    >>> read_file("prompt.mid").seconds  # doctest: +SKIP
+    >>> read_file("prompt.mid").texts  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import numpy.typing as npt
 
 from partimento.errors import UserError
 from partimento.midi import resolve, smf
-from partimento.midi.performance import CLASS_OF_PROGRAM, DRUM_CHANNEL, LEFT_OUT, Performance, Provenance
-from partimento.midi.performance import instrument_of_channels as classes_of
+from partimento.midi.columns import NoteColumns, Provenance
+from partimento.midi.instruments import CLASS_OF_PROGRAM, DRUM_CHANNEL, LEFT_OUT, instrument_of_channels
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_NOTES: Final = smf.MAX_NOTES
@@ -75,13 +75,30 @@ class MidiError(UserError):
         self.offset = offset
 
 
-def read_file(path: str | PathLike[str]) -> Performance:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MidiFile(NoteColumns):
+    """The columns of a performance, and what of its file a `Performance` refuses to know.
+
+    `onset_ticks` int64 [n]: the onset of each note on the file's metrical clock, `source.ticks_per_beat` a beat;
+    `texts`: the first texts, copyright notices, track and instrument names, as they stand in the file;
+    `pedal_time` int64 [m] (ns), `pedal_value` and `pedal_of_channel` uint8 [m]: every move of the sustain pedals in
+    order of time, with the values between down and up.
+    """
+
+    onset_ticks: npt.NDArray[np.int64]
+    texts: tuple[str, ...]
+    pedal_time: npt.NDArray[np.int64]
+    pedal_value: npt.NDArray[np.uint8]
+    pedal_of_channel: npt.NDArray[np.uint8]
+
+
+def read_file(path: str | PathLike[str]) -> MidiFile:
     """Read the file at `path`; raises `MidiError`."""
     return read(bytes_of(path), name=fspath(path))
 
 
 def bytes_of(path: str | PathLike[str]) -> bytes:
-    """The bytes at `path`, for `read` and `read_in_full`; of files that are too large not all. Raises `MidiError`."""
+    """The bytes at `path`, for `read`; of files that are too large not all. Raises `MidiError`."""
     try:
         with Path(path).open("rb") as file:
             return file.read(MAX_BYTES + 1)
@@ -90,47 +107,8 @@ def bytes_of(path: str | PathLike[str]) -> bytes:
         raise MidiError(Reason.CANNOT_OPEN, detail, name=fspath(path)) from error
 
 
-def read(data: bytes, *, name: str = "") -> Performance:
+def read(data: bytes, *, name: str = "") -> MidiFile:
     """Read the bytes of a Standard MIDI File, plain or in RIFF; raises `MidiError`. `name` is for messages."""
-    return _read(data, name)[0]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """A performance, and what of its file a `Performance` refuses to know.
-
-    `onset_ticks` int64 [n]: the onset of each note on the file's metrical clock, `source.ticks_per_beat` a beat;
-    `texts`: the first texts, copyright notices, track and instrument names, as they stand in the file;
-    `pedal_time` int64 [m] (ns), `pedal_value` and `pedal_of_channel` uint8 [m]: every move of the sustain pedals in
-    order of time, with the values between down and up.
-    """
-
-    performance: Performance
-    onset_ticks: npt.NDArray[np.int64]
-    texts: tuple[str, ...]
-    pedal_time: npt.NDArray[np.int64]
-    pedal_value: npt.NDArray[np.uint8]
-    pedal_of_channel: npt.NDArray[np.uint8]
-
-
-def read_in_full(data: bytes, *, name: str = "") -> Reading:
-    """What `read` reads, and the rest of a `Reading`; raises `MidiError`."""
-    performance, onset_ticks, texts, pedal_time, pedal_bytes = _read(data, name)
-    spans = ((start, start + min(length, _MAX_TEXT_BYTES)) for start, length in texts.tolist())
-    return Reading(
-        performance=performance,
-        onset_ticks=onset_ticks,
-        texts=tuple(_text(data[start:stop]) for start, stop in spans),
-        pedal_time=pedal_time,
-        pedal_value=pedal_bytes[:, 1],
-        pedal_of_channel=pedal_bytes[:, 0],
-    )
-
-
-def _read(
-    data: bytes, name: str
-) -> tuple[Performance, npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-    """-> (performance, onsets in ticks, where the texts stand as `smf.scan` tells, times and bytes of pedal moves)."""
 
     def refuse(reason: Reason, detail: str, offset: int | None = None) -> NoReturn:
         raise MidiError(reason, detail, name=name, offset=offset)
@@ -166,7 +144,9 @@ def _read(
 
     if fixed_tempo:
         tempi = np.array([[0, fixed_tempo]])
-    fits, onset_ticks, note_columns, pedal_columns, moves = resolve.columns(notes, pedals, tempi, division)
+    fits, onset_ticks, note_columns, pedal_columns, (pedal_time, pedal_bytes) = resolve.columns(
+        notes, pedals, tempi, division
+    )
     if not fits:
         refuse(Reason.TOO_LONG, f"lasts longer than {MAX_SECONDS // 3600} hours")
     kept_programs = _programs(*programs)
@@ -181,20 +161,25 @@ def _read(
     )
     pitch, velocity, channel, onset, duration = note_columns
     pedal_down, pedal_up, pedal_channel = pedal_columns
-    performance = Performance(
+    spans = ((start, start + min(length, _MAX_TEXT_BYTES)) for start, length in texts.tolist())
+    return MidiFile(
         pitch=pitch,
         velocity=velocity,
         onset=onset,
         duration=duration,
         channel=channel,
-        instrument=classes_of(dict(kept_programs))[channel],
+        instrument=instrument_of_channels(dict(kept_programs))[channel],
         pedal_down=pedal_down,
         pedal_up=pedal_up,
         pedal_channel=pedal_channel,
         programs=kept_programs,
         source=source,
+        onset_ticks=onset_ticks,
+        texts=tuple(_text(data[start:stop]) for start, stop in spans),
+        pedal_time=pedal_time,
+        pedal_value=pedal_bytes[:, 1],
+        pedal_of_channel=pedal_bytes[:, 0],
     )
-    return performance, onset_ticks, texts, *moves
 
 
 def _text(data: bytes) -> str:

@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 
 from partimento.errors import UserError
 from partimento.files import replacing
-from partimento.midi.performance import Performance, unite_pedals
+from partimento.midi.columns import NoteColumns, unite_pedals
+from partimento.midi.instruments import DRUM_CHANNEL
 
 _MICROSECONDS_PER_BEAT = 500_000
 _COARSE, _FINE = 500, 5_000  # ticks per beat: 1 ms and 0.1 ms a tick
 # The most widely used Python reader of this field (pretty_midi) refuses files of more than ten million ticks.
 _TICK_LIMIT = 10_000_000
 _LONGEST_DELTA = 0x0FFF_FFFF  # four bytes of seven bits
-_DRUM_CHANNEL = 9
 
 _NOTE_OFF, _NOTE_ON, _CONTROL, _PROGRAM = 0x80, 0x90, 0xB0, 0xC0
 _SUSTAIN, _PEDAL_DOWN, _PEDAL_UP = 64, 127, 0
@@ -42,7 +42,7 @@ _RANK_KEY_UP, _RANK_PEDAL_UP, _RANK_PEDAL_DOWN, _RANK_KEY_DOWN = range(4)
 _Int64 = NDArray[np.int64]
 
 
-def write(performance: Performance) -> bytes:
+def write(performance: NoteColumns) -> bytes:
     """The bytes of a type 0 Standard MIDI File.
 
     Onsets, releases and pedal times are rounded to the nearest tick (half to even), each on its own, so that no error
@@ -73,7 +73,7 @@ def write(performance: Performance) -> bytes:
     return header + struct.pack(">4sI", b"MTrk", len(track)) + track
 
 
-def write_file(performance: Performance, path: str | os.PathLike[str]) -> None:
+def write_file(performance: NoteColumns, path: str | os.PathLike[str]) -> None:
     """Write `performance` to `path`, which afterwards holds either all of it or what it held before.
 
     Raises `UserError` where the file cannot be written.
@@ -83,7 +83,7 @@ def write_file(performance: Performance, path: str | os.PathLike[str]) -> None:
         part.write_bytes(data)
 
 
-def _ticks_per_beat(performance: Performance) -> int:
+def _ticks_per_beat(performance: NoteColumns) -> int:
     times = (performance.onset, performance.duration, performance.pedal_down, performance.pedal_up)
     if all(not np.any(column % 1_000_000) for column in times):
         return _COARSE
@@ -100,7 +100,7 @@ def _to_ticks(time: _Int64, nanoseconds: int) -> _Int64:
     return np.asarray(tick + up, dtype=np.int64)
 
 
-def _key_ticks(performance: Performance, nanoseconds: int) -> tuple[_Int64, _Int64]:
+def _key_ticks(performance: NoteColumns, nanoseconds: int) -> tuple[_Int64, _Int64]:
     """Strike and release tick of each note, no key being released after its next strike."""
     on = _to_ticks(performance.onset, nanoseconds)
     off = np.maximum(_to_ticks(performance.onset + performance.duration, nanoseconds), on + 1)
@@ -120,7 +120,7 @@ def _key_ticks(performance: Performance, nanoseconds: int) -> tuple[_Int64, _Int
     return on, off
 
 
-def _pedal_ticks(performance: Performance, nanoseconds: int) -> tuple[_Int64, _Int64, _Int64]:
+def _pedal_ticks(performance: NoteColumns, nanoseconds: int) -> tuple[_Int64, _Int64, _Int64]:
     """Channel, down and up tick of each pedal interval: none shorter than a tick, none overlapping on one channel."""
     down = _to_ticks(performance.pedal_down, nanoseconds)
     up = _to_ticks(performance.pedal_up, nanoseconds)
@@ -128,13 +128,13 @@ def _pedal_ticks(performance: Performance, nanoseconds: int) -> tuple[_Int64, _I
     return channel.astype(np.int64), down, up
 
 
-def _programs(performance: Performance) -> list[tuple[int, int]]:
+def _programs(performance: NoteColumns) -> list[tuple[int, int]]:
     """Every program of the performance, and the piano said aloud for channels that rely on it.
 
     A player that has another file's organ still set would otherwise keep it.
     """
     stated = dict(performance.programs)
-    silent = [int(c) for c in np.unique(performance.channel) if c != _DRUM_CHANNEL]
+    silent = [int(c) for c in np.unique(performance.channel) if c != DRUM_CHANNEL]
     return sorted({**dict.fromkeys(silent, 0), **stated}.items())
 
 

@@ -14,7 +14,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from partimento.midi.performance import NS_PER_S, Performance, unite_pedals
+from partimento.midi.columns import NS_PER_S, unite_pedals
+from partimento.midi.performance import Performance
 from partimento.studio.fields import Fields, ProtocolError
 
 MOST_NOTES: Final = 100_000

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from partimento.midi.performance import DRUM
+from partimento.midi.instruments import DRUM
 from partimento.tokens.notes import Notes
 from partimento.tokens.tokenizer import VELOCITY_INDEX
 from partimento.tokens.vocabulary import GRID_MS

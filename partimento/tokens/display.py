@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from partimento.midi.performance import DRUM, INSTRUMENTS
+from partimento.midi.instruments import DRUM, INSTRUMENTS
 from partimento.tokens.notes import Notes
 from partimento.tokens.vocabulary import GRID_MS, SEGMENT_MS, Kind, Vocabulary
 

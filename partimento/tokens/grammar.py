@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from partimento.errors import UserError
-from partimento.midi.performance import INSTRUMENTS
+from partimento.midi.instruments import INSTRUMENTS
 from partimento.tokens.vocabulary import Kind, Vocabulary
 
 TokenRanges = tuple[tuple[int, int], ...]

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from numba import njit
 
 from partimento.errors import UserError
-from partimento.midi.performance import INSTRUMENTS
+from partimento.midi.instruments import INSTRUMENTS
 from partimento.tokens.vocabulary import GRID_MS, SEGMENT_MS, Kind, Vocabulary
 
 Ids = npt.NDArray[np.int32]

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from partimento.midi.performance import DRUM, INSTRUMENTS, Performance
+from partimento.midi.instruments import DRUM, INSTRUMENTS
+from partimento.midi.performance import Performance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

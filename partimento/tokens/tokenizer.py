@@ -19,8 +19,10 @@ import numpy.typing as npt
 from numba import njit
 
 from partimento.errors import UserError
-from partimento.midi.performance import DRUM, DRUM_CHANNEL, INSTRUMENTS, LEFT_OUT, Performance, Provenance
-from partimento.midi.performance import instrument_of_channels as classes_of
+from partimento.midi.columns import Provenance
+from partimento.midi.instruments import DRUM, DRUM_CHANNEL, INSTRUMENTS, LEFT_OUT
+from partimento.midi.instruments import instrument_of_channels as classes_of
+from partimento.midi.performance import Performance
 from partimento.tokens.notes import Notes
 from partimento.tokens.vocabulary import GRID_MS, SEGMENT_MS, Kind, Vocabulary
 

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from partimento.errors import UserError
-from partimento.midi.performance import DRUM, INSTRUMENTS
+from partimento.midi.instruments import DRUM, INSTRUMENTS
 
 SEGMENT_MS: Final = 5000
 GRID_MS: Final = 10

@@ -13,7 +13,7 @@ from partimento.corpus.clockwork import CHORD_NS, timing
 from partimento.corpus.measurements import measure
 from partimento.corpus.recipes import selection_recipe
 from partimento.midi.performance import Performance
-from partimento.midi.reader import read_in_full
+from partimento.midi.reader import read
 
 MS = 1_000_000
 
@@ -100,8 +100,8 @@ def taken(onset, release, pitch, rng) -> set[str]:
     duration = np.maximum(release - onset, 0.02)[order]
     velocity = rng.integers(40, 100, len(onset))
     made = Performance.from_notes(onset=onset[order], duration=duration, pitch=pitch[order], velocity=velocity)
-    reading = read_in_full(made.to_midi())  # the writer's clock is constant and knows no bars
-    found = measure(reading.performance, reading.onset_ticks)
+    reading = read(made.to_midi())  # the writer's clock is constant and knows no bars
+    found = measure(Performance.of(reading), reading.onset_ticks)
     bounds = selection_recipe("finetune").filters
     assert found.grid_share < bounds["synthesised"]
     columns = {"too-together": found.unison_share, "too-legato": found.legato_share, "too-even": found.pulse_clarity}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from partimento.corpus import fingerprints
 from partimento.corpus.fingerprints import CHORD_MS, FEWEST_INTERVALS, PASSAGE_NOTES, WINDOW, Fingerprint, fingerprint
 from partimento.errors import UserError
-from partimento.midi.performance import DRUM
+from partimento.midi.instruments import DRUM
 from partimento.tokens.notes import Notes
 from tests.corpus.melodies import notes_of
 

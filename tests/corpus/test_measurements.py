@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partimento.corpus.measurements import COLUMNS, PITCH_WINDOWS_S, RATE_WINDOWS_S, Measurements, measure
-from partimento.midi.performance import INSTRUMENTS, Performance
-from partimento.midi.reader import read_in_full
+from partimento.midi.instruments import INSTRUMENTS
+from partimento.midi.performance import Performance
+from partimento.midi.reader import read
 
 NS = 1_000_000_000
 
@@ -165,8 +166,8 @@ def test_scores_lie_on_a_grid_and_hands_do_not(phase):
     played = {"duration": 0.1, "pitch": rng.integers(30, 90, 600), "velocity": 60}
 
     def share(onset) -> float:
-        reading = read_in_full(Performance.from_notes(onset=onset, **played).to_midi())
-        return measure(reading.performance, reading.onset_ticks).grid_share
+        reading = read(Performance.from_notes(onset=onset, **played).to_midi())
+        return measure(Performance.of(reading), reading.onset_ticks).grid_share
 
     assert share(beats * 0.5 + phase) > 0.99
     assert share(np.maximum(beats * 0.5 + rng.normal(0, 0.02, 600), 0)) < 0.2

@@ -18,7 +18,8 @@ from partimento.corpus.measurements import COLUMNS, measure
 from partimento.corpus.sources import open_source
 from partimento.corpus.survey import Summary, survey
 from partimento.errors import UserError
-from partimento.midi.reader import MidiError, Reading, read_in_full
+from partimento.midi.performance import Performance
+from partimento.midi.reader import MidiError, MidiFile, read
 from partimento.tokens.notes import Notes
 from tests import programs
 from tests.corpus.collections_of_midi import good_files, odd_files, write_folder, write_tar, write_zip
@@ -37,9 +38,9 @@ def rows(corpus: Path, *, without: tuple[str, ...] = ()) -> dict[str, dict]:
     return {row["path"]: {k: v for k, v in row.items() if k not in without} for row in table.to_pylist()}
 
 
-def read_or_refuse(data: bytes) -> Reading | MidiError:
+def read_or_refuse(data: bytes) -> MidiFile | MidiError:
     try:
-        return read_in_full(data)
+        return read(data)
     except MidiError as refusal:
         return refusal
 
@@ -73,9 +74,9 @@ def test_rows_say_what_the_files_are(midi, corpus):
             assert all(row[name] is None for name in [*COLUMNS, "fingerprint"])
             continue
         assert (row["verdict"], row["reason"]) == ("readable", "")
-        assert row["truncated"] == reading.performance.source.truncated
-        assert row["fingerprint"] == fingerprint(Notes.from_performance(reading.performance)).to_bytes()
-        m = measure(reading.performance, reading.onset_ticks)
+        assert row["truncated"] == reading.source.truncated
+        assert row["fingerprint"] == fingerprint(Notes.from_performance(Performance.of(reading))).to_bytes()
+        m = measure(Performance.of(reading), reading.onset_ticks)
         for name, type_ in COLUMNS.items():
             value = getattr(m, name)
             expected = list(value) if name == "instruments" else pa.scalar(value, type_).as_py()

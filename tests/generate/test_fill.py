@@ -13,7 +13,8 @@ from partimento.generate.settings import Continuation, GeneratedNote, Settings
 from partimento.generate.start import begin_gap
 from partimento.generate.variation import Variation
 from partimento.generate.writer import as_performance
-from partimento.midi.performance import NS_PER_S, Performance
+from partimento.midi.columns import NS_PER_S
+from partimento.midi.performance import Performance
 from partimento.tokens.grammar import Grammar
 from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Kind, Vocabulary

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from partimento.errors import UserError
 from partimento.generate.gap import Gap
-from partimento.midi.performance import NS_PER_S, Performance
+from partimento.midi.columns import NS_PER_S
+from partimento.midi.performance import Performance
 
 times = st.integers(0, 400).map(lambda tenths: tenths / 10)
 

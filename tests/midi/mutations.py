@@ -17,8 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from partimento.midi.performance import INSTRUMENTS, Performance
-from partimento.midi.reader import MAX_NOTES, MAX_SECONDS, MidiError, Reason, read
+from partimento.midi.instruments import INSTRUMENTS
+from partimento.midi.performance import Performance
+from partimento.midi.reader import MAX_NOTES, MAX_SECONDS, MidiError, Reason
 from tests.midi.smf_bytes import (
     SMPTE_RATES,
     chunk,
@@ -69,7 +70,7 @@ def mutants(count: int, *, seed: int, extra: Sequence[bytes] = (), largest: int 
 def outcome(data: bytes) -> str:
     """Read `data` and hold the result to what the reader promises: "read" or the value of the reason of refusal."""
     try:
-        performance = read(data)
+        performance = Performance.from_midi(data)
     except MidiError as refusal:
         _assert_clear(refusal, len(data))
         return refusal.reason.value

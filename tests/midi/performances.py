@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from partimento.midi.performance import Performance, instrument_of_channels
+from partimento.midi.instruments import instrument_of_channels
+from partimento.midi.performance import Performance
 from tests.midi.smf_bytes import separate_keys
 
 MS = 1_000_000

@@ -7,7 +7,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from partimento.midi.reader import MidiError, read
+from partimento.midi.performance import Performance
+from partimento.midi.reader import MidiError
 from partimento.midi.writer import write
 from tests.midi.mutations import HOSTILE, mutants, outcome
 
@@ -43,9 +44,9 @@ def test_the_same_seed_gives_the_same_mutants():
 def test_whatever_could_be_read_can_be_written_and_read_again():
     for mutant in mutants(300, seed=7, largest=3000):
         try:
-            performance = read(mutant.data)
+            performance = Performance.from_midi(mutant.data)
         except MidiError:
             continue
-        again = read(write(performance))
+        again = Performance.from_midi(write(performance))
         assert len(again) == len(performance), mutant.name
         assert np.all(again.duration > 0)

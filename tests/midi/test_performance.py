@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partimento.errors import UserError
-from partimento.midi.performance import CLASS_OF_PROGRAM, DRUM, INSTRUMENTS, Performance
+from partimento.midi.instruments import CLASS_OF_PROGRAM, DRUM, INSTRUMENTS
+from partimento.midi.performance import Performance
 from tests.midi.performances import MS, anything, build, separate
 
 NOTE_COLUMNS = ("pitch", "velocity", "onset", "duration", "channel", "instrument")

@@ -12,8 +12,10 @@ import symusic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partimento.midi.performance import INSTRUMENTS, Performance
-from partimento.midi.reader import MidiError, Reason, read, read_file, read_in_full
+from partimento.midi import reader
+from partimento.midi.instruments import INSTRUMENTS
+from partimento.midi.performance import Performance
+from partimento.midi.reader import MidiError, Reason, read_file
 from tests.midi import reference_reader
 from tests.midi.smf_bytes import (
     SMPTE_RATES,
@@ -49,7 +51,7 @@ def notes_of(performance: Performance) -> list[tuple[int, int, int, int]]:
 
 def read_ms(*tracks: bytes) -> list[tuple[int, int, int, int]]:
     """Read tracks whose ticks are milliseconds."""
-    return notes_of(read(smf(list(tracks), division=500)))
+    return notes_of(Performance.from_midi(smf(list(tracks), division=500)))
 
 
 def near(nanoseconds: int, seconds: Fraction) -> bool:
@@ -65,10 +67,10 @@ def test_every_valid_file_reads_as_the_rules_say(case: Case):
     expected = reference_reader.read(case.plain)
     if expected.too_long:
         with pytest.raises(MidiError) as refusal:
-            read(case.data)
+            Performance.from_midi(case.data)
         assert refusal.value.reason is Reason.TOO_LONG
         return
-    found = read(case.data)
+    found = Performance.from_midi(case.data)
     assert not found.source.truncated
     assert len(found) == len(expected.notes)
     for i, note in enumerate(expected.notes):
@@ -121,9 +123,9 @@ def test_the_tempo_map_is_summed_exactly(division: int, tempi: list[tuple[int, i
 
     if exact(onsets[-1] + 1) > 24 * 3600:
         with pytest.raises(MidiError):
-            read(data)
+            Performance.from_midi(data)
         return
-    found = read(data)
+    found = Performance.from_midi(data)
     assert all(near(ns, exact(tick)) for ns, tick in zip(found.onset, onsets, strict=True))
 
 
@@ -133,7 +135,7 @@ def test_the_tempo_map_is_summed_exactly(division: int, tempi: list[tuple[int, i
 @settings(max_examples=100, deadline=None)
 @given(separate_keys(channels=(0, 1, 9)), st.booleans())
 def test_symusic_finds_the_same_notes(keys: list[Key], running: bool):
-    found = read(from_keys(keys, running=running))
+    found = Performance.from_midi(from_keys(keys, running=running))
     score = symusic.Score.from_midi(from_keys(keys, running=running), ttype="tick")
     expected = sorted((n.time, n.end, n.pitch, n.velocity) for t in score.tracks for n in t.notes)
     assert sorted((on, off, pitch, velocity) for pitch, velocity, on, off in notes_of(found)) == expected
@@ -147,7 +149,7 @@ def test_symusic_hears_a_tempo_map_the_same():
     theirs = sorted(
         (n.time, n.pitch, n.duration) for n in symusic.Score.from_midi(data, ttype="second").tracks[0].notes
     )
-    found = read(data)
+    found = Performance.from_midi(data)
     assert [pitch for _, pitch, _ in theirs] == found.pitch.tolist()
     np.testing.assert_allclose([time for time, _, _ in theirs], found.onset_seconds, atol=1e-5)
     np.testing.assert_allclose([length for _, _, length in theirs], found.duration_seconds, atol=1e-5)
@@ -156,7 +158,7 @@ def test_symusic_hears_a_tempo_map_the_same():
 def test_mido_plays_a_tempo_map_in_the_same_time():
     tempi = track((0, tempo(350_000)), (481, tempo(777_777)), (1, tempo(123_456)))
     data = smf([tempi, track((0, note_on(60)), (5000, note_off(60)))], 384)
-    assert read(data).seconds == pytest.approx(mido.MidiFile(file=io.BytesIO(data)).length, abs=1e-6)
+    assert Performance.from_midi(data).seconds == pytest.approx(mido.MidiFile(file=io.BytesIO(data)).length, abs=1e-6)
 
 
 def from_keys(keys: list[Key], *, running: bool = False) -> bytes:
@@ -233,7 +235,7 @@ def test_silence_before_the_first_note_is_kept():
 
 def test_a_note_shorter_than_a_nanosecond_still_has_a_length():
     fast = track((0, tempo(1)), (0, note_on(60)), (1, note_off(60)))
-    found = read(smf([fast], division=0x7FFF))
+    found = Performance.from_midi(smf([fast], division=0x7FFF))
     assert found.duration.tolist() == [1]
 
 
@@ -241,7 +243,7 @@ def test_a_note_shorter_than_a_nanosecond_still_has_a_length():
 
 
 def pedals_of(*events: tuple[int, bytes]) -> list[tuple[int, int, int]]:
-    found = read(smf([track(*events)], division=500))
+    found = Performance.from_midi(smf([track(*events)], division=500))
     columns = (found.pedal_down // 10**6, found.pedal_up // 10**6, found.pedal_channel)
     return [tuple(int(v) for v in row) for row in zip(*columns, strict=True)]
 
@@ -267,7 +269,7 @@ def test_a_pedal_pressed_after_the_music_and_left_down_is_no_pedal():
 
 def test_a_pedal_pressed_in_one_track_is_lifted_from_another():
     one, two = track((10, control(64, 127))), track((300, control(64, 0)))
-    found = read(smf([one, two, ONE_NOTE], division=500))
+    found = Performance.from_midi(smf([one, two, ONE_NOTE], division=500))
     assert (found.pedal_down.tolist(), found.pedal_up.tolist()) == ([10_000_000], [300_000_000])
 
 
@@ -280,7 +282,7 @@ def test_the_pedal_holds_notes_released_strictly_inside_it(release: int, sounds_
     events = [(0, note_on(60), 0), (100, control(64, 127), 1), (release, note_off(60), 2), (500, control(64, 0), 3)]
     events.sort(key=lambda event: event[0])
     deltas = np.diff([tick for tick, _, _ in events], prepend=0).tolist()
-    found = read(smf([track(*zip(deltas, (e for _, e, _ in events), strict=True))], division=500))
+    found = Performance.from_midi(smf([track(*zip(deltas, (e for _, e, _ in events), strict=True))], division=500))
     assert found.sounding_duration().tolist() == [sounds_until * 10**6]
     assert found.duration.tolist() == [release * 10**6]
 
@@ -289,7 +291,7 @@ def test_the_pedal_holds_notes_released_strictly_inside_it(release: int, sounds_
 
 
 def instruments_of(*events: tuple[int, bytes]) -> list[str]:
-    return [INSTRUMENTS[i] for i in read(smf([track(*events)])).instrument]
+    return [INSTRUMENTS[i] for i in Performance.from_midi(smf([track(*events)])).instrument]
 
 
 def strike(channel: int) -> list[tuple[int, bytes]]:
@@ -317,8 +319,8 @@ def test_the_programs_that_count_are_told():
         (0, program(5, 2)),
         (0, program(6, 2)),
     ]
-    assert read(smf([track(*events)])).programs == ((0, 12), (2, 6), (9, 3))
-    assert read(smf([ONE_NOTE])).programs == ((0, 0),)
+    assert Performance.from_midi(smf([track(*events)])).programs == ((0, 12), (2, 6), (9, 3))
+    assert Performance.from_midi(smf([ONE_NOTE])).programs == ((0, 0),)
 
 
 def test_all_128_programs_have_the_class_of_general_midi():
@@ -331,8 +333,8 @@ def test_all_128_programs_have_the_class_of_general_midi():
 
 
 def same(data: bytes) -> None:
-    found = read(data)
-    assert notes_of(found) == notes_of(read(smf([ONE_NOTE])))
+    found = Performance.from_midi(data)
+    assert notes_of(found) == notes_of(Performance.from_midi(smf([ONE_NOTE])))
     assert not found.source.truncated
 
 
@@ -397,7 +399,7 @@ def test_smpte_time_needs_no_tempo(rate: int, per_frame: int):
     ticks = 12_345
     data = smf([track((0, tempo(1_000)), (0, note_on(60)), (ticks, note_off(60)))], division=smpte(rate, per_frame))
     seconds = Fraction(ticks, per_frame) / {24: 24, 25: 25, 29: Fraction(30_000, 1001), 30: 30}[rate]
-    assert near(read(data).duration[0], seconds)
+    assert near(Performance.from_midi(data).duration[0], seconds)
 
 
 # -- truncation -------------------------------------------------------------------------------------------------------
@@ -405,18 +407,18 @@ def test_smpte_time_needs_no_tempo(rate: int, per_frame: int):
 
 def test_of_a_truncated_file_the_notes_before_the_cut_are_kept_and_it_is_marked():
     whole = smf([track(*(event for p in range(60, 70) for event in ((0, note_on(p)), (100, note_off(p)))))], 500)
-    all_notes = notes_of(read(whole))
-    assert not read(whole).source.truncated
+    all_notes = notes_of(Performance.from_midi(whole))
+    assert not Performance.from_midi(whole).source.truncated
     for cut in range(22, len(whole)):
-        found = read(whole[:cut])
+        found = Performance.from_midi(whole[:cut])
         assert found.source.truncated
         assert notes_of(found) == all_notes[: len(found)]
-    assert len(read(whole[:-4])) == len(all_notes)
+    assert len(Performance.from_midi(whole[:-4])) == len(all_notes)
 
 
 def test_a_track_that_overruns_its_own_chunk_marks_the_file_but_costs_no_other_track():
     cut = chunk(b"MTrk", b"\x00\x90\x3c")
-    found = read(smf([cut, ONE_NOTE]))
+    found = Performance.from_midi(smf([cut, ONE_NOTE]))
     assert found.source.truncated
     assert len(found) == 1
 
@@ -451,7 +453,7 @@ REFUSED = {
 def test_every_reason_is_given_with_its_offset(reason: Reason):
     data, offset = REFUSED[reason]
     with pytest.raises(MidiError) as refusal:
-        read(data, name="some.mid")
+        Performance.from_midi(data, name="some.mid")
     assert refusal.value.reason is reason
     if offset is not None:
         assert refusal.value.offset == offset
@@ -475,17 +477,20 @@ def test_no_reason_goes_untested():
 def test_a_million_notes_are_read_and_one_more_is_not():
     pair = b"\x01\x3c\x40\x01\x3c\x00"
     lead_in = b"\x00\x90\x3c\x40\x01\x3c\x00"
-    assert len(read(body(lead_in, pair * 999_999))) == 1_000_000
+    assert len(Performance.from_midi(body(lead_in, pair * 999_999))) == 1_000_000
     with pytest.raises(MidiError) as refusal:
-        read(body(lead_in, pair * 1_000_000))
+        Performance.from_midi(body(lead_in, pair * 1_000_000))
     assert refusal.value.reason is Reason.TOO_MANY_NOTES
 
 
 def test_a_day_is_read_and_a_second_more_is_not():
     day = 24 * 3600
-    assert read(smf([track((0, tempo(1_000_000)), (0, note_on(60)), (day, note_off(60)))], division=1)).seconds == day
+    lasting = smf([track((0, tempo(1_000_000)), (0, note_on(60)), (day, note_off(60)))], division=1)
+    assert Performance.from_midi(lasting).seconds == day
     with pytest.raises(MidiError):
-        read(smf([track((0, tempo(1_000_000)), (0, note_on(60)), (day + 1, note_off(60)))], division=1))
+        Performance.from_midi(
+            smf([track((0, tempo(1_000_000)), (0, note_on(60)), (day + 1, note_off(60)))], division=1)
+        )
 
 
 # -- provenance -------------------------------------------------------------------------------------------------------
@@ -504,7 +509,7 @@ def test_the_source_says_where_the_notes_came_from(tmp_path):
 
 
 def test_one_beat_at_the_default_tempo_is_half_a_second():
-    assert read(smf([ONE_NOTE])).duration.tolist() == [BEAT_NS]
+    assert Performance.from_midi(smf([ONE_NOTE])).duration.tolist() == [BEAT_NS]
 
 
 # -- what a performance refuses to know -------------------------------------------------------------------------------
@@ -516,7 +521,7 @@ def test_texts_are_the_ones_mido_finds():
         track((0, meta(4, b"Piano")), (0, meta(5, b"la la")), (0, meta(6, b"a marker")), (9, meta(3, b"x" * 2000))),
         ONE_NOTE,
     ]
-    read_ = read_in_full(smf(tracks))
+    read_ = reader.read(smf(tracks))
     assert read_.texts == ("Für Elise", "© Jemand", "", "Piano", "x" * 1000)
     latin = mido.MidiFile(file=io.BytesIO(smf(tracks)), charset="latin-1")
     kinds = ("text", "copyright", "track_name", "instrument_name")
@@ -528,12 +533,12 @@ def test_texts_are_the_ones_mido_finds():
 
 def test_only_the_first_texts_are_kept():
     syllables = track(*((1, meta(1, str(i).encode())) for i in range(300)))
-    assert read_in_full(smf([syllables])).texts == tuple(map(str, range(128)))
+    assert reader.read(smf([syllables])).texts == tuple(map(str, range(128)))
 
 
 def test_onsets_in_ticks_go_with_the_notes():
     one = track((0, tempo(400_000)), (10, note_on(60)), (50, note_off(60)), (7, note_on(62)), (5, note_off(62)))
     two = track((3, note_on(64)), (90, note_off(64)))
-    read_ = read_in_full(smf([one, two], division=100))
+    read_ = reader.read(smf([one, two], division=100))
     assert read_.onset_ticks.tolist() == [3, 10, 67]
-    assert read_.performance.onset.tolist() == [tick * 4_000_000 for tick in (3, 10, 67)]
+    assert read_.onset.tolist() == [tick * 4_000_000 for tick in (3, 10, 67)]

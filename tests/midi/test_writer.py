@@ -13,7 +13,6 @@ from hypothesis import example, given, settings
 
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
-from partimento.midi.reader import read
 from partimento.midi.writer import write, write_file
 from tests.midi import reference_reader
 from tests.midi.performances import MS, anything, build, separate
@@ -45,7 +44,7 @@ def messages(data: bytes) -> list[tuple[int, mido.Message]]:
 @settings(max_examples=80, deadline=None)
 @given(separate())
 def test_whole_milliseconds_come_back_exactly(performance: Performance):
-    back = read(write(performance))
+    back = Performance.from_midi(write(performance))
     assert rows(back) == rows(performance)
     assert pedals_of(back) == pedals_of(performance)
     assert instruments(back) == instruments(performance)
@@ -58,7 +57,7 @@ def instruments(performance: Performance) -> dict[int, int]:
 @settings(max_examples=80, deadline=None)
 @given(separate(grain=1))
 def test_finer_times_come_back_within_a_twentieth_of_a_millisecond(performance: Performance):
-    back = read(write(performance))
+    back = Performance.from_midi(write(performance))
     assert len(back) == len(performance)
     for found, wanted in zip(rows(back), rows(performance), strict=True):
         assert (found[0], found[1], found[4]) == (wanted[0], wanted[1], wanted[4])
@@ -69,8 +68,8 @@ def test_finer_times_come_back_within_a_twentieth_of_a_millisecond(performance: 
 @settings(max_examples=80, deadline=None)
 @given(anything())
 def test_a_second_trip_changes_nothing_not_even_the_order(performance: Performance):
-    once = read(write(performance))
-    twice = read(write(once))
+    once = Performance.from_midi(write(performance))
+    twice = Performance.from_midi(write(once))
     for name in ("pitch", "velocity", "onset", "duration", "channel", "instrument"):
         np.testing.assert_array_equal(getattr(twice, name), getattr(once, name), err_msg=name)
     assert pedals_of(twice) == pedals_of(once)
@@ -79,7 +78,7 @@ def test_a_second_trip_changes_nothing_not_even_the_order(performance: Performan
 @settings(max_examples=60, deadline=None)
 @given(anything())
 def test_no_note_is_lost_and_none_is_silent(performance: Performance):
-    back = read(write(performance))
+    back = Performance.from_midi(write(performance))
     assert Counter(zip(back.channel.tolist(), back.pitch.tolist(), strict=True)) == Counter(
         zip(performance.channel.tolist(), performance.pitch.tolist(), strict=True)
     )
@@ -90,19 +89,19 @@ def test_times_of_a_real_file_at_an_odd_resolution_survive():
     ticks = np.arange(0, 384 * 200, 97)
     onset = ticks * (500_000_000 / 384)
     performance = build([(int(o), 37_000_000, 60, 64, 0) for o in onset])
-    assert np.abs(read(write(performance)).onset - performance.onset).max() <= 50_000
+    assert np.abs(Performance.from_midi(write(performance)).onset - performance.onset).max() <= 50_000
 
 
 def test_halves_of_a_tick_go_to_the_even_neighbour():
     performance = build([(time, MS, pitch, 64, 0) for pitch, time in enumerate((50_000, 150_000, 250_000, 350_001))])
-    assert read(write(performance)).onset.tolist() == [0, 200_000, 200_000, 400_000]
+    assert Performance.from_midi(write(performance)).onset.tolist() == [0, 200_000, 200_000, 400_000]
 
 
 def test_a_long_performance_is_written_in_whole_milliseconds():
     performance = build([(0, 1_234_567, 60, 64, 0), (1_100 * 10**9 + 300_001, MS, 60, 64, 0)])
     data = write(performance)
     assert max(tick for tick, _ in messages(data)) < 10_000_000
-    assert np.abs(read(data).onset - performance.onset).max() <= MS // 2
+    assert np.abs(Performance.from_midi(data).onset - performance.onset).max() <= MS // 2
 
 
 @settings(max_examples=50, deadline=None)
@@ -145,7 +144,7 @@ def test_the_bytes_themselves():
 @given(anything())
 def test_the_slow_rules_on_mido_hear_the_same(performance: Performance):
     data = write(performance)
-    back, expected = read(data), reference_reader.read(data)
+    back, expected = Performance.from_midi(data), reference_reader.read(data)
     found = zip(back.pitch, back.velocity, back.channel, back.onset, back.duration, strict=True)
     assert [tuple(int(v) for v in row) for row in found] == [
         (note.pitch, note.velocity, note.channel, note.start * 10**9, (note.end - note.start) * 10**9)
@@ -185,7 +184,7 @@ def test_a_player_never_meets_a_key_that_is_already_down(performance: Performanc
 @settings(max_examples=80, deadline=None)
 @given(anything())
 def test_a_note_ends_where_its_key_is_struck_again_and_doubles_end_with_the_longest(performance: Performance):
-    back = read(write(performance))
+    back = Performance.from_midi(write(performance))
     grain = MS if back.source.ticks_per_beat == 500 else 100_000
 
     def rounded(time: int) -> int:
@@ -214,7 +213,7 @@ def test_a_note_ends_where_its_key_is_struck_again_and_doubles_end_with_the_long
 @given(anything())
 def test_pedals_go_down_and_up_by_turns_and_cover_the_same_time(performance: Performance):
     data = write(performance)
-    grain = MS if read(data).source.ticks_per_beat == 500 else 100_000
+    grain = MS if Performance.from_midi(data).source.ticks_per_beat == 500 else 100_000
     written: dict[int, list[tuple[int, int]]] = {}
     for tick, message in messages(data):
         if message.type == "control_change":
@@ -242,7 +241,7 @@ def merged(intervals: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def test_a_repedalling_at_one_moment_stays_two_pedals():
     performance = build([(0, 900 * MS, 60, 64, 0)], [(0, 300 * MS, 0), (300 * MS, 600 * MS, 0)])
-    assert pedals_of(read(write(performance))) == [(0, 0, 300 * MS), (0, 300 * MS, 600 * MS)]
+    assert pedals_of(Performance.from_midi(write(performance))) == [(0, 0, 300 * MS), (0, 300 * MS, 600 * MS)]
 
 
 @settings(max_examples=60, deadline=None)
@@ -275,7 +274,7 @@ def test_every_sounding_channel_gets_its_program_before_its_first_note(performan
 
 def test_an_empty_performance_is_a_file_without_notes():
     data = write(build([]))
-    assert len(read(data)) == 0
+    assert len(Performance.from_midi(data)) == 0
     assert [message.type for _, message in messages(data)] == ["set_tempo", "end_of_track"]
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partimento.midi.performance import DRUM
+from partimento.midi.instruments import DRUM
 from partimento.tokens.augment import Draw, augment, draw
 from partimento.tokens.notes import Notes
 from tests.tokens.playing import performances
