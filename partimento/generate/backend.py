@@ -24,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from partimento.generate.machine import cores
 from partimento.model.config import ModelConfig
 from partimento.model.transformer import KVCache, Transformer
 
@@ -64,6 +65,10 @@ class Backend(Protocol[C]):
     def description(self) -> str:
         """What runs it, for people: "torch, float32 on cpu"."""
 
+    @property
+    def reads_at_once(self) -> int:
+        """How many threads may read at a time, each into caches of its own, and all be the faster for it."""
+
     def cache(self, *, batch: int, capacity: int) -> C:
         """An empty cache; `capacity` is cut to the context of the model."""
 
@@ -91,6 +96,11 @@ class TorchBackend:
         weight = self.model.lm_head.weight
         graphs = ", CUDA graphs" if self._graphs else ""
         return f"torch, {str(weight.dtype).removeprefix('torch.')} on {weight.device}{graphs}"
+
+    @property
+    def reads_at_once(self) -> int:
+        """One on a GPU; on a processor as many as there are cores for."""
+        return 1 if self.model.lm_head.weight.device.type != "cpu" else max(1, cores() // torch.get_num_threads())
 
     @torch.inference_mode()
     def cache(self, *, batch: int, capacity: int) -> KVCache:

@@ -17,7 +17,7 @@ Shape legend: B rows, R last positions of a reading, V vocabulary, E channels of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,7 @@ from partimento.tokens.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from partimento.generate.backend import Backend, Cache
 
+_PART = 512  # tokens of a prefill in one pass: a third of a second of the bundled model
 _FIRST_ROOM = 1024  # tokens beyond the prompt that a cache has room for, before it is doubled
 
 
@@ -123,14 +124,24 @@ class Engine:
         New notes begin in [start, end) and may sound on. Raises `UserError` for a model that was not trained to fill,
         a gap of less than 0.1 s or more than 60 s, and where no note follows within 60 s of its start.
         """
+        settings = Settings(seed=seed, variations=variations, sampling=sampling)
+        return self.filling(performance, start_seconds, end_seconds, settings).complete(on_note)
+
+    def filling(self, performance: Performance, start_seconds: float, end_seconds: float, settings: Settings) -> Run:
+        """What `fill` does, not begun; of the settings, seed, variations and sampling count. Raises as it does."""
         if self.vocabulary.delimiter is None:
             raise UserError("this model cannot fill gaps: its vocabulary has no <X>; take one trained with infilling")
         if not self.abilities.infilling:
             raise UserError("this model cannot fill gaps: it was not trained with infilling; take one that was")
         gap = Gap.open(performance, start_seconds, end_seconds)
         start = begin_gap(self.vocabulary, gap, context=self.context, pedal=self.abilities.pedal_tokens)
-        settings = Settings(seconds=end_seconds - start_seconds, seed=seed, variations=variations, sampling=sampling)
-        return Run(self, gap.kept, start, settings).complete(on_note)
+        filling = Settings(
+            seconds=end_seconds - start_seconds,
+            seed=settings.seed,
+            variations=settings.variations,
+            sampling=settings.sampling,
+        )
+        return Run(self, gap.kept, start, filling)
 
     @property
     def vector_size(self) -> int:
@@ -200,6 +211,16 @@ class Engine:
         if self._guidance is None:
             return logits_BRV
         return np.stack([self._guidance.mix(logits_BRV[:, r], chosen + r) for r in range(last)], axis=1)
+
+    def prefill(
+        self, tokens: Sequence[int], cache: Cache, *, chosen: int = 0
+    ) -> Generator[None, None, NDArray[np.float32]]:
+        """As `read`, of one row, with a pause after every `_PART` tokens so that others can go on."""
+        for start in range(0, len(tokens), _PART):
+            if start:
+                yield
+            logits_1RV = self.read([tokens[start : start + _PART]], cache, chosen=chosen)
+        return logits_1RV
 
     def candidates(self, settings: Settings, *, filling: bool = False) -> int:
         """Candidates for each segment: what is asked for, else what the model's file says; fillings have one.

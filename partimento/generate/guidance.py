@@ -84,6 +84,11 @@ class GuidedBackend:
         """For people."""
         return f"{self._backend.description}, guided"
 
+    @property
+    def reads_at_once(self) -> int:
+        """As many as without guidance."""
+        return self._backend.reads_at_once
+
     def cache(self, *, batch: int, capacity: int) -> GuidedCache:
         """See `Backend`."""
         return GuidedCache(self._backend.cache(batch=2 * batch, capacity=capacity + 1))

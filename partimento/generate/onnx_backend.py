@@ -13,7 +13,6 @@ K channels of a head, C capacity; 2 stands for keys and values.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from partimento.generate.machine import cores
 from partimento.model.config import ModelConfig
 from partimento.model.export.onnx_folder import GRAPH_FILE, read_facts
 
@@ -111,7 +111,7 @@ class OnnxBackend:
         self._config, self._format = facts.config, facts.format
         self.vocabulary, self.metadata = facts.vocabulary, facts.metadata
         if threads is None:
-            threads = 1 if facts.config.parameters < ONE_THREAD_BELOW else _cores()
+            threads = 1 if facts.config.parameters < ONE_THREAD_BELOW else cores()
         self._threads = threads
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _QUIET
@@ -129,6 +129,11 @@ class OnnxBackend:
     def description(self) -> str:
         """For people."""
         return f"ONNX Runtime, {self._format} on cpu, {self._threads} thread{'s' * (self._threads > 1)}"
+
+    @property
+    def reads_at_once(self) -> int:
+        """As many as there are cores for."""
+        return max(1, cores() // self._threads)
 
     def cache(self, *, batch: int, capacity: int) -> OnnxCache:
         """An empty cache; `capacity` is cut to the context of the model."""
@@ -187,8 +192,3 @@ class OnnxBackend:
         binding.bind_ortvalue_output("logits", onnxruntime.OrtValue.ortvalue_from_numpy(logits_BRV))
         self._session.run_with_iobinding(binding)
         return logits_BRV
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

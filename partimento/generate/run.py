@@ -5,6 +5,7 @@ search are followed by the best of them. How tokens are chosen is the variation'
 
     run = Run(engine, prompt, start, settings)
     for variation, note in run.notes(): ...
+    for decided in run.steps(): ...            # the same, with a pause after every step (batching.py)
 
 Shape legend: B rows, R last positions of a reading, V vocabulary.
 """
@@ -12,9 +13,10 @@ Shape legend: B rows, R last positions of a reading, V vocabulary.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from partimento.generate.sampling import Proposal
 
 NoteHandler = Callable[[int, GeneratedNote], None]
+Decided = list[tuple[int, GeneratedNote]]
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -71,42 +75,94 @@ class Run:
             self._searches = {
                 row.number: Search(row, candidates=candidates, wishes=settings.wishes) for row in self.variations
             }
-        self._prefill_s = self._decode_s = self._listening_s = 0.0
+        self.from_seconds = start.from_seconds
+        self._began = self._paused_s = self._prefill_s = self._decode_s = 0.0
         self._first_note_s: list[float | None] = [None] * settings.variations
+        self._pedal_told = [0] * settings.variations
         self._tokens = 0
-        self._decided: list[tuple[int, GeneratedNote]] = []
+        self._decided: Decided = []
 
     def complete(self, on_note: NoteHandler | None) -> list[Continuation]:
         """All variations to their ends."""
         for variation, note in self.notes():
             if on_note is not None:
                 on_note(variation, note)
-        return [self._result(variation) for variation in self.variations]
+        return self.results()
 
     def notes(self) -> Notes:
         """Each note with the number of its variation, as soon as it is decided for good."""
-        began = time.perf_counter()
-        groups = self._shared_prefill()
+        with closing(self.steps()) as steps:
+            for decided in steps:
+                yield from decided
+
+    def steps(self) -> Generator[Decided]:
+        """The same, with a pause after every step of the model or part of a prefill: a list of notes, often empty.
+
+        Of several variations the one that is least far goes on, so the first is heard before the last has begun.
+        """
+        self._began = time.perf_counter()
+        groups = yield from self._shared_prefill()
         group = groups[-1]
-        self._prefill_s = time.perf_counter() - began
+        self._prefill_s = self._worked_s
         try:
             while groups:
-                group = groups.pop(0)
+                group = min(groups, key=self._how_far)
+                groups.remove(group)
                 self._advance(group)
                 if not self._searches:
                     for row in filter(None, group.rows):
                         self._release(row)
-                yield from self._hand_out(began)
-                groups += self._go_on(group)
-                yield from self._hand_out(began)
-                self._decode_s = time.perf_counter() - began - self._prefill_s - self._listening_s
+                if self._decided:
+                    yield from self._pause()
+                groups += yield from self._go_on(group)
+                yield from self._pause()
+                self._decode_s = self._worked_s - self._prefill_s
         finally:
             if self._prefix_cache is not None and len(self.variations) == 1 and not self._searches:
                 self._prefix_cache.keep(self.variations[0].tokens_read(group.cache.length), group.cache)
 
-    def _shared_prefill(self) -> list[_Group]:
+    def pedal(self) -> list[tuple[int, tuple[float, float]]]:
+        """The pedal intervals (down, up) in seconds, with their variations, that were decided since the last call."""
+        new: list[tuple[int, tuple[float, float]]] = []
+        for number, variation in enumerate(self.variations if self.engine.abilities.pedal_tokens else ()):
+            decided = [interval for interval in variation.new_pedal() if interval[1] <= variation.until]
+            new += [(number, interval) for interval in decided[self._pedal_told[number] :]]
+            self._pedal_told[number] = len(decided)
+        return new
+
+    def until(self) -> list[float]:
+        """Up to where each variation is decided for good, in seconds on the prompt's clock; infinite if it is over."""
+        return [variation.until for variation in self.variations]
+
+    def results(self) -> list[Continuation]:
+        """All variations as far as they are."""
+        return [self._result(variation) for variation in self.variations]
+
+    def cut(self) -> None:
+        """Forgets what has not been handed out: the variations end there."""
+        for variation in self.variations:
+            variation.cut()
+
+    @property
+    def _worked_s(self) -> float:
+        return time.perf_counter() - self._began - self._paused_s
+
+    def _pause(self) -> Generator[Decided]:
+        """Hands out what was decided since the last time; how long the listener takes is not ours."""
+        decided, self._decided = self._decided, []
+        paused = time.perf_counter()
+        for number, _ in decided:
+            if self._first_note_s[number] is None:
+                self._first_note_s[number] = paused - self._began
+        yield decided
+        self._paused_s += time.perf_counter() - paused
+
+    def _how_far(self, group: _Group) -> tuple[float, int]:
+        return min((self.variations[row.number].until, row.number) for row in group.rows if row is not None)
+
+    def _shared_prefill(self) -> Generator[Decided, None, list[_Group]]:
         prefix_cache = PrefixCache(self.engine) if self._prefix_cache is None else self._prefix_cache
-        cache, logits_1V, _ = prefix_cache.read(self.variations[0].tokens)
+        cache, logits_1V, _ = yield from self._in_parts(prefix_cache.reading(self.variations[0].tokens))
         logits_11V, batch = logits_1V[:, None], len(self.variations)
         if self._searches:
             return [self._copied(search.begin(), cache, logits_11V) for search in self._searches.values()]
@@ -120,6 +176,15 @@ class Run:
         if batch == 1:
             return [_Group([*self.variations], cache, logits_11V)]
         return [self._copied([*self.variations], cache, logits_11V)]
+
+    def _in_parts(self, reading: Generator[None, None, T]) -> Generator[Decided, None, T]:
+        """Lets others go on between the parts of a long reading."""
+        while True:
+            try:
+                next(reading)
+            except StopIteration as done:
+                return done.value
+            yield from self._pause()
 
     def _copied(self, rows: list[Variation], cache: Cache, logits_11V: NDArray[np.float32]) -> _Group:
         """A group whose rows all begin with the one row of a cache."""
@@ -137,7 +202,7 @@ class Run:
                 if group.proposals:
                     group.cache.rollback(before + decided - 1)
 
-    def _go_on(self, group: _Group) -> list[_Group]:
+    def _go_on(self, group: _Group) -> Generator[Decided, None, list[_Group]]:
         """The groups that take over from one whose rows have each decided a token, which the model has then read."""
         groups = []
         for i, row in enumerate(group.rows):
@@ -145,10 +210,10 @@ class Run:
                 continue
             if row.done or row.paused:
                 group.rows[i] = None
-                groups += self._arrived(row, group, i)
+                groups += yield from self._arrived(row, group, i)
             elif row.stale:
                 row.stale = False
-                groups.append(self._reread(i, group))
+                groups.append((yield from self._reread(i, group)))
                 group.rows[i] = None
         active = [row for row in group.rows if row is not None]
         if not active:
@@ -165,7 +230,7 @@ class Run:
         group.logits_BRV = self.engine.read(ids_BT, group.cache, chosen=active[0].chosen, last=1 + len(ahead))
         return [group, *groups]
 
-    def _arrived(self, row: Variation, group: _Group, number: int) -> list[_Group]:
+    def _arrived(self, row: Variation, group: _Group, number: int) -> Generator[Decided, None, list[_Group]]:
         """What follows when a row is over, or has come to the end of its segment: the next segment, if all have."""
         search = self._searches.get(row.number)
         if search is None:
@@ -182,7 +247,7 @@ class Run:
         best.row.make_room(min(TOKENS_OF_A_SEGMENT, self.engine.context // 4))
         if best.row.stale:
             best.row.stale = False
-            return [self._copied(search.begin(), *self._read_anew(best.row))]
+            return [self._copied(search.begin(), *(yield from self._read_anew(best.row)))]
         rows, length = search.begin(), len(best.row.tokens)
         room = min(max(best.cache.capacity, length + TOKENS_OF_A_SEGMENT), self.engine.context)
         cache = best.cache.take([best.number] * len(rows), capacity=room)
@@ -193,17 +258,7 @@ class Run:
     def _release(self, row: Variation) -> None:
         self._decided += [(row.number, note) for note in row.release()]
 
-    def _hand_out(self, began: float) -> Notes:
-        """What was decided since the last time; how long the listener takes is not ours."""
-        decided, self._decided = self._decided, []
-        for number, note in decided:
-            handed = time.perf_counter()
-            if self._first_note_s[number] is None:
-                self._first_note_s[number] = handed - began
-            yield number, note
-            self._listening_s += time.perf_counter() - handed
-
-    def _reread(self, number: int, group: _Group) -> _Group:
+    def _reread(self, number: int, group: _Group) -> Generator[Decided, None, _Group]:
         """A group for one row whose tokens were replaced: its cache rolled back if its tokens begin so, else read
         anew.
         """
@@ -213,11 +268,11 @@ class Run:
             cache = group.cache if len(group.rows) == 1 else group.cache.take([number])
             cache.rollback(len(row.tokens) - 1)
             return _Group([row], cache, self.engine.read([row.tokens[-1:]], cache, chosen=row.chosen), group.draft)
-        return _Group([row], *self._read_anew(row), group.draft)
+        return _Group([row], *(yield from self._read_anew(row)), group.draft)
 
-    def _read_anew(self, row: Variation) -> tuple[Cache, NDArray[np.float32]]:
+    def _read_anew(self, row: Variation) -> Generator[Decided, None, tuple[Cache, NDArray[np.float32]]]:
         cache = self.engine.new_cache(len(row.tokens))
-        return cache, self.engine.read([row.tokens], cache, chosen=row.chosen)
+        return cache, (yield from self._in_parts(self.engine.prefill(row.tokens, cache, chosen=row.chosen)))
 
     def _result(self, variation: Variation) -> Continuation:
         generated = as_performance(self.given, variation.new_notes(), variation.new_pedal())

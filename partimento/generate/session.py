@@ -44,6 +44,15 @@ class PrefixCache:
 
         It is at least one: nobody has kept the logits.
         """
+        reading = self.reading(tokens)
+        while True:
+            try:
+                next(reading)
+            except StopIteration as done:
+                return done.value
+
+    def reading(self, tokens: Sequence[int]) -> Generator[None, None, tuple[Cache, NDArray[np.float32], int]]:
+        """As `read`, with a pause after each part of a long reading."""
         same = 0
         while same < min(len(self._tokens), len(tokens) - 1) and self._tokens[same] == tokens[same]:
             same += 1
@@ -55,9 +64,10 @@ class PrefixCache:
             self._cache = cache
         self._cache.rollback(same)
         self._tokens = []  # whatever happens while reading, nothing wrong is believed to be there
-        logits_1V = self._engine.read([tokens[same:]], self._cache)[:, -1]
+        cache = self._cache
+        logits_1RV = yield from self._engine.prefill(tokens[same:], cache)
         self._tokens = list(tokens)
-        return self._cache, logits_1V, len(tokens) - same
+        return cache, logits_1RV[:, -1], len(tokens) - same
 
     def keep(self, tokens: Sequence[int], cache: Cache) -> None:
         """Says that this cache, which may be the one that `read` gave out, holds these tokens by now."""

@@ -12,6 +12,7 @@ had to be left standing, or the model held back from piling up notes, is made an
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from copy import copy
 from itertools import zip_longest
@@ -27,6 +28,7 @@ from partimento.generate.loops import LoopWatch
 from partimento.generate.sampling import Proposal, Sampling, accept_or_resample, draw, probabilities, seeded
 from partimento.generate.settings import GeneratedNote, Settings
 from partimento.generate.start import Start, window
+from partimento.midi.columns import NS_PER_S
 from partimento.tokens.grammar import Expect, Part, State, TokenRanges
 from partimento.tokens.infill import arrange_hole
 from partimento.tokens.vocabulary import SEGMENT_MS, Kind
@@ -142,6 +144,22 @@ class Variation:
             self._released += 1
             if self.start.sounds(event):
                 yield self.start.note(event)
+
+    @property
+    def until(self) -> float:
+        """Up to where all is decided for good, in seconds on the prompt's clock; infinite where it is over."""
+        if self.done:
+            return math.inf
+        if self.start.after:
+            return self.start.from_seconds
+        ms = self.events[self._released].ms if self._released < len(self.events) else self.now_ms
+        return max(self.start.from_seconds, (self.start.clock_ns + 1_000_000 * ms) / NS_PER_S)
+
+    def cut(self) -> None:
+        """Forgets what has not been released."""
+        del self.events[self._released :]
+        if self._dim_at is not None and self._dim_at > len(self.events):
+            self._dim_at = None
 
     def new_notes(self) -> list[GeneratedNote]:
         """All new notes."""

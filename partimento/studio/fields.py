@@ -25,11 +25,14 @@ _LONGEST_SHOWN: Final = 60
 
 
 class ProtocolError(UserError):
-    """A message that cannot be understood, or asks for what cannot be; `field` is a path such as `settings.seed`."""
+    """A message that cannot be understood, or asks for what cannot be.
 
-    def __init__(self, message: str, *, field: str | None = None) -> None:
+    `field` is a path such as `settings.seed`, `id` the take that the message was about, where either is known.
+    """
+
+    def __init__(self, message: str, *, field: str | None = None, id_: str | None = None) -> None:
         super().__init__(message)
-        self.field = field
+        self.field, self.id = field, id_
 
 
 class Fields:

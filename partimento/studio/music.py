@@ -17,6 +17,8 @@ import numpy.typing as npt
 from partimento.midi.columns import NS_PER_S, unite_pedals
 from partimento.midi.performance import Performance
 from partimento.studio.fields import Fields, ProtocolError
+from partimento.tokens.tokenizer import Tokenizer
+from partimento.tokens.vocabulary import GRID_MS, SEGMENT_MS, Kind, Vocabulary
 
 MOST_NOTES: Final = 100_000
 MOST_SECONDS: Final = 4 * 3600.0
@@ -47,6 +49,20 @@ def columns(performance: Performance) -> dict[str, Any]:
 def seconds(nanoseconds: npt.NDArray[np.int64]) -> list[float]:
     """A column of nanoseconds in seconds, to the microsecond."""
     return np.round(nanoseconds / NS_PER_S, _DIGITS).tolist()
+
+
+def tokens_behind(vocabulary: Vocabulary, performance: Performance, *, pedal: bool) -> list[int]:
+    """Tokens of a prompt that ends behind note i, for every note; what begins within 10 ms is counted together."""
+    if not len(performance):
+        return []
+    clocked = performance.shift(-performance.onset[0] / NS_PER_S)
+    ids = Tokenizer(vocabulary).encode(clocked, end=False, pedal_tokens=pedal, remove_silence=False)
+    kinds = vocabulary.kind_of[ids]
+    placed = np.flatnonzero(kinds == Kind.ONSET)
+    ms = SEGMENT_MS * np.cumsum(kinds == Kind.SEGMENT)[placed] + vocabulary.ms_of[ids[placed]]
+    size = placed + 1 + (np.append(kinds, Kind.ONSET)[placed + 1] == Kind.DURATION)
+    size = np.concatenate([[len(ids) if not len(placed) else placed[0] - 1], size])
+    return size[np.searchsorted(ms, clocked.onset / 1e6 + GRID_MS / 2, side="right")].tolist()
 
 
 def read_music(fields: Fields) -> Performance:

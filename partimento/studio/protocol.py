@@ -15,6 +15,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
 
+from partimento.errors import UserError
 from partimento.generate.abilities import Abilities
 from partimento.generate.settings import WISH, Settings, Wishes
 from partimento.midi.performance import Performance
@@ -148,6 +149,13 @@ def parse(text: str | bytes) -> Request:
     """One message of a client. Raises `ProtocolError`, which names the field, its value and what it may be."""
     fields = Fields.of_text(text)
     kind, id_ = fields.word("type"), fields.word("id")
+    try:
+        return _request(kind, id_, fields)
+    except UserError as error:
+        raise ProtocolError(str(error), field=getattr(error, "field", None), id_=id_) from None
+
+
+def _request(kind: str, id_: str, fields: Fields) -> Request:
     request: Request
     if kind == "continue":
         request = Continue(
@@ -198,9 +206,10 @@ class State:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notes:
-    """New notes and pedal of one variation, decided for good, in the order of their onsets.
+    """New notes of one variation, decided for good, in the order of their onsets.
 
     `until` (s): there will be nothing more before it. `ahead`: how far that lies before the listener, if there is one.
+    `pedal`: what is new of it. `at`: when they were decided, in seconds since 1970.
     """
 
     id: str
@@ -209,6 +218,7 @@ class Notes:
     pedal: dict[str, list[float]]
     until: float
     ahead: float | None
+    at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

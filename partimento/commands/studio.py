@@ -1,0 +1,70 @@
+"""`partimento studio`: the page to hear, see and steer music with, and the server behind it.
+
+Knows the flags. Refuses to know what is served (`partimento.studio`).
+
+    partimento studio nocturne.mid
+    partimento studio --host 0.0.0.0 --port 8000 --no-browser
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from partimento.commands.flags import parse
+from partimento.errors import UserError
+from partimento.midi.performance import Performance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Open the studio in the browser: play, hear how it goes on, choose, take it home. Nothing leaves this machine.
+
+    It is also a server for other programs (docs/studio.md).
+    """
+
+    file: tyro.conf.Positional[Path | None] = None
+    """A MIDI file to begin with."""
+    port: int = 7860
+    """Where the server listens; 0 takes any that is free."""
+    host: str | None = None
+    """Serve others too, on this address (0.0.0.0: on all); the address that is printed then holds a token."""
+    no_browser: bool = False
+    """Open no browser."""
+    model: str = "bundled"
+    """The model that makes the music: bundled, a .safetensors file, a folder, or a model of the hub."""
+    engine: Literal["auto", "torch", "onnx", "onnx-int8", "onnx-int4"] = "auto"
+    """What runs the model (auto chooses by device)."""
+    window: int | None = None
+    """How many of the latest tokens the model sees: fewer are faster and take less memory."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise UserError(f"--port must lie in 0..65535, not {self.port}")
+
+
+def main(argv: list[str]) -> None:
+    """Run the verb with the arguments after its name."""
+    options = parse(Options, argv, verb="studio")
+    opened = None if options.file is None else Performance.from_midi(options.file)
+
+    from partimento.generate.engine import Engine
+    from partimento.studio.app import NO_PAGE
+    from partimento.studio.build import PAGE
+    from partimento.studio.serve import serve
+
+    if not PAGE.is_dir():
+        print(NO_PAGE.strip())
+    engine = Engine.load(options.model, engine=options.engine, window=options.window, say=print)
+    serve(
+        engine,
+        model=options.model,
+        opened=opened,
+        host=options.host,
+        port=options.port,
+        browser=not options.no_browser,
+        say=print,
+    )

@@ -1,0 +1,93 @@
+"""A server in a thread of the test, with a small random model, and a client that waits for what it wants."""
+
+import json
+import socket
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import uvicorn
+from websockets.sync.client import ClientConnection, connect
+
+from partimento import Performance
+from partimento.generate.engine import Engine
+from partimento.studio.app import application
+from partimento.studio.gate import LOOPBACK, Gate
+from partimento.studio.music import columns
+from partimento.studio.serve import configuration, listen
+from tests.generate.generate_music import prompt
+
+GIVEN = columns(prompt())
+SECONDS = 20.0
+
+
+@contextmanager
+def served(engine: Engine, *, host: str = LOOPBACK, token: str | None = None, opened: Performance | None = None):
+    """The address of a running server, such as 127.0.0.1:41234."""
+    with listen(LOOPBACK, 0) as listening:
+        gate = Gate(application(engine, model="random", opened=opened), host=host, token=token)
+        server = uvicorn.Server(configuration(gate))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield f"{LOOPBACK}:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+class Client:
+    """One WebSocket."""
+
+    def __init__(self, address: str, **options: Any) -> None:
+        self._stack = ExitStack()
+        connecting = connect(f"ws://{address}/socket", max_size=None, **options)
+        self.socket: ClientConnection = self._stack.enter_context(connecting)
+        self.hello = self.receive()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def vanish(self) -> None:
+        """As a process that is killed."""
+        self.socket.socket.shutdown(socket.SHUT_RDWR)
+
+    def send(self, **message: Any) -> None:
+        self.socket.send(json.dumps(message))
+
+    def receive(self) -> dict[str, Any]:
+        return json.loads(self.socket.recv(timeout=SECONDS))
+
+    def continue_(self, id_: str, *, heard: float | None = None, **settings: Any) -> None:
+        self.send(type="continue", id=id_, prompt=GIVEN, settings=settings, heard=heard)
+
+    def until(self, kind: str, id_: str | None = None) -> Iterator[dict[str, Any]]:
+        """All messages up to the first of a kind (of a take)."""
+        while True:
+            message = self.receive()
+            yield message
+            if message["type"] == kind and id_ in (None, message["id"]):
+                return
+
+    def takes(self, id_: str) -> list[dict[str, Any]]:
+        """The music of all variations, once it is done."""
+        told = [message for message in self.until("done", id_) if message["id"] == id_]
+        return [message["music"] for message in told if message["type"] == "take"]
+
+
+def ask(address: str, path: str, data: bytes | None = None, **headers: str) -> tuple[int, bytes]:
+    """Status and body of an HTTP request."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(f"http://{address}{path}", data, headers)) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
