@@ -7,8 +7,8 @@ share a kept passage, wherever in the files they stand. It refuses to know about
 copy: `duplicates` compares fingerprints.
 
     >>> kept = fingerprint(Notes.from_performance(performance))  # doctest: +SKIP
-    >>> Fingerprint.from_bytes(kept.to_bytes()) == kept          # doctest: +SKIP
-    True
+    >>> kept.hash[:2], kept.onset_ms[:2], kept.note[:2]          # doctest: +SKIP
+    (array([2895140471, 311236117]), array([0, 730]), array([0, 6]))
 """
 
 from __future__ import annotations
@@ -50,16 +50,6 @@ class Fingerprint:
 
     def __len__(self) -> int:
         return len(self.hash)
-
-    def __eq__(self, other: object) -> bool:
-        """Whether both hold the same passages at the same places."""
-        if not isinstance(other, Fingerprint):
-            return NotImplemented
-        return all(
-            np.array_equal(getattr(self, name), getattr(other, name)) for name in ("hash", "onset_ms", "pitch", "note")
-        )
-
-    __hash__ = None  # type: ignore[assignment]  # arrays do not hash
 
     def to_bytes(self) -> bytes:
         """About 1.7 bytes a note: a version byte; per passage its hash, its pitch, and steps of note and onset."""

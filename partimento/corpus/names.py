@@ -9,116 +9,68 @@ from __future__ import annotations
 
 from typing import Final
 
-_COMPOSERS: Final[dict[str, dict[str, str]]] = {
-    "baroque": {
-        "bach": "j s bach, js bach, johann sebastian bach, bach",
-        "handel": "haendel",
-        "scarlatti": "domenico scarlatti",
-        "couperin": "",
-        "rameau": "",
-        "telemann": "",
-        "vivaldi": "",
-        "purcell": "",
-        "pachelbel": "",
-        "buxtehude": "",
-        "froberger": "",
-        "sweelinck": "",
-        "frescobaldi": "",
-        "soler": "antonio soler, padre soler",
-    },
-    "classical": {
-        "beethoven": "",
-        "mozart": "",
-        "haydn": "",
-        "clementi": "",
-        "cpe-bach": "c p e bach, cpe bach, carl philipp emanuel bach",
-        "jc-bach": "j c bach, jc bach, johann christian bach",
-        "kuhlau": "",
-        "dussek": "",
-        "hummel": "johann nepomuk hummel, j n hummel",
-        "diabelli": "",
-        "cimarosa": "",
-    },
-    "romantic": {
-        "chopin": "szopen",
-        "liszt": "",
-        "schubert": "",
-        "schumann": "robert schumann",
-        "clara-schumann": "clara schumann, clara wieck",
-        "brahms": "",
-        "mendelssohn": "mendelssohn bartholdy",
-        "fanny-hensel": "fanny hensel, fanny mendelssohn",
-        "rachmaninoff": "rachmaninov, rachmaninow, rakhmaninov, rachmaninof",
-        "scriabin": "skryabin, skrjabin, scriabine, skriabin",
-        "grieg": "",
-        "tchaikovsky": "tschaikowsky, tchaikowsky, chaikovsky, tschaikowski, tchaikovski",
-        "mussorgsky": "moussorgsky, mussorgskij, musorgsky, mussorgski",
-        "balakirev": "balakirew",
-        "borodin": "",
-        "glinka": "",
-        "rimsky-korsakov": "rimsky korsakov, rimski korsakow",
-        "rubinstein": "anton rubinstein",
-        "lyadov": "liadov, ljadow",
-        "lyapunov": "liapunov",
-        "medtner": "",
-        "arensky": "",
-        "glazunov": "glazounov",
-        "albeniz": "",
-        "granados": "",
-        "moszkowski": "",
-        "paderewski": "",
-        "godowsky": "",
-        "leschetizky": "",
-        "thalberg": "",
-        "alkan": "",
-        "czerny": "",
-        "burgmuller": "burgmueller",
-        "heller": "stephen heller",
-        "raff": "joachim raff",
-        "weber": "carl maria von weber, c m v weber",
-        "field": "john field",
-        "franck": "cesar franck",
-        "saint-saens": "saint saens",
-        "faure": "gabriel faure",
-        "chaminade": "",
-        "chabrier": "",
-        "gounod": "",
-        "dvorak": "",
-        "smetana": "",
-        "sinding": "",
-        "macdowell": "",
-        "gottschalk": "",
-        "strauss": "johann strauss, josef strauss, johann strauss ii",
-        "wagner": "richard wagner",
-        "verdi": "giuseppe verdi",
-    },
-    "impressionist": {
-        "debussy": "",
-        "ravel": "",
-        "satie": "erik satie",
-        "ibert": "jacques ibert",
-        "mompou": "",
-    },
-    "modern": {
-        "prokofiev": "prokofieff, prokofjew, prokofjev",
-        "shostakovich": "schostakowitsch, shostakovitch",
-        "bartok": "",
-        "stravinsky": "strawinsky",
-        "kapustin": "",
-        "ginastera": "",
-        "messiaen": "",
-        "hindemith": "",
-        "poulenc": "",
-        "kabalevsky": "kabalewski",
-        "khachaturian": "chatschaturjan",
-        "ligeti": "",
-        "szymanowski": "",
-        "janacek": "",
-        "richard-strauss": "richard strauss",
-        "respighi": "",
-        "villa-lobos": "villa lobos",
-    },
+_COMPOSERS: Final = {
+    "baroque": """
+        couperin, rameau, telemann, vivaldi, purcell, pachelbel, buxtehude, froberger, sweelinck, frescobaldi
+        bach: j s bach, js bach, johann sebastian bach, bach
+        handel: haendel
+        scarlatti: domenico scarlatti
+        soler: antonio soler, padre soler
+    """,
+    "classical": """
+        beethoven, mozart, haydn, clementi, kuhlau, dussek, diabelli, cimarosa
+        cpe-bach: c p e bach, cpe bach, carl philipp emanuel bach
+        jc-bach: j c bach, jc bach, johann christian bach
+        hummel: johann nepomuk hummel, j n hummel
+    """,
+    "romantic": """
+        liszt, schubert, brahms, grieg, borodin, glinka, medtner, arensky, albeniz, granados, moszkowski,
+        paderewski, godowsky, leschetizky, thalberg, alkan, czerny, chaminade, chabrier, gounod, dvorak,
+        smetana, sinding, macdowell, gottschalk
+        chopin: szopen
+        schumann: robert schumann
+        clara-schumann: clara schumann, clara wieck
+        mendelssohn: mendelssohn bartholdy
+        fanny-hensel: fanny hensel, fanny mendelssohn
+        rachmaninoff: rachmaninov, rachmaninow, rakhmaninov, rachmaninof
+        scriabin: skryabin, skrjabin, scriabine, skriabin
+        tchaikovsky: tschaikowsky, tchaikowsky, chaikovsky, tschaikowski, tchaikovski
+        mussorgsky: moussorgsky, mussorgskij, musorgsky, mussorgski
+        balakirev: balakirew
+        rimsky-korsakov: rimsky korsakov, rimski korsakow
+        rubinstein: anton rubinstein
+        lyadov: liadov, ljadow
+        lyapunov: liapunov
+        glazunov: glazounov
+        burgmuller: burgmueller
+        heller: stephen heller
+        raff: joachim raff
+        weber: carl maria von weber, c m v weber
+        field: john field
+        franck: cesar franck
+        saint-saens: saint saens
+        faure: gabriel faure
+        strauss: johann strauss, josef strauss, johann strauss ii
+        wagner: richard wagner
+        verdi: giuseppe verdi
+    """,
+    "impressionist": """
+        debussy, ravel, mompou
+        satie: erik satie
+        ibert: jacques ibert
+    """,
+    "modern": """
+        bartok, kapustin, ginastera, messiaen, hindemith, poulenc, ligeti, szymanowski, janacek, respighi
+        prokofiev: prokofieff, prokofjew, prokofjev
+        shostakovich: schostakowitsch, shostakovitch
+        stravinsky: strawinsky
+        kabalevsky: kabalewski
+        khachaturian: chatschaturjan
+        richard-strauss: richard strauss
+        villa-lobos: villa lobos
+    """,
 }
+"""Period -> its composers: a line of those whom a family name tells, then one for each who has other spellings."""
 
 # A family name alone is a spelling too, unless it is one of these: everyday words and names of several people.
 _NEVER_ALONE: Final = frozenset(
@@ -126,15 +78,22 @@ _NEVER_ALONE: Final = frozenset(
      "jc-bach", "clara-schumann", "fanny-hensel", "richard-strauss"}
 )  # fmt: skip
 
-PERIOD_OF: Final = {composer: period for period, composers in _COMPOSERS.items() for composer in composers}
+_SPELLINGS: Final = {
+    (period, composer.strip()): [spelling.strip() for spelling in others.split(",") if spelling]
+    for period, lines in _COMPOSERS.items()
+    for line in lines.strip().splitlines()
+    for composers, _, others in [line.partition(":")]
+    for composer in composers.split(",")
+    if composer.strip()
+}
+
+PERIOD_OF: Final = {composer: period for period, composer in _SPELLINGS}
 """Composer -> period."""
 
 COMPOSER_OF: Final = {
     tuple(spelling.split()): composer
-    for composers in _COMPOSERS.values()
-    for composer, others in composers.items()
-    for spelling in [*([] if composer in _NEVER_ALONE else [composer.replace("-", " ")]), *others.split(", ")]
-    if spelling
+    for (_, composer), others in _SPELLINGS.items()
+    for spelling in [*([] if composer in _NEVER_ALONE else [composer.replace("-", " ")]), *others]
 }
 """Words in a row -> composer; the longest that fits counts."""
 
