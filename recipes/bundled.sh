@@ -46,6 +46,6 @@ partimento finetune contrastive "$run/store-contrastive" --from "$run/pretrained
     --recipe contrastive-small "${contrastive[@]}"
 partimento plot "$run/pretrained" "$run/continuation" -o "$run/curves.png"
 recipes/ship.sh "$run/shipped" "$run/pretrained" "$run/continuation" "$run/embedding"
-python benchmarks/bundled/heldout.py "$run/store-pretrain" --models "$run/shipped/continuation.safetensors" \
+python -m benchmarks.bundled.heldout "$run/store-pretrain" --models "$run/shipped/continuation.safetensors" \
     "$run/shipped/pretrained.safetensors"
 echo "To put them into the package: cp $run/shipped/*.safetensors partimento/bundled, and update their cards there"

@@ -17,7 +17,7 @@ pack() { # BOX BASE NAME=STORE ...
     mkdir -p "$box/wheels"
     git archive HEAD partimento benchmarks ':!*.safetensors' | tar -x -C "$box"
     cp "$0" "$box/gpu.sh"
-    PYTHONPATH=$box "$python" "$box/benchmarks/train/carry.py" pack "$box/notes" "${@:3}"
+    PYTHONPATH=$box "$python" -m benchmarks.train.carry pack "$box/notes" "${@:3}"
     "$python" -m partimento export "$base" --format partimento-int8 -o "$box/base"
     "$python" -m pip download -q --no-deps --only-binary=:all: --python-version "${FOR:-3.12}" -d "$box/wheels" \
         ${WHEELS-tyro docstring-parser typeguard}
@@ -30,8 +30,8 @@ run() { # BOX OUT [MINUTES [PART ...]]
         "$python" -m pip install -q --no-index --no-deps --no-compile --target "$box/site" "$box"/wheels/*.whl
     fi
     export PYTHONPATH="$box:$box/site" PYTHONUNBUFFERED=1
-    [ -d "$box/stores" ] || "$python" "$box/benchmarks/train/carry.py" unpack "$box/notes" "$box/stores"
-    "$python" "$box/benchmarks/train/gpu.py" --base "$box/base" --stores "$box/stores" --minutes "$minutes" -o "$out" \
+    [ -d "$box/stores" ] || "$python" -m benchmarks.train.carry unpack "$box/notes" "$box/stores"
+    "$python" -m benchmarks.train.gpu --base "$box/base" --stores "$box/stores" --minutes "$minutes" -o "$out" \
         ${4:+--only "${@:4}"}
     mkdir -p "$out/home"
     for name in finetuned embedding; do
@@ -40,7 +40,7 @@ run() { # BOX OUT [MINUTES [PART ...]]
     done
     # Classifiers stay: what they said of the test files is what counts.
     (cd "$out" && find . -type f ! -name '*.safetensors' ! -path '*/checkpoints/*' ! -path './home/*' \
-        ! -path './packed/*' ! -path './toy/*' ! -path './ft/*/store/*' -print0 | tar -cz --null -T - -f home/runs.tgz)
+        ! -path './packed/*' ! -path './ft/*/store/*' -print0 | tar -cz --null -T - -f home/runs.tgz)
     [ ! -d "$out/packed" ] || tar -c -C "$out/packed" . | split -b "${PART:-14000000}" -d - "$out/home/models."
 }
 

@@ -1,6 +1,6 @@
 """Held-out loss of models beside the two baselines, on the same notes.
 
-    python benchmarks/bundled/heldout.py STORE [--models bundled older.safetensors] [--context 1024] [-o FILE]
+    python -m benchmarks.bundled.heldout STORE [--models bundled older.safetensors] [--context 1024] [-o FILE]
 
 From every file one stretch that fits `--context`, by default the smallest of the models', is drawn (seed 0); files are
 spread evenly over the split. A network's nats are those of all ids after <S>; a note's nats are the total divided by
@@ -10,14 +10,14 @@ ids. All models must speak one vocabulary.
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
-from datetime import date
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from benchmarks.common import Program, publish, table
 from partimento.corpus.store import NoteStore
 from partimento.evaluate.baselines import NoteMarkov, Unigram
 from partimento.model.checkpoint import load
@@ -31,23 +31,22 @@ UNIGRAM, MARKOV = "unigram", "Markov over notes"
 ALL, IDS, NOTES, FILES = "all", "ids", "notes", "files"
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Measure and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Program(__file__, __doc__, quick="{store} --files 2 --context 128")
     parser.add_argument("store", type=Path)
     parser.add_argument("--models", nargs="+", default=["bundled"])
     parser.add_argument("--split", default="validation")
     parser.add_argument("--files", type=int, default=600)
     parser.add_argument("--context", type=int)
-    parser.add_argument("-o", "--out", type=Path)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     store = NoteStore(arguments.store)
     checkpoints = {name: load(name) for name in arguments.models}
     vocabulary = next(iter(checkpoints.values())).vocabulary
     contexts = [checkpoint.config.context for checkpoint in checkpoints.values()]
     context = min([*contexts, arguments.context or contexts[0]])
     if any(checkpoint.vocabulary != vocabulary for checkpoint in checkpoints.values()):
-        parser.error("the models speak different vocabularies, so that their ids cannot be compared")
+        parser.error("the models speak different vocabularies, so that their tokens cannot be compared")
     tokenizer = Tokenizer(vocabulary)
     train, heldout = store.split("train"), store.split(arguments.split)
     heldout = heldout[np.linspace(0, len(heldout) - 1, min(arguments.files, len(heldout))).astype(int)]
@@ -83,42 +82,30 @@ def main() -> None:
         for part in (ALL, collection):
             totals.update({(part, name): value for name, value in found.items()})
             totals.update({(part, IDS): len(body), (part, NOTES): len(stretch), (part, FILES): 1})
-    text = report(totals, by_kind, [UNIGRAM, MARKOV, *checkpoints], arguments.split)
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text)
-
-
-def report(totals: Counter[tuple[str, str]], by_kind: dict[str, list[float]], names: list[str], split: str) -> str:
-    """The tables, as Markdown."""
-    rows = "\n".join(
-        f"| {name} | {totals[ALL, name] / totals[ALL, IDS]:.3f} | {totals[ALL, name] / totals[ALL, NOTES]:.2f} |"
-        for name in names
-    )
-    collections = sorted({part for part, _ in totals} - {ALL})
-    parts = "\n".join(
-        f"| {part} | {totals[part, FILES]} | "
-        + " | ".join(f"{totals[part, name] / totals[part, NOTES]:.2f}" for name in names)
-        + " |"
-        for part in collections
-    )
+    names = [UNIGRAM, MARKOV, *checkpoints]
     kinds = ", ".join(f"{name} {np.mean(values):.3f}" for name, values in by_kind.items())
-    return f"""# Held-out loss
-
-{totals[ALL, FILES]} files of the {split} split, {totals[ALL, NOTES]:,} notes, {totals[ALL, IDS]:,} ids; {date.today()}.
-
-| model | nats a token | nats a note |
-|---|---|---|
-{rows}
-
-{names[2]}, by kind of id: {kinds}.
-
-Nats a note by collection:
-
-| collection | files | {" | ".join(names)} |
-|---|---|{"---|" * len(names)}
-{parts}
-"""
+    publish(
+        arguments,
+        "Held-out loss",
+        f"{totals[ALL, FILES]} files of the {arguments.split} split, {totals[ALL, NOTES]:,} notes, "
+        f"{totals[ALL, IDS]:,} tokens.",
+        table(
+            ["model", "nats a token", "nats a note"],
+            [
+                (name, f"{totals[ALL, name] / totals[ALL, IDS]:.3f}", f"{totals[ALL, name] / totals[ALL, NOTES]:.2f}")
+                for name in names
+            ],
+        ),
+        f"{names[2]}, by kind of token: {kinds}.",
+        "Nats a note by collection:",
+        table(
+            ["collection", "files", *names],
+            [
+                (part, totals[part, FILES], *(f"{totals[part, name] / totals[part, NOTES]:.2f}" for name in names))
+                for part in sorted({part for part, _ in totals} - {ALL})
+            ],
+        ),
+    )
 
 
 if __name__ == "__main__":

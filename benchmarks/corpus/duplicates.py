@@ -1,6 +1,6 @@
 """Precision and recall of duplicates on changed copies of real files; sizes and speeds of fingerprints and the index.
 
-    python benchmarks/corpus/duplicates.py FOLDER LABELS [--originals 600] [--copies 100000] [-o result.md]
+    python -m benchmarks.corpus.duplicates FOLDER LABELS [--originals 600] [--copies 100000] [-o result.md]
 
 FOLDER holds MIDI files, LABELS is a CSV with columns path, dataset, composer and title. Every file is indexed. Some,
 drawn by a fixed seed, are changed in each of several ways and looked up. A copy is found if its original is among the
@@ -11,10 +11,8 @@ files of one dataset with one composer and title.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import dataclasses
-import datetime
 import io
 import itertools
 import random
@@ -22,12 +20,13 @@ import resource
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import mido
 import numpy as np
 
+from benchmarks.common import Program, publish, table
 from partimento import Performance
 from partimento.corpus.duplicates import relations
 from partimento.corpus.fingerprints import Fingerprint, fingerprint
@@ -36,6 +35,9 @@ from partimento.errors import UserError
 from partimento.tokens.notes import Notes
 
 LONG = 200
+
+CHANGED = ("change", "recall", f"recall, {LONG} notes and more", "precision", "reported wrongly",
+           "found, but as another performance")  # fmt: skip
 
 Change = Callable[[Notes, np.random.Generator], Notes]
 
@@ -177,15 +179,13 @@ def looked_up(
 
 
 def table_of(tallies: dict[str, Tally], n: int, n_long: int) -> str:
-    """One row for each change."""
+    """A row for each change."""
     rows = []
     for name, tally in tallies.items():
         precision = tally.found / max(1, tally.found + len(tally.wrong))
-        rows.append(
-            f"| {name} | {tally.found / n:.4f} | {tally.found_long / n_long:.4f} | {precision:.4f} | "
-            f"{len(tally.wrong)} | {tally.as_piece / n:.4f} |"
-        )
-    return "\n".join(rows)
+        shares = tally.found / n, tally.found_long / n_long, precision
+        rows.append((name, *(f"{share:.4f}" for share in shares), len(tally.wrong), f"{tally.as_piece / n:.4f}"))
+    return table(CHANGED, rows)
 
 
 def other_performances(
@@ -263,16 +263,14 @@ def between_unchanged(
     return pairs, sizes, len(set(groups.performance_group.tolist()))
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Measure and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Program(__file__, __doc__, quick="{midi} {labels} --originals 4 --copies 40")
     parser.add_argument("folder", type=Path)
     parser.add_argument("labels", type=Path)
     parser.add_argument("--originals", type=int, default=600)
     parser.add_argument("--copies", type=int, default=100_000)
-    parser.add_argument("--load", default="nothing else running", help="what else the machine was doing")
-    parser.add_argument("-o", "--out", type=Path)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
 
     rows, performances, prints, seconds, notes_total = [], [], [], 0.0, 0
     fingerprint(Notes.from_performance(Performance.from_notes(pitch=[60], velocity=60, onset=[0], duration=[1])))
@@ -310,52 +308,49 @@ def main() -> None:
     stored = sum(len(kept.to_bytes()) for kept in prints) / notes_total
     wrong = Counter(pair for tally in tallies.values() for pair in tally.wrong)
     wrongly = "\n".join(f"- {rows[a]['path']}: {rows[b]['path']} ({count} x)" for (a, b), count in wrong.most_common())
-    text = f"""# Duplicates
-
-{len(rows):,} files, {notes_total:,} notes, all of them indexed; {len(originals)} of them changed and looked up.
-AMD EPYC, 2 cores ({arguments.load}), {datetime.date.today()}.
-
-## The same performance
-
-| change | recall | recall, {LONG} notes and more | precision | reported wrongly | found, but as another performance |
-|---|---|---|---|---|---|
-{table_of(tallies, len(originals), longer)}
-
-{longer} of the {len(originals)} originals have {LONG} notes and more. Reported wrongly were, for changed copies of:
-
-{wrongly}
-
-Among the {len(rows):,} files as they are, {sum(pairs.values())} are reported to be a performance that is there already
-({groups:,} performances remain): {", ".join(f"{count} in {name}" for name, count in pairs.most_common())}.
-
-## Another performance of the same piece
-
-ASAP has {other["pairs"]:,.0f} pairs of performances of one title: {other["found"]:.4f} of them are found to be one
-piece, {other["as one performance"]:.0f} of these are taken for one performance. Of {other["reported"]:,.0f} pairs
-reported inside ASAP {other["one title"]:,.0f} have one title, {other["one composer"]:,.0f} one composer.
-
-Sizes of the groups of one piece among all files: {", ".join(f"{n} x {size}" for size, n in sorted(sizes.items()))}.
-
-## Size and speed
-
-One core; times are processor time, but where the clock is named.
-
-| what | figure |
-|---|---|
-| fingerprint(), notes in memory | {speed} |
-| Fingerprint.to_bytes() | {stored:.2f} bytes a note |
-| passage index on disk | {index_bytes:.2f} bytes a note |
-| building the index | {len(rows) / building:,.0f} files/s |
-| query of one file, median, 90 %, 99 % | {" / ".join(f"{np.percentile(waits, q):.2f}" for q in (50, 90, 99))} ms |
-| relations() of {large["files"]:,} files, {large["notes"] / 1e6:.0f} M notes | {large["cpu"]:.0f} s |
-| the same by the clock | {large["seconds"]:.0f} s |
-| copies in the group of their original | {large["joined"]:.4f} |
-| files in the group of a file they are not related to | {large["strangers"]} |
-| most memory of this benchmark, corpus included | {large["memory"]:.1f} GB |
-"""
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text, encoding="utf-8")
+    listed = (f"{n} x {size}" for size, n in sorted(sizes.items()))
+    publish(
+        arguments,
+        "Duplicates",
+        f"{len(rows):,} files, {notes_total:,} notes, all indexed; {len(originals)} of them changed and looked up.",
+        "## The same performance",
+        table_of(tallies, len(originals), longer),
+        f"{longer} of the {len(originals)} originals have {LONG} notes and more. Reported wrongly were, for changed "
+        "copies of:",
+        wrongly,
+        f"Among the {len(rows):,} files as they are, {sum(pairs.values())} are reported to be a performance that is "
+        f"there already ({groups:,} performances remain): "
+        f"{', '.join(f'{count} in {name}' for name, count in pairs.most_common())}.",
+        "## Another performance of the same piece",
+        f"ASAP has {other['pairs']:,.0f} pairs of performances of one title: {other['found']:.4f} of them are found to "
+        f"be one piece, {other['as one performance']:.0f} of these are taken for one performance. Of "
+        f"{other['reported']:,.0f} pairs reported inside ASAP {other['one title']:,.0f} have one title, "
+        f"{other['one composer']:,.0f} one composer.",
+        f"Sizes of the groups of one piece among all files: {', '.join(listed)}.",
+        "## Size and speed",
+        "One core; times are processor time, but where the clock is named.",
+        table(
+            ["what", "figure"],
+            [
+                ("fingerprint(), notes in memory", speed),
+                ("Fingerprint.to_bytes()", f"{stored:.2f} bytes a note"),
+                ("passage index on disk", f"{index_bytes:.2f} bytes a note"),
+                ("building the index", f"{len(rows) / building:,.0f} files/s"),
+                (
+                    "query of one file, median, 90 %, 99 %",
+                    f"{' / '.join(f'{np.percentile(waits, q):.2f}' for q in (50, 90, 99))} ms",
+                ),
+                (
+                    f"relations() of {large['files']:,} files, {large['notes'] / 1e6:.0f} M notes",
+                    f"{large['cpu']:.0f} s",
+                ),
+                ("the same by the clock", f"{large['seconds']:.0f} s"),
+                ("copies in the group of their original", f"{large['joined']:.4f}"),
+                ("files in the group of a file they are not related to", large["strangers"]),
+                ("most memory of this benchmark, corpus included", f"{large['memory']:.1f} GB"),
+            ],
+        ),
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Augmented tokens a second out of a note store, beside tokens kept as JSON lists, in one process and one run.
 
-    python benchmarks/corpus/loaders.py STORE [-o benchmarks/corpus/loaders.md]
+    python -m benchmarks.corpus.loaders STORE [-o benchmarks/corpus/loaders.md]
 
 Rates are tokens (without padding) by the seconds of processor time that this process spent, so that other work on the
 machine counts as little as can be: the median of five passes. The JSON lists hold what the loaders hold, cut to
@@ -10,25 +10,23 @@ besides files (RssAnon).
 
 from __future__ import annotations
 
-import argparse
-import datetime
 import multiprocessing
 import os
-import platform
 import random
 import statistics
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from token_lists import TokenLists, augmented, write
 
+from benchmarks.common import Program, median_rate, publish, table
+from benchmarks.corpus.token_lists import TokenLists, augmented, write
 from partimento import Vocabulary
 from partimento.corpus.examples import LabelledLoader, ViewPairLoader, two_slices
 from partimento.corpus.loaders import PackedLoader, StoreTokenizer
@@ -36,19 +34,8 @@ from partimento.corpus.sequences import WholeFileLoader
 from partimento.corpus.store import PARTS, NoteStore
 
 LENGTH, VIEW = 8192, 2048
-PASSES = 5
 JSON_FILES = 60
-STEPS, ROUNDS = 10, 8
-
-
-def rate(work: Callable[[], int], passes: int = PASSES) -> float:
-    """Tokens that `work` says it made by processor time; median of passes after a warm-up."""
-    work()
-    rates = []
-    for _ in range(passes):
-        start = time.process_time()
-        rates.append(work() / (time.process_time() - start))
-    return statistics.median(rates)
+STEPS = 10
 
 
 def made_by(loader: Iterator, batches: int, pad: int) -> Callable[[], int]:
@@ -138,17 +125,22 @@ def from_process(path: Path) -> Iterator[np.ndarray]:
         process.join()
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Measure and write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Program(__file__, __doc__, quick="{store} --passes 1 --rounds 1")
+    parser.add_argument("--passes", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("store", type=Path)
-    parser.add_argument("-o", "--out", type=Path)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     store, vocabulary = NoteStore(arguments.store), Vocabulary.aria()
     pad = vocabulary.pad
     loader = packed(store)
     next(loader)
     before = held()
+
+    def rate(work: Callable[[], int], passes: int = arguments.passes) -> float:
+        return median_rate(work, passes)
+
     ours = {"packed": rate(made_by(loader, 20, pad))}
     for _ in islice(loader, 400):
         pass
@@ -178,7 +170,7 @@ def main() -> None:
     kinds = [iter(lambda: 0, 1), packed(store), from_thread(packed(store)), from_process(arguments.store)]
     for kind in kinds:
         step_ms(kind, matrix)
-    rounds = [[step_ms(kind, matrix) for kind in kinds] for _ in range(ROUNDS)]
+    rounds = [[step_ms(kind, matrix) for kind in kinds] for _ in range(arguments.rounds)]
     alone, inline, ahead, other = (
         statistics.median([ms for times in of_kind for ms in times]) for of_kind in zip(*rounds, strict=True)
     )
@@ -193,49 +185,37 @@ def main() -> None:
         "labelled": f"labelled slices, at most {VIEW:,} tokens",
         "pedal": f"packed sequences of {LENGTH:,} tokens with pedal tokens",
     }
-    rows = "\n".join(
-        f"| {names[kind]} | {made / 1e6:.1f} | "
-        + (f"{baseline[kind] / 1e6:.3f} | {made / baseline[kind]:.0f} |" if kind in baseline else "| |")
+    rows = [
+        (
+            names[kind],
+            f"{made / 1e6:.1f}",
+            *((f"{baseline[kind] / 1e6:.3f}", f"{made / baseline[kind]:.0f}") if kind in baseline else ("", "")),
+        )
         for kind, made in ours.items()
+    ]
+    sizes = [*(size[part] / notes for part in ("notes", "pedal", "files")), sum(size.values()) / notes]
+    publish(
+        arguments,
+        "Loaders",
+        f"Store: {len(store):,} files, {notes:,} notes. One thread; load {os.getloadavg()[0]:.1f} when it ended. All "
+        "with augmentation.",
+        table(["loader", "M tokens a second of one core", "JSON lists", "times"], rows),
+        f"Memory held besides files grew by {grown:.1f} MiB while the packed loader made "
+        f"{(arguments.passes + 1) * 20 + 400:,} batches of {16 * LENGTH:,} tokens.",
+        "## Bytes a note",
+        table(
+            ["store: notes", "pedal", "files table", "together", "JSON lists"],
+            [(*(f"{each:.2f}" for each in sizes), f"{json_bytes:.1f}")],
+        ),
+        "## Where to run it",
+        f"Batches of 16 x {LENGTH:,} tokens, each followed by a product of matrices ({alone:.1f} ms alone), which "
+        "like a training step does not hold the interpreter's lock. Wall-clock time, median of "
+        f"{STEPS * arguments.rounds} steps in {arguments.rounds} turns:",
+        table(
+            ["in the same thread", "a thread ahead", "a process ahead, through a pipe"],
+            [(f"{inline:.1f} ms", f"{ahead:.1f} ms", f"{other:.1f} ms")],
+        ),
     )
-    text = f"""# Loaders
-
-Store: {len(store):,} files, {notes:,} notes. {cpu()}, Python {platform.python_version()}, {datetime.date.today()}; one
-thread, other work on the machine (load {os.getloadavg()[0]:.1f} when it ended). All with augmentation.
-
-| loader | M tokens a second of one core | JSON lists | times |
-|---|---|---|---|
-{rows}
-
-Memory held besides files grew by {grown:.1f} MiB while the packed loader made {(PASSES + 1) * 20 + 400:,} batches of
-{16 * LENGTH:,} tokens.
-
-## Bytes a note
-
-| store: notes | pedal | files table | together | JSON lists |
-|---|---|---|---|---|
-| {size["notes"] / notes:.2f} | {size["pedal"] / notes:.2f} | {size["files"] / notes:.2f} \
-| {sum(size.values()) / notes:.2f} | {json_bytes:.1f} |
-
-## Where to run it
-
-Batches of 16 x {LENGTH:,} tokens, each followed by a product of matrices ({alone:.1f} ms alone), which like a training
-step does not hold the interpreter's lock. Wall-clock time, median of {STEPS * ROUNDS} steps in {ROUNDS} turns:
-
-| in the same thread | a thread ahead | a process ahead, through a pipe |
-|---|---|---|
-| {inline:.1f} ms | {ahead:.1f} ms | {other:.1f} ms |
-"""
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text)
-
-
-def cpu() -> str:
-    """The processor's name as the system tells it."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0]} x {len(names)}" if names else platform.processor()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What the recipes make of a surveyed corpus, in numbers; and how long a selection takes when the corpus is large.
 
-    python benchmarks/corpus/selection.py counts CORPUS
-    python benchmarks/corpus/selection.py scale CORPUS --rows 1200000
+    python -m benchmarks.corpus.selection counts CORPUS
+    python -m benchmarks.corpus.selection scale CORPUS --rows 1200000
 
 `counts` applies every named recipe, then pretraining's once more with the rule about pieces at a lower edge, so that it
 bites on a small corpus too, and with declared splits passed over. `scale` repeats the corpus's rows under new names and
@@ -11,19 +11,19 @@ near-duplicates, which has a benchmark of its own.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import hashlib
 import resource
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.common import Program, publish, table
 from partimento.corpus import overlap as overlaps
 from partimento.corpus import report
 from partimento.corpus.duplicates import Relations
@@ -44,40 +44,43 @@ def counts(corpus: Path) -> Iterator[str]:
     hours = hours_of(rows)
     chosen = [select(rows, relations, each) for each in recipes]
     names = ", ".join(sorted(set(rows.column("collection").to_pylist())))
-    yield from (f"{len(rows):,} files, {hours.sum():,.1f} hours: {names}.", "")
-    yield from table(chosen, hours)
-    yield from ("", "Of the files kept, repeats of a piece by its sound (files less pieces), and its most files:", "")
-    yield from repeats(relations, chosen)
-    yield from ("", "Files kept, by collection:", "")
-    yield from by_collection(rows, chosen)
+    yield f"{len(rows):,} files, {hours.sum():,.1f} hours: {names}."
+    yield from by_filter(chosen, hours)
+    yield "Of the files kept, repeats of a piece by its sound (files less pieces), and its most files:"
+    yield repeats(relations, chosen)
+    yield "Files kept, by collection:"
+    yield by_collection(rows, chosen)
     pretrain = selection_recipe("pretrain")
     low, one = (
         dataclasses.replace(pretrain, composition=Composition(crowded_above=LOW_EDGE, per_piece=n, every_piece=False))
         for n in (10, 1)
     )
     drawn = dataclasses.replace(pretrain, splits=dataclasses.replace(pretrain.splits, declared=False))
-    yield from ("", f"The rule about pieces, were a composer crowded with more than {LOW_EDGE} identified files:", "")
-    yield "| files of a piece | unidentified | per-piece | kept |"
-    yield "|---|---|---|---|"
+    yield f"The rule about pieces, were a composer crowded with more than {LOW_EDGE} identified files:"
+    of_rule = []
     for allowed, each in ((10, low), (1, one)):
         decisions = select(rows, relations, each).by_decision(hours)
-        yield "| at most {} | {} | {} | {} |".format(
-            allowed, *(cell(decisions[name]) for name in ("unidentified", "per-piece", KEPT))
-        )
-    yield from ("", "Splits of what pretraining keeps, and how many of the validation files are found in train: by the")
-    yield from ("passage index, as the same performance or piece; by name, that is by work number or title.", "")
-    yield f"| | {' | '.join(SPLITS)} | same performance | same piece | same name |"
-    yield "|---" * 7 + "|"
+        cells = (cell(decisions[name]) for name in ("unidentified", "per-piece", KEPT))
+        of_rule.append((f"at most {allowed}", *cells))
+    yield table(["files of a piece", "unidentified", "per-piece", "kept"], of_rule)
+    yield (
+        "Splits of what pretraining keeps, and how many of the validation files are found in train: by the passage "
+        "index, as the same performance or piece; by name, that is by work number or title."
+    )
     kept = np.array(chosen[0].table.column("decision").to_pylist()) == KEPT
     ways = {
         "as the collections declare": np.where(kept, np.array(rows.column("declared_split").to_pylist(), object), None),
         "declared, whole groups": np.array(chosen[0].table.column("split").to_pylist(), object),
         "drawn from the seed": np.array(select(rows, relations, drawn).table.column("split").to_pylist(), object),
     }
+    sizes = []
     for label, split in ways.items():
-        sizes = [(split == name).sum() for name in SPLITS]
-        cells = [*sizes, *leaks(corpus, rows, split == "train", split == "validation")]
-        yield f"| {label} | {' | '.join(f'{cell:,}' for cell in cells)} |"
+        cells = (
+            *((split == name).sum() for name in SPLITS),
+            *leaks(corpus, rows, split == "train", split == "validation"),
+        )
+        sizes.append((label, *(f"{cell:,}" for cell in cells)))
+    yield table(["", *SPLITS, "same performance", "same piece", "same name"], sizes)
 
 
 def leaks(corpus: Path, rows: pa.Table, train: np.ndarray, held_out: np.ndarray) -> tuple[int, int, int]:
@@ -97,48 +100,52 @@ def leaks(corpus: Path, rows: pa.Table, train: np.ndarray, held_out: np.ndarray)
     return found[overlaps.SAME_PERFORMANCE], found[overlaps.SAME_PIECE], int((named & held_out).sum())
 
 
-def table(chosen: list[Selection], hours: np.ndarray) -> Iterator[str]:
+def by_filter(chosen: list[Selection], hours: np.ndarray) -> Iterator[str]:
     decisions = [each.by_decision(hours) for each in chosen]
-    yield "| removed by | " + " | ".join(each.recipe.name for each in chosen) + " |"
-    yield "|---" * (len(chosen) + 1) + "|"
-    asked = list(dict.fromkeys(name for each in (decisions[1], *decisions) for name in each if name != KEPT))
-    for name in [*asked, KEPT]:
-        cells = [cell(each[name]) if name in each else "not used" for each in decisions]
-        if name == KEPT or any(each.get(name) and each[name].files for each in decisions):
-            yield f"| {'**kept**' if name == KEPT else name} | " + " | ".join(cells) + " |"
+    asked = dict.fromkeys(name for each in (decisions[1], *decisions) for name in each if name != KEPT)
     idle = [name for name in asked if not any(each.get(name) and each[name].files for each in decisions)]
-    yield from ("", "Took nothing: " + ", ".join(idle) + ".")
+    rows = [
+        (
+            "**kept**" if name == KEPT else name,
+            *(cell(each[name]) if name in each else "not used" for each in decisions),
+        )
+        for name in [*asked, KEPT]
+        if name not in idle
+    ]
+    yield table(["removed by", *(each.recipe.name for each in chosen)], rows)
+    yield f"Took nothing: {', '.join(idle)}."
 
 
-def repeats(relations: Relations, chosen: list[Selection]) -> Iterator[str]:
-    yield "| split | " + " | ".join(each.recipe.name for each in chosen) + " |"
-    yield "|---" * (len(chosen) + 1) + "|"
+def repeats(relations: Relations, chosen: list[Selection]) -> str:
+    rows = []
     for name in SPLITS[:2]:
         cells = []
         for each in chosen:
             piece = relations.piece_group[np.array(each.table.column("split").to_pylist(), object) == name]
             _, files = np.unique(piece, return_counts=True)
             cells.append(f"{(files - 1).sum():,} of {len(piece):,} files (most: {files.max(initial=0)})")
-        yield f"| {name} | {' | '.join(cells)} |"
+        rows.append((name, *cells))
+    return table(["split", *(each.recipe.name for each in chosen)], rows)
 
 
-def by_collection(rows: pa.Table, chosen: list[Selection]) -> Iterator[str]:
+def by_collection(rows: pa.Table, chosen: list[Selection]) -> str:
     collections = rows.column("collection").to_pylist()
-    yield "| collection | surveyed | " + " | ".join(each.recipe.name for each in chosen) + " |"
-    yield "|---" * (len(chosen) + 2) + "|"
     kept = []
     for each in chosen:
         decisions = each.table.column("decision").to_pylist()
-        kept.append(Counter(name for name, decision in zip(collections, decisions, strict=True) if decision == KEPT))
-    for name, surveyed in Counter(collections).most_common():
-        yield f"| {name} | {surveyed:,} | " + " | ".join(f"{each[name]:,}" for each in kept) + " |"
+        kept.append(Counter(name for name, made in zip(collections, decisions, strict=True) if made == KEPT))
+    counts = ((name, all_, *(each[name] for each in kept)) for name, all_ in Counter(collections).most_common())
+    return table(
+        ["collection", "surveyed", *(each.recipe.name for each in chosen)],
+        ((name, *(f"{count:,}" for count in row)) for name, *row in counts),
+    )
 
 
 def cell(count) -> str:
     return f"{count.files:,} ({count.hours:,.1f} h)"
 
 
-def scale(corpus: Path, wanted: int) -> None:
+def scale(corpus: Path, wanted: int) -> Iterator[str]:
     base = read_manifest(corpus, [name for name in SCHEMA.names if name != "fingerprint"])
     with tempfile.TemporaryDirectory() as folder:
         with open_for_writing(folder) as writer:
@@ -159,8 +166,10 @@ def scale(corpus: Path, wanted: int) -> None:
         report.write(folder)
         written = time.perf_counter()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        print(f"{n:,} rows: open {opened - start:.1f} s, select {selected - opened:.1f} s, "
-              f"save {saved - selected:.1f} s, report {written - saved:.1f} s; peak {peak:.2f} GiB")  # fmt: skip
+        yield (
+            f"{n:,} rows: open {opened - start:.1f} s, select {selected - opened:.1f} s, save {saved - selected:.1f} "
+            f"s, report {written - saved:.1f} s; peak {peak:.2f} GiB"
+        )
 
 
 def renamed(rows: pa.Table, copy: int) -> pa.Table:
@@ -177,19 +186,14 @@ def renamed(rows: pa.Table, copy: int) -> pa.Table:
     return rows.append_column("fingerprint", pa.nulls(len(rows), pa.binary())).select(SCHEMA.names)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    of_counts = verbs.add_parser("counts")
-    of_counts.add_argument("corpus", type=Path)
-    of_scale = verbs.add_parser("scale")
-    of_scale.add_argument("corpus", type=Path)
-    of_scale.add_argument("--rows", type=int, default=1_200_000)
-    options = parser.parse_args()
-    if options.verb == "counts":
-        print("\n".join(counts(options.corpus)))
-    else:
-        scale(options.corpus, options.rows)
+def main(words: Sequence[str] | None = None) -> None:
+    program = Program(__file__, __doc__, quick="counts {corpus}")
+    program.add_argument("what", choices=["counts", "scale"])
+    program.add_argument("corpus", type=Path)
+    program.add_argument("--rows", type=int, default=1_200_000, help="of scale")
+    arguments = program.parse_args(words)
+    found = counts(arguments.corpus) if arguments.what == "counts" else scale(arguments.corpus, arguments.rows)
+    publish(arguments, "What the recipes make of a corpus", *found)
 
 
 if __name__ == "__main__":

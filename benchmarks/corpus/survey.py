@@ -1,29 +1,28 @@
 """What a survey of many files costs and survives. The result stands in survey.md.
 
-    python benchmarks/corpus/survey.py copies MIDI [MIDI...] --out COPIES --count 100000
-    python benchmarks/corpus/survey.py speed PART PART ... beside plain multiprocessing, interleaved
-    python benchmarks/corpus/survey.py interrupted COPIES --out CORPUS   memory over time; kill -9 in the middle
-    python benchmarks/corpus/survey.py odd GOOD ODD                      odd files among good ones
-    python benchmarks/corpus/survey.py names CORPUS                      rules for names beside the labels of a CSV
+    python -m benchmarks.corpus.survey copies MIDI [MIDI...] --out COPIES --count 100000
+    python -m benchmarks.corpus.survey speed PART PART ... beside plain multiprocessing, interleaved
+    python -m benchmarks.corpus.survey interrupted COPIES --out CORPUS   memory over time; kill -9 in the middle
+    python -m benchmarks.corpus.survey odd GOOD ODD                      odd files among good ones
+    python -m benchmarks.corpus.survey names CORPUS                      rules for names beside the labels of a CSV
 
 Copies are transposed and shifted, every one differently, in folders that say how, so that duplicates are known.
 """
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from benchmarks.common import Program, again, midi_files
 from partimento.corpus.manifest import read_manifest
 from partimento.corpus.metadata import of_names
 from partimento.corpus.sources import Entry, Folder, open_source
@@ -42,9 +41,7 @@ WORKERS = 2
 
 def copies(folders: list[Path], out: Path, count: int) -> None:
     """Copy k of a file is moved by SEMITONES[k % 11] and begins k + 1 half seconds later."""
-    originals = sorted(
-        (folder, path) for folder in folders for path in folder.rglob("*") if path.suffix.lower() in (".mid", ".midi")
-    )
+    originals = sorted((folder, path) for folder in folders for path in midi_files(folder))
     tasks = ((folder, path, out, k) for k in range(-(-count // len(originals)) + 1) for folder, path in originals)
     made = 0
     with multiprocessing.Pool(WORKERS) as pool:
@@ -137,7 +134,7 @@ def interrupted(folder: Path, corpus: Path) -> None:
 
 def drive(folder: Path, corpus: Path, total: int, stop_at: int | None = None) -> int:
     """Survey in a process of its own; returns how many files were done when it ended or was killed."""
-    program = [sys.executable, __file__, "drive", str(folder), "--out", str(corpus)]
+    program = again(__file__, "drive", folder, "--out", corpus)
     begin, done, next_report = time.perf_counter(), 0, 0.0
     with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as victim:
         assert victim.stdout is not None
@@ -155,7 +152,7 @@ def drive(folder: Path, corpus: Path, total: int, stop_at: int | None = None) ->
 
 
 def drive_to_the_end(folder: Path, corpus: Path) -> int:
-    subprocess.run([sys.executable, __file__, "drive", str(folder), "--out", str(corpus)], check=True, stdout=-3)
+    subprocess.run(again(__file__, "drive", folder, "--out", corpus), check=True, stdout=-3)
     return read_manifest(corpus, columns=["path"]).num_rows
 
 
@@ -233,13 +230,13 @@ def kind(ours: str, theirs: str) -> str:
     return "rules" if ours else "csv"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = Program(__file__, __doc__, quick="speed {midi}")
     parser.add_argument("what", choices=["copies", "speed", "interrupted", "odd", "names", "drive"])
     parser.add_argument("folders", type=Path, nargs="+")
-    parser.add_argument("--out", type=Path, default=Path("corpus"))
+    parser.set_defaults(out=Path("corpus"))
     parser.add_argument("--count", type=int, default=100_000)
-    given = parser.parse_args()
+    given = parser.parse_args(words)
     first, *rest = given.folders
     match given.what:
         case "copies":
@@ -253,7 +250,12 @@ def main() -> None:
         case "names":
             names(first)
         case "drive":
-            survey([open_source(first)], given.out, workers=WORKERS, progress=lambda done, _: print(done, flush=True))
+            survey(
+                [open_source(first)],
+                given.out,
+                workers=WORKERS,
+                progress=lambda done, _: print(done, flush=True),
+            )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How well a machine is told from hands: sequenced files as they are, on a constant clock, with jitter; and players.
 
-    python benchmarks/corpus/synthesised.py MIDI_FOLDER LABELS.csv -o benchmarks/corpus/synthesised.md
+    python -m benchmarks.corpus.synthesised MIDI_FOLDER LABELS.csv -o benchmarks/corpus/synthesised.md
 
 Of LABELS.csv's data sets piano-midi.de and POP909 were sequenced, and `sequenced()` below makes 200 files more: tunes
 over chords with a swaying tempo, which no threshold was chosen on. Rolls of 88 notes were cut by a stencil, from a
@@ -11,15 +11,13 @@ normal error.
 
 from __future__ import annotations
 
-import argparse
 import csv
-import datetime
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.common import Program, publish, table, times
 from partimento.corpus.clockwork import timing
 from partimento.corpus.measurements import Measurements, measure
 from partimento.corpus.quality import FILTERS
@@ -32,7 +30,6 @@ from partimento.midi.reader import read
 
 NAMES = ("synthesised", "too-together", "too-legato", "too-even")
 OF_NOTES = NAMES[1:]
-MADE = 200
 PER_SET = 500
 MACHINES = ("piano-midi.de", "POP909", "made here")
 RECORDED = ("PiJAMA", "ASAP", "recorded rolls")
@@ -130,7 +127,9 @@ def collections(midi: Path, labels: Path) -> Iterator[tuple[str, Path]]:
             yield name, midi / row["path"]
 
 
-def gathered(midi: Path, labels: Path) -> tuple[dict[tuple[str, str], np.ndarray], dict[str, list[float]], list[bytes]]:
+def gathered(
+    midi: Path, labels: Path, made: int
+) -> tuple[dict[tuple[str, str], np.ndarray], dict[str, list[float]], list[bytes]]:
     """What is measured, float64 [files, NAMES], by set and change; the entropy of velocities; and some files' bytes."""
     found: dict[tuple[str, str], list[list[float]]] = {}
     changed: dict[str, int] = {}
@@ -157,30 +156,30 @@ def gathered(midi: Path, labels: Path) -> tuple[dict[tuple[str, str], np.ndarray
         machine = name in MACHINES or name == "rolls of 88 notes"
         changes = CHANGES if machine else {"rounded to 10 ms": rounded}
         add(name, Performance.of(reading), numbers(measure(Performance.of(reading), reading.onset_ticks)), changes)
-    for seed in range(MADE):
+    for seed in range(made):
         performance = sequenced(np.random.default_rng([2, seed]))
         add("made here", performance, rewritten(performance), CHANGES)
     return {key: np.array(rows) for key, rows in found.items()}, touch, some
 
 
-def shares(rows: np.ndarray, bounds: np.ndarray) -> str:
+def shares(rows: np.ndarray, bounds: np.ndarray) -> list[str]:
     """By all filters together, the grid's alone, and those of notes."""
     takes = rows > bounds
     cells = [takes.any(axis=1), takes[:, 0], takes[:, 1:].any(axis=1), *takes[:, 1:].T]
-    return " | ".join(f"{100 * cell.mean():.1f}" for cell in cells)
+    return [f"{100 * cell.mean():.1f}" for cell in cells]
 
 
-def curves(found: dict[tuple[str, str], np.ndarray]) -> Iterator[str]:
+def curves(found: dict[tuple[str, str], np.ndarray]) -> str:
     """One measure at a time: what it finds when its bound takes 0.1, 0.5, 1 or 2 % of the recorded files."""
     recorded = np.concatenate([found[name, "as it is"] for name in RECORDED])
     columns = [(name, what) for what in ("on a constant clock", "with 5 ms of jitter") for name in MACHINES]
-    yield f"| measure | taken wrongly, % | bound | {' | '.join(f'{name} {what}' for name, what in columns)} |"
-    yield "|---" * (len(columns) + 3) + "|"
+    rows = []
     for place, name in enumerate(NAMES):
         for wrongly in (0.1, 0.5, 1, 2):
             bound = np.percentile(recorded[:, place], 100 - wrongly)
             cells = (f"{100 * (found[column][:, place] > bound).mean():.1f}" for column in columns)
-            yield f"| `{FILTERS[name].column}` | {wrongly} | {bound:.3f} | {' | '.join(cells)} |"
+            rows.append((f"`{FILTERS[name].column}`", wrongly, f"{bound:.3f}", *cells))
+    return table(["measure", "taken wrongly, %", "bound", *(f"{name} {what}" for name, what in columns)], rows)
 
 
 def cost(files: list[bytes]) -> tuple[float, float]:
@@ -189,36 +188,29 @@ def cost(files: list[bytes]) -> tuple[float, float]:
     columns = [(each.onset, each.onset + each.duration) for each in performances]
 
     def best(work: Callable[[], object]) -> float:
-        times = []
-        for _ in range(4):
-            start = time.process_time()
-            work()
-            times.append(time.process_time() - start)
-        return 1e6 * min(times) / len(files)
+        return 1e6 * min(times(work, 3)) / len(files)
 
     return best(lambda: [timing(*each) for each in columns]), best(lambda: [survey_file("a.mid", d) for d in files])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = Program(__file__, __doc__, quick="{midi} {labels} --made 4")
     parser.add_argument("midi", type=Path)
     parser.add_argument("labels", type=Path)
-    parser.add_argument("--load", default="nothing else running", help="what else the machine was doing")
-    parser.add_argument("-o", "--out", type=Path)
-    arguments = parser.parse_args()
-    found, touch, some = gathered(arguments.midi, arguments.labels)
+    parser.add_argument("--made", type=int, default=200, help="tunes made up here")
+    arguments = parser.parse_args(words)
+    found, touch, some = gathered(arguments.midi, arguments.labels, arguments.made)
     bounds = np.array([selection_recipe("finetune").filters[name] for name in NAMES])
-    header = f"| files | number | all | `synthesised` alone | of the notes | {' | '.join(f'`{n}`' for n in OF_NOTES)} |"
-    rule = "|---" * 8 + "|"
 
-    def table(sets: tuple[str, ...]) -> str:
+    def by_set(sets: tuple[str, ...]) -> str:
         rows = [
-            f"| {name}, {what} | {len(found[name, what]):,} | {shares(found[name, what], bounds)} |"
+            (f"{name}, {what}", f"{len(found[name, what]):,}", *shares(found[name, what], bounds))
             for name in sets
             for what in ("as it is", *CHANGES)
             if (name, what) in found
         ]
-        return "\n".join([header, rule, *rows])
+        own = (f"`{name}`" for name in OF_NOTES)
+        return table(["files", "number", "all", "`synthesised` alone", "of the notes", *own], rows)
 
     touches = "; ".join(
         f"{name} {' / '.join(f'{bits:.1f}' for bits in np.percentile(touch[name], (5, 50, 95)))}"
@@ -227,43 +219,28 @@ def main() -> None:
     recorded = np.concatenate([found[name, "as it is"] for name in RECORDED])
     mine, whole = cost(some)
     limits = ", ".join(f"`{name}` {bound:g}" for name, bound in zip(NAMES, bounds, strict=True))
-    newline = "\n"
-    text = f"""# Files that a machine plays
-
-`python benchmarks/corpus/synthesised.py MIDI_FOLDER LABELS.csv`, AMD EPYC, 2 cores ({arguments.load}),
-{datetime.date.today()}. Shares in percent of the files that the bounds of `finetune` take: {limits}.
-`synthesised` looks at the file's written beats; the three others look at onsets and releases alone.
-
-## What was sequenced
-
-{table((*MACHINES, "rolls of 88 notes"))}
-
-Changed files are at most {PER_SET} of each set, written anew with one tempo. Rolls of 88 notes were cut by a stencil.
-Velocities do not tell. Bits of their entropy, 5 / 50 / 95 % of the files: {touches}.
-
-## What was played
-
-{table((*RECORDED, "EMOPIA"))}
-
-False alarms: {100 * (recorded > bounds).any(axis=1).mean():.2f} % of {len(recorded):,} recorded files, all filters
-together. EMOPIA holds covers from YouTube, of which many were made with a sequencer or to a click; nobody has said
-which, so they count for neither side.
-
-## One measure alone
-
-{newline.join(curves(found))}
-
-The bounds in use were chosen with PiJAMA, ASAP, the rolls, piano-midi.de and POP909 in view, so that recordings rounded
-to 10 ms pass too; the files made here were not looked at for it.
-
-## Cost
-
-The three measures take {mine:.0f} us of processor time a file, a whole survey of it {whole:.0f} us
-({100 * mine / whole:.1f} %).
-"""
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text, encoding="utf-8")
+    publish(
+        arguments,
+        "Files that a machine plays",
+        f"Shares in percent of the files that the bounds of `finetune` take: {limits}. `synthesised` looks at the "
+        "file's written beats; the three others look at onsets and releases alone.",
+        "## What was sequenced",
+        by_set((*MACHINES, "rolls of 88 notes")),
+        f"Changed files are at most {PER_SET} of each set, written anew with one tempo. Rolls of 88 notes were cut by "
+        f"a stencil. Velocities do not tell. Bits of their entropy, 5 / 50 / 95 % of the files: {touches}.",
+        "## What was played",
+        by_set((*RECORDED, "EMOPIA")),
+        f"False alarms: {100 * (recorded > bounds).any(axis=1).mean():.2f} % of {len(recorded):,} recorded files, all "
+        "filters together. EMOPIA holds covers from YouTube, of which many were made with a sequencer or to a click; "
+        "nobody has said which, so they count for neither side.",
+        "## One measure alone",
+        curves(found),
+        "The bounds in use were chosen with PiJAMA, ASAP, the rolls, piano-midi.de and POP909 in view, so that "
+        "recordings rounded to 10 ms pass too; the files made here were not looked at for it.",
+        "## Cost",
+        f"The three measures take {mine:.0f} us of processor time a file, a whole survey of it {whole:.0f} us "
+        f"({100 * mine / whole:.1f} %).",
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How fast many performances are embedded, beside the same work one file, and one slice, at a time.
 
-    python benchmarks/embed/encode.py MIDI_FOLDER [--files 1000] [--minutes 20] [--model M] [-o encode.md]
+    python -m benchmarks.embed.encode MIDI_FOLDER [--files 1000] [--minutes 20] [--model M] [-o encode.md]
 
 All ways read the same files, chosen at random with a fixed seed, block after block in turns, so that whatever else the
 machine does falls on all of them alike. Processor time is given beside wall time: on a busy machine it is the steadier
@@ -10,16 +10,15 @@ does not change how long it takes. All ways make the same vectors: the last colu
 
 from __future__ import annotations
 
-import argparse
 import os
-import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from benchmarks.common import Program, midi_files, publish, table
 from partimento.embed.encoder import Encoder, Item, Vectors
 from partimento.midi.performance import Performance
 from partimento.midi.reader import MidiError
@@ -83,18 +82,18 @@ def measure(ways: dict[str, Way], files: list[Path], *, block: int, seconds: flo
     return done, spent
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(words: Sequence[str] | None = None) -> None:
+    quick = "{midi} --files 2 --block 1 --threads 1 --model bundled-embedding"
+    parser = Program(__file__, __doc__, quick=quick)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--files", type=int, default=1000)
     parser.add_argument("--block", type=int, default=16, help="files of one turn")
     parser.add_argument("--minutes", type=float, default=60, help="stop after the block in which this passes")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--model", help="an embedding model; default: an untrained one of size small")
-    parser.add_argument("-o", "--out", type=Path)
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     torch.set_num_threads(options.threads)
-    found = sorted(options.folder.rglob("*.mid"))
+    found = midi_files(options.folder)
     order = np.random.default_rng(0).permutation(len(found))
     files = [path for path in (found[i] for i in order[: options.files + 50]) if readable(path)][: options.files]
     make = (lambda dtype: Encoder.load(options.model, dtype=dtype)) if options.model else untrained
@@ -109,22 +108,19 @@ def main() -> None:
     done, spent = measure(ways, files, block=options.block, seconds=60 * options.minutes)
     (first_wall, first_cpu, first_vectors), *_ = spent.values()
     expected = np.concatenate(first_vectors)
-    lines = [
-        f"{done} files in blocks of {options.block}, {options.threads} threads, torch {torch.__version__}, "
-        f"{platform.machine()}, load average {load:.1f} at the start and {os.getloadavg()[0]:.1f} at the end.",
-        "",
-        "| way | files/s | beside the first | files per processor second | beside the first | distance |",
-        "|---|---|---|---|---|---|",
-    ]
+    rows = []
     for name, (wall, cpu, vectors) in spent.items():
         apart = np.linalg.norm(np.concatenate(vectors) - expected, axis=1) / np.linalg.norm(expected, axis=1)
-        lines.append(
-            f"| {name} | {done / wall:.2f} | {first_wall / wall:.2f} | {done / cpu:.2f} | {first_cpu / cpu:.2f} "
-            f"| {apart.max():.1e} |"
-        )
-    print("\n".join(lines))
-    if options.out:
-        options.out.write_text("\n".join(lines) + "\n")
+        speed = f"{done / wall:.2f}", f"{first_wall / wall:.2f}", f"{done / cpu:.2f}", f"{first_cpu / cpu:.2f}"
+        rows.append((name, *speed, f"{apart.max():.1e}"))
+    head = ["way", "files/s", "beside the first", "files per processor second", "beside the first", "distance"]
+    publish(
+        options,
+        "Embedding many performances",
+        f"{done} files in blocks of {options.block}; load average {load:.1f} at the start and "
+        f"{os.getloadavg()[0]:.1f} at the end.",
+        table(head, rows),
+    )
 
 
 if __name__ == "__main__":

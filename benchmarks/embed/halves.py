@@ -1,21 +1,20 @@
 """Do the halves of a held-out file find each other, and by slices of which length?
 
-    python benchmarks/embed/halves.py STORE emb=bundled-embedding base=runs/pretrained,pooled [...]
+    python -m benchmarks.embed.halves STORE emb=bundled-embedding base=runs/pretrained,pooled [...]
 
 Of 100 validation files of at least 400 notes, each of another piece, both halves are embedded: 240 notes of each, read
 in slices of 80, 120 and 240. Counted is how often the nearest of the other 199 halves, by cosine of standardised
-vectors, is the other half of its file. Nothing is transposed or re-timed, so key and touch may help. Prints a table.
+vectors, is the other half of its file. Nothing is transposed or re-timed, so key and touch may help.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 
+from benchmarks.common import Program, percent, publish, table
 from partimento.corpus.store import NoteStore
 from partimento.embed.encoder import Encoder, Vectors
 from partimento.embed.slicing import Slicing
@@ -26,16 +25,15 @@ FILES, LEAST_NOTES, NOTES_READ = 100, 400, 240
 SLICES = (80, 120, 240)
 
 
-def main(argv: list[str]) -> int:
+def main(words: Sequence[str] | None = None) -> None:
     """Measure the models and print a row for each."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Program(__file__, __doc__, quick="{store} emb=bundled-embedding")
     parser.add_argument("store")
     parser.add_argument("models", nargs="+", metavar="NAME=MODEL[,pooled]")
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(words)
     torch.set_num_threads(1)  # slices are small, and threads would wait for each other
     halves = list(_halves(NoteStore(arguments.store)))
-    print("| model |", " | ".join(f"slices of {notes}" for notes in SLICES), "|")
-    print("|---|" + "---|" * len(SLICES))
+    rows = []
     for word in arguments.models:
         name, _, model = word.partition("=")
         path, pooled = model.removesuffix(",pooled"), model.endswith(",pooled")
@@ -44,8 +42,9 @@ def main(argv: list[str]) -> int:
         for notes in SLICES:
             encoder.slicing = Slicing(notes=notes, most=max(1, NOTES_READ // notes))
             shares.append(_found(np.stack([encoder.encode_sequences(encoder.slices(half)).mean(0) for half in halves])))
-        print(f"| {name} |", " | ".join(f"{share:.1%}".replace("%", " %") for share in shares), "|", flush=True)
-    return 0
+        rows.append((name, *(percent(share, 1) for share in shares)))
+        print(*rows[-1], flush=True)
+    publish(arguments, "Halves", table(["model", *(f"slices of {notes}" for notes in SLICES)], rows))
 
 
 def _halves(store: NoteStore) -> Iterator[Notes]:
@@ -68,4 +67,4 @@ def _found(vectors: Vectors) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

@@ -1,7 +1,7 @@
 """How fast each engine reads and writes, how much memory it takes, and how far its distributions are from float32.
 
-    python benchmarks/engines/decode.py MODEL FOLDER [--engines torch-bfloat16 onnx-int8] [--rounds 3] [-o decode.md]
-    python benchmarks/engines/decode.py random:medium FOLDER --llama-bench PATH --gguf MODEL.gguf
+    python -m benchmarks.engines.decode MODEL FOLDER [--engines torch-bfloat16 onnx-int8] [--rounds 3] [-o decode.md]
+    python -m benchmarks.engines.decode random:medium FOLDER --llama-bench PATH --gguf MODEL.gguf
 
 MODEL is what `partimento continue --model` takes, or `random:SIZE` for weights made up at that size (17,727 ids).
 FOLDER holds MIDI files, whose beginnings are the prompts. Every engine is a process of its own and all take turns
@@ -11,21 +11,20 @@ within each round, so that other load on the machine meets them alike; the table
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
-import platform
-import random
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from benchmarks.common import Program, again, drawn, publish, table
 
 REFERENCE = "torch-float32"
 ENGINES = (REFERENCE, "torch-bfloat16", "onnx", "onnx-int8", "onnx-int4")
@@ -130,7 +129,7 @@ class Remote:
     """A worker, seen from here."""
 
     def __init__(self, engine: str, model: str, threads: int) -> None:
-        command = [sys.executable, __file__, "--worker", engine, "--threads", str(threads), model, "."]
+        command = again(__file__, "--worker", engine, "--threads", threads, model, ".")
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
@@ -153,10 +152,8 @@ def prompts_of(folder: Path, model: str, *, tokens: int, count: int) -> list[lis
     from partimento.model.checkpoint import load
 
     tokenizer = Tokenizer(load(model, dtype=None).vocabulary)
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".mid", ".midi"))
-    random.Random(0).shuffle(paths)
     found: list[list[int]] = []
-    for path in paths:
+    for path in drawn(folder):
         if len(found) == count:
             return found
         try:
@@ -245,7 +242,7 @@ def measure(arguments: argparse.Namespace, model: str) -> list[dict[str, Any]]:
     return [{"engine": engine, **facts.get(engine, {}), **values} for engine, values in medians.items()]
 
 
-def report(arguments: argparse.Namespace, rows: list[dict[str, Any]]) -> str:
+def report(arguments: argparse.Namespace, rows: list[dict[str, Any]]) -> list[str]:
     def shown(form: str) -> Callable[[dict[str, Any]], str]:
         """The row in this form; nothing for what does not apply to it."""
 
@@ -268,29 +265,21 @@ def report(arguments: argparse.Namespace, rows: list[dict[str, Any]]) -> str:
         ("peak, loading / in use, MB", "{load_peak_mb:.0f} / {peak_mb:.0f}"),
         ("KL, nats", "{kl:.6f}"),
     ]
-    lines = ["| " + " | ".join(name for name, _ in columns) + " |", "|" + "---|" * len(columns)]
-    lines += ["| " + " | ".join(shown(form)(row) for _, form in columns) + " |" for row in rows]
-    table = "\n".join(lines)
-    return f"""# Engines: {arguments.model}
-
-`python benchmarks/engines/decode.py`, {datetime.date.today()}; {_processor()}, {os.cpu_count()} cores,
-{arguments.threads} threads, load average before {arguments.load:.1f}. A prompt of {arguments.prompt_tokens} tokens of a
-real performance, {arguments.new} new ones; medians of {arguments.rounds} rounds in which the engines take turns. First
-note: prefill and three tokens. KL: divergence from {REFERENCE}, if that is here, over {KL_PROMPTS} real prompts of
-{KL_TOKENS} tokens.
-
-{table}
-"""
+    return [
+        f"Load average before {arguments.load_average:.1f}. A prompt of {arguments.prompt_tokens} tokens of a real "
+        f"performance, {arguments.new} new ones; medians of {arguments.rounds} rounds in which the engines take turns. "
+        f"First note: prefill and three tokens. KL: divergence from {REFERENCE}, if that is here, over {KL_PROMPTS} "
+        f"real prompts of {KL_TOKENS} tokens.",
+        table([name for name, _ in columns], ([shown(form)(row) for _, form in columns] for row in rows)),
+    ]
 
 
-def _processor() -> str:
-    facts = Path("/proc/cpuinfo")
-    names = [line.partition(":")[2].strip() for line in facts.read_text().splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = Program(
+        __file__,
+        __doc__,
+        quick="{model} {midi} --engines torch-float32 onnx-int8 --rounds 1 --new 8 --prompt-tokens 64 --far 256",
+    )
     parser.add_argument("model")
     parser.add_argument("folder", type=Path)
     parser.add_argument(
@@ -304,17 +293,14 @@ def main() -> None:
     parser.add_argument("--llama-bench")
     parser.add_argument("--gguf")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
-    parser.add_argument("-o", "--out", type=Path)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     if arguments.worker:
         work(arguments.worker, arguments.model, arguments.threads)
         return
-    arguments.load = os.getloadavg()[0]
+    arguments.load_average = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as temporary:
-        text = report(arguments, measure(arguments, prepared(arguments.model, Path(temporary))))
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text, encoding="utf-8")
+        parts = report(arguments, measure(arguments, prepared(arguments.model, Path(temporary))))
+    publish(arguments, f"Engines: {Path(arguments.model).name}", *parts)
 
 
 if __name__ == "__main__":

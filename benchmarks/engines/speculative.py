@@ -1,7 +1,7 @@
 """What a draft brings: how many of its ids a model keeps, how much faster both are together, and when it would pay.
 
-    python benchmarks/engines/speculative.py gain FOLDER MODEL DRAFT [DRAFT ...] [--engine onnx-int8] [--rounds 6]
-    python benchmarks/engines/speculative.py passes MODEL [DRAFT ...] [--kept 0.6] [--threads 2] [--rounds 9]
+    python -m benchmarks.engines.speculative gain FOLDER MODEL DRAFT [DRAFT ...] [--engine onnx-int8] [--rounds 6]
+    python -m benchmarks.engines.speculative passes MODEL [DRAFT ...] [--kept 0.6] [--threads 2] [--rounds 9]
 
 `gain`: FOLDER holds MIDI files, whose beginnings are the prompts. Plain and drafted engines take turns on each prompt;
 tokens are counted by seconds of processor time, which other load on the machine falsifies less than time on a clock
@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import random
 import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.common import Program, drawn, publish, table
 from partimento.generate.engine import Engine
 from partimento.generate.engines import open_model
 from partimento.generate.settings import Settings
@@ -49,7 +49,7 @@ class Counted:
 
 def continued(engine: Engine, prompt: Performance, notes: int, seed: int) -> dict[str, float]:
     """One continuation from its first note on."""
-    run = engine.continuing(prompt, Settings(notes=notes, seed=seed), None)
+    run = engine.continuing(prompt, Settings(notes=notes, seed=seed, candidates=1), None)
     (variation,), stream = run.variations, run.notes()
     next(stream)
     engine.backend.passes = 0
@@ -58,34 +58,30 @@ def continued(engine: Engine, prompt: Performance, notes: int, seed: int) -> dic
         pass
     seconds, made = time.process_time() - began, variation.chosen - chosen
     kept = variation.accepted / variation.proposed if variation.proposed else 0.0
-    return {"speed": made / seconds, "kept": kept, "ids a pass": made / engine.backend.passes}
+    return {"speed": made / seconds, "kept": kept, "tokens a pass": made / engine.backend.passes}
 
 
-def gain(arguments: argparse.Namespace) -> str:
-    paths = sorted(path for path in arguments.folder.rglob("*") if path.suffix.lower() in (".mid", ".midi"))
-    random.Random(0).shuffle(paths)
+def gain(arguments: argparse.Namespace) -> list[str]:
     plain = Engine.load(arguments.model, engine=arguments.engine)
     plain.backend = Counted(plain.backend)
     engines = {"plain": plain}
     for draft in arguments.drafts:
         engines[draft] = plain.drafted_by(Engine.load(draft, engine=arguments.engine))
     samples: dict[str, list[dict[str, float]]] = {name: [] for name in engines}
-    for number, path in enumerate(paths[: arguments.rounds]):
+    for number, path in enumerate(drawn(arguments.folder, arguments.rounds)):
         prompt = Performance.from_midi(path).slice_time(0, 15)
         for name, engine in engines.items():
             samples[name].append(continued(engine, prompt, arguments.notes, number))
-    lines = [f"{plain.backend.description}; load average {os.getloadavg()[0]:.1f}", ""]
-    lines += ["| draft | parameters | kept | ids a pass | tokens/s of processor time | gain, median (least, most) |"]
-    lines += ["|---|---|---|---|---|---|"]
+    rows = []
     for name, engine in engines.items():
         median = {key: statistics.median(s[key] for s in samples[name]) for key in samples[name][0]}
         gains = [s["speed"] / p["speed"] for s, p in zip(samples[name], samples["plain"], strict=True)]
         size = (engine.draft or engine).backend.config.parameters / 1e6
-        lines.append(
-            f"| {name} | {size:.2f} M | {median['kept']:.2f} | {median['ids a pass']:.2f} | {median['speed']:.0f} | "
-            f"{statistics.median(gains):.2f} ({min(gains):.2f}, {max(gains):.2f}) |"
-        )
-    return "\n".join(lines)
+        figures = f"{median['kept']:.2f}", f"{median['tokens a pass']:.2f}", f"{median['speed']:.0f}"
+        gained = f"{statistics.median(gains):.2f} ({min(gains):.2f}, {max(gains):.2f})"
+        rows.append((name, f"{size:.2f} M", *figures, gained))
+    head = ["draft", "parameters", "kept", "tokens a pass", "tokens/s of processor time", "gain, median (least, most)"]
+    return [f"{plain.backend.description}; load average {os.getloadavg()[0]:.1f}", table(head, rows)]
 
 
 def seconds_of(backend: Any, cache: Any, new: int) -> float:
@@ -95,7 +91,7 @@ def seconds_of(backend: Any, cache: Any, new: int) -> float:
     return time.perf_counter() - began
 
 
-def passes(arguments: argparse.Namespace) -> str:
+def passes(arguments: argparse.Namespace) -> list[str]:
     large = open_model(arguments.model, arguments.engine).backend
     small = {name: open_model(name, arguments.engine).backend for name in arguments.drafts}
     caches = {}
@@ -111,22 +107,19 @@ def passes(arguments: argparse.Namespace) -> str:
             values.append(seconds_of(small[name], caches[name], 1))
     # The least of many is what it takes where nobody interferes.
     one = min(taken[1])
-    lines = [f"{large.description}; load average {os.getloadavg()[0]:.1f}", ""]
-    lines += [
-        f"Reading one id after {PAST}: {1000 * one:.2f} ms (median {1000 * statistics.median(taken[1]):.2f}).",
-        "",
-    ]
-    lines += ["| draft | ids ahead | a pass, in passes of one id | with drafting | pays above a share kept of | gain |"]
-    lines += ["|---|---|---|---|---|---|"]
+    rows = []
     for name, values in drafting.items():
         for ahead in range(1, MOST):
             checking = min(taken[ahead + 1]) / one
             cost = checking + ahead * min(values) / one
-            lines.append(
-                f"| {name} | {ahead} | {checking:.2f} | {cost:.2f} | {break_even(cost, ahead):.2f} | "
-                f"{expected(arguments.kept, ahead) / cost:.2f} |"
-            )
-    return "\n".join(lines)
+            figures = checking, cost, break_even(cost, ahead), expected(arguments.kept, ahead) / cost
+            rows.append((name, ahead, *(f"{figure:.2f}" for figure in figures)))
+    head = ["draft", "tokens ahead", "a pass, in passes of one", "with drafting", "pays above a share kept of", "gain"]
+    return [
+        f"{large.description}; load average {os.getloadavg()[0]:.1f}",
+        f"Reading one token after {PAST}: {1000 * one:.2f} ms (median {1000 * statistics.median(taken[1]):.2f}).",
+        table(head, rows),
+    ]
 
 
 def expected(kept: float, ahead: int) -> float:
@@ -143,9 +136,9 @@ def break_even(cost: float, ahead: int) -> float:
     return low
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    verbs = parser.add_subparsers(required=True)
+def main(words: Sequence[str] | None = None) -> None:
+    program = Program(__file__, __doc__, quick="gain {midi} bundled bundled --rounds 1 --notes 24")
+    verbs = program.add_subparsers(required=True, parser_class=argparse.ArgumentParser)
     one = verbs.add_parser("gain")
     one.add_argument("folder", type=Path)
     one.add_argument("--notes", type=int, default=100)
@@ -158,8 +151,8 @@ def main() -> None:
         verb.add_argument("drafts", nargs="+")
         verb.add_argument("--engine", default="onnx-int8")
         verb.add_argument("--rounds", type=int, default=rounds)
-    arguments = parser.parse_args()
-    print(arguments.run(arguments))
+    arguments = program.parse_args(words)
+    publish(arguments, "Drafts", *arguments.run(arguments))
 
 
 if __name__ == "__main__":

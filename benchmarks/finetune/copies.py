@@ -1,6 +1,6 @@
 """Does a fine-tuned model recite what it was tuned on? Greedy continuations looked up among the training files.
 
-    python benchmarks/finetune/copies.py RUN... [--load TEXT] [-o benchmarks/finetune/copies.md]
+    python -m benchmarks.finetune.copies RUN... [-o benchmarks/finetune/copies.md]
 
 Each RUN is a folder of `partimento finetune continuation MY_FOLDER`. For the model it began with, its best one and its
 last one, the first seconds of training files are continued by always taking the likeliest id; `PassageIndex.copies`
@@ -11,13 +11,13 @@ how much what is learned from has become easier than what is held out.
 
 from __future__ import annotations
 
-import argparse
-import datetime
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
+from benchmarks.common import Program, publish, table
 from partimento.corpus.fingerprints import fingerprint
 from partimento.corpus.overlap import fingerprints_of
 from partimento.corpus.passages import PassageIndex
@@ -58,7 +58,7 @@ def continued(model: str, store: NoteStore) -> list[Notes]:
     return added
 
 
-def rows(run: Path) -> list[str]:
+def rows(run: Path) -> list[tuple[object, ...]]:
     """A line of the table for each of the three models of a run, and one for what the files themselves go on with."""
     store, said = NoteStore(run / "store"), outcome(run)
     about = load(run).metadata
@@ -77,35 +77,25 @@ def rows(run: Path) -> list[str]:
                 continue  # nothing was gained
             held_out, seen = (f"{measured[key]:.3f}" for key in ("nats_per_token", "seen_nats_per_token"))
             gap, found = f"{overfitting(measured, said.before):.3f}", copied(continued(model, store), index)
-            lines.append(f"| {run.name} | {name} | {step} | {held_out} | {seen} | {gap} | {found} |")
+            lines.append((run.name, name, step, held_out, seen, gap, found))
         last = PROMPT_NOTES + NEW_NOTES
         real = [store.notes(int(file), PROMPT_NOTES, last) for file in store.split("train")[:FILES]]
-        lines.append(f"| {run.name} | (the files' own notes) | | | | | {copied(real, index)} |")
+        lines.append((run.name, "(the files' own notes)", "", "", "", "", copied(real, index)))
     return lines
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = Program(__file__, __doc__, quick="{run}")
     parser.add_argument("runs", nargs="+", type=Path)
-    parser.add_argument("--load", default="", help="what else the machine did")
-    parser.add_argument("-o", "--out", type=Path)
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     torch.set_num_threads(1)
-    report = [
-        "# Overfitting: what a run says, and what its models recite",
-        "",
-        f"{datetime.datetime.now(tz=datetime.UTC).date()}, AMD EPYC, 2 cores. {options.load}".rstrip(),
-        "",
+    head = ["run", "model", "step", "held out, nats a token", "learned from", "overfitting", "new notes copied"]
+    publish(
+        options,
+        "Overfitting: what a run says, and what its models recite",
         f"Up to {FILES} training files; the first {PROMPT_NOTES} notes of each are continued by {NEW_NOTES}, greedily.",
-        "",
-        "| run | model | step | held out, nats a token | learned from | overfitting | new notes copied |",
-        "|---|---|---|---|---|---|---|",
-        *[line for run in options.runs for line in rows(run)],
-    ]
-    text = "\n".join(report) + "\n"
-    print(text)
-    if options.out:
-        options.out.write_text(text)
+        table(head, (line for run in options.runs for line in rows(run))),
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """How well models go on after stretches that no pianist played: loss on the same notes in clean and disturbed contexts.
 
-    python benchmarks/finetune/disturbed.py STORE --models a.safetensors b.safetensors [--files 60] [--machine "..."]
-        [-o FILE]
+    python -m benchmarks.finetune.disturbed STORE --models a.safetensors b.safetensors [--files 60] [-o FILE]
 
 From the middle of each file of the validation split, evenly spread, a window of at most 1,000 tokens is taken as it was
 played and disturbed (`tokens/disturb.py`, seed 0). Counted are the nats of the notes that are the pianist's own in
@@ -10,19 +9,19 @@ both, from behind the first disturbed stretch on, and of them the eight next to 
 
 from __future__ import annotations
 
-import argparse
-import os
-from datetime import date
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.common import Program, publish, table, title_of
 from partimento.corpus.store import NoteStore
 from partimento.model.checkpoint import load
 from partimento.model.precision import native_bfloat16
 from partimento.tokens.disturb import disturb
+from partimento.tokens.notes import Notes
 from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Kind
 
@@ -32,15 +31,13 @@ NOTES = 300
 NEXT = 8
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Measure and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Program(__file__, __doc__, quick="{store} --models {model} bundled --files 2")
     parser.add_argument("store", type=Path)
     parser.add_argument("--models", nargs="+", default=["bundled"])
     parser.add_argument("--files", type=int, default=60)
-    parser.add_argument("--machine", default=f"{os.cpu_count()} cores")
-    parser.add_argument("-o", "--out", type=Path)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     torch.set_num_threads(1)
     store = NoteStore(arguments.store)
     files = store.split("validation")
@@ -48,7 +45,7 @@ def main() -> None:
     files = files[np.linspace(0, len(files) - 1, min(arguments.files, len(files))).astype(int)]
     titles, found = [], []
     for name in arguments.models:
-        titles.append(Path(name).parent.name if Path(name).stem in ("model", "best") else Path(name).stem)
+        titles.append(title_of(name))
         found.append(measured(store, files.tolist(), name))
         print(titles[-1], found[-1].mean(axis=0).round(3), flush=True)
     rows = []
@@ -59,19 +56,15 @@ def main() -> None:
             f"{value:.2f}" if title == titles[0] else f"{value:.2f} ({less:+.3f} ± {error:.3f})"
             for value, less, error in zip(nats_F4.mean(axis=0), less_F4.mean(axis=0), error_4, strict=True)
         ]
-        rows.append(f"| {title} | {' | '.join(cells)} |")
-    text = f"""# Going on after what no pianist played
-
-{date.today()}, {arguments.machine}. Nats a note on the same notes, means over {len(found[0])} files; in brackets the
-difference to the first model and its standard error over files.
-
-| model | clean context | disturbed context | next to it, clean | next to it, disturbed |
-|---|---|---|---|---|
-{chr(10).join(rows)}
-"""
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text)
+        rows.append((title, *cells))
+    head = ["model", "clean context", "disturbed context", "next to it, clean", "next to it, disturbed"]
+    publish(
+        arguments,
+        "Going on after what no pianist played",
+        f"Nats a note on the same notes, means over {len(found[0])} files; in brackets the difference to the first "
+        "model and its standard error over files.",
+        table(head, rows),
+    )
 
 
 def measured(store: NoteStore, files: list[int], name: str) -> NDArray[np.float64]:
@@ -118,7 +111,7 @@ def measured(store: NoteStore, files: list[int], name: str) -> NDArray[np.float6
     return np.array(rows)
 
 
-def same(notes, i: int, changed, k: int) -> bool:  # type: ignore[no-untyped-def]
+def same(notes: Notes, i: int, changed: Notes, k: int) -> bool:
     """Whether a note is the same in both."""
     names = ("onset_ms", "duration_ms", "pitch", "velocity")
     return all(getattr(notes, name)[i] == getattr(changed, name)[k] for name in names)

@@ -1,7 +1,7 @@
 """Where a model expects <E>, and whether its continuations end by themselves.
 
-    python benchmarks/finetune/endings.py STORE --models bundled runs/pretrained ... [--files 40] [--prompts 20]
-        [--lengths 400 1022] [--seconds 45] [--machine "..."] [-o FILE]
+    python -m benchmarks.finetune.endings STORE --models bundled runs/pretrained ... [--files 40] [--prompts 20]
+        [--lengths 400 1022] [--seconds 45] [-o FILE]
 
 Files are spread evenly over the validation split. The first table is about music that pianists played, in windows of
 so many tokens, with <D> about 100 tokens before their end as in fine-tuning, and on a clock of their own:
@@ -18,16 +18,14 @@ is that of all notes of the continuation over that of the pianist's own.
 
 from __future__ import annotations
 
-import argparse
-import os
-from collections.abc import Iterable
-from datetime import date
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.common import Program, publish, table, title_of
 from partimento import Engine, Settings, Tokenizer, Vocabulary
 from partimento.corpus.store import NoteStore
 from partimento.generate.sampling import Sampling
@@ -42,38 +40,47 @@ BEHIND = 30
 """Ids behind a cut in which <E> may still come."""
 PROMPT_SECONDS = 15.0
 LAST_SECONDS = 3.0
+EXPECTED = ("model", "tokens", "files", "at the end: P", "sum before", "at a cut: P", "sum behind", "no `<D>`: sum",
+            "where it ends")  # fmt: skip
+ENDED = ("model", "density", "ended by themselves", "no 100 tokens behind `<D>`", "after, s", "notes/s of the last 3 s",
+         "last note, s")  # fmt: skip
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Measure and write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Program(
+        __file__, __doc__, quick="{store} --models {model} --files 2 --prompts 1 --lengths 400 --seconds 5"
+    )
     parser.add_argument("store", type=Path)
     parser.add_argument("--models", nargs="+", default=["bundled"])
     parser.add_argument("--files", type=int, default=40)
     parser.add_argument("--prompts", type=int, default=20)
     parser.add_argument("--lengths", type=int, nargs="+", default=[400, 1022])
     parser.add_argument("--seconds", type=float, default=45.0)
-    parser.add_argument("--machine", default=f"{os.cpu_count()} cores")
-    parser.add_argument("-o", "--out", type=Path)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     torch.set_num_threads(1)
     store = NoteStore(arguments.store)
     expected, ended = [], []
     for name in arguments.models:
-        title = Path(name).parent.name if Path(name).stem in ("model", "best") else Path(name).stem
+        title = title_of(name)
         for length in arguments.lengths:
             files = long_enough(store, length, arguments.files)
-            expected.append(f"| {title} | {length} | {len(files)} | {expectations(store, name, files, length)} |")
-            print(expected[-1], flush=True)
+            expected.append((title, length, len(files), *expectations(store, name, files, length)))
+            print(*expected[-1], flush=True)
         if arguments.prompts:
-            ended.append(f"| {title} | {continuations(store, name, arguments.prompts, arguments.seconds)} |")
-            print(ended[-1], flush=True)
+            ended.append((title, *continuations(store, name, arguments.prompts, arguments.seconds)))
+            print(*ended[-1], flush=True)
     if arguments.prompts:
-        ended.append(f"| a real end | 1 | | | | {real_ends(store, arguments.prompts)} |")
-    text = report(expected, ended, arguments)
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text)
+        ended.append(("a real end", 1, "", "", "", *real_ends(store, arguments.prompts)))
+    publish(
+        arguments,
+        "Where <E> is expected, and whether it comes",
+        "Held-out music as it was played, means over files; `benchmarks/finetune/endings.py` says what each column is.",
+        table(EXPECTED, expected),
+        f"Prompts of {PROMPT_SECONDS:.0f} s continued by {arguments.seconds:.0f} s, `onnx-int8`, temperature 1, "
+        "nothing cut; medians (quartiles) of those that ended by themselves.",
+        table(ENDED, ended),
+    )
 
 
 def long_enough(store: NoteStore, length: int, most: int) -> list[int]:
@@ -86,7 +93,7 @@ def long_enough(store: NoteStore, length: int, most: int) -> list[int]:
 # -- what is expected along music that was played ----------------------------------------------------------------------
 
 
-def expectations(store: NoteStore, name: str, files: Iterable[int], length: int) -> str:
+def expectations(store: NoteStore, name: str, files: Iterable[int], length: int) -> list[str]:
     """The row of one model: medians over files of probabilities and sums."""
     checkpoint = load(name)
     v, model = checkpoint.vocabulary, checkpoint.model.eval()
@@ -116,7 +123,7 @@ def expectations(store: NoteStore, name: str, files: Iterable[int], length: int)
         at_cut, behind = p[where], p[where + 1 : where + 1 + BEHIND].sum()
         p = ending([*head, *cut.tolist()])
         rows.append((at_end, early, at_cut, behind, p.sum(), p[-1]))
-    return " | ".join(f"{np.mean(column):.4f}" for column in np.array(rows).T)
+    return [f"{np.mean(column):.4f}" for column in np.array(rows).T]
 
 
 def window(notes: Notes, last: int, length: int, tokenizer: Tokenizer) -> NDArray[np.int32]:
@@ -135,7 +142,7 @@ def count_notes(ids: NDArray[np.int32], v: Vocabulary) -> int:
 # -- continuations -----------------------------------------------------------------------------------------------------
 
 
-def continuations(store: NoteStore, name: str, prompts: int, seconds: float) -> str:
+def continuations(store: NoteStore, name: str, prompts: int, seconds: float) -> list[object]:
     """The row of one model."""
     engine = Engine.load(name, engine="onnx-int8")
     settings = Settings(seconds=seconds, end=True, sampling=Sampling(temperature=1.0, min_p=0.0))
@@ -162,18 +169,17 @@ def continuations(store: NoteStore, name: str, prompts: int, seconds: float) -> 
             densities.append(float((onset > onset.max() - LAST_SECONDS).sum()) / LAST_SECONDS)
             longest.append(float(found.generated.duration[-1]) / 1e9)
     share = f"{len(lengths)} of {len(files)}"
-    of_ended = " | ".join(quartiles(values) for values in (lengths, densities, longest))
-    return f"{quartiles(denser)} | {share} | {short} | {of_ended}"
+    return [quartiles(denser), share, short, *(quartiles(values) for values in (lengths, densities, longest))]
 
 
-def real_ends(store: NoteStore, files: int) -> str:
+def real_ends(store: NoteStore, files: int) -> list[str]:
     """Density of the last seconds, and length of the last note, of files as they were played."""
     densities, longest = [], []
     for file in long_enough(store, 1000, files):
         notes = store.notes(file)
         densities.append((notes.onset_ms > notes.onset_ms[-1] - 1000 * LAST_SECONDS).sum() / LAST_SECONDS)
         longest.append(min(int(notes.duration_ms[-1]), 5000) / 1000)
-    return f"{quartiles(densities)} | {quartiles(longest)}"
+    return [quartiles(densities), quartiles(longest)]
 
 
 def quartiles(values: list[float]) -> str:
@@ -182,27 +188,6 @@ def quartiles(values: list[float]) -> str:
         return "-"
     low, middle, high = np.percentile(values, [25, 50, 75])
     return f"{middle:.1f} ({low:.1f}-{high:.1f})"
-
-
-def report(expected: list[str], ended: list[str], arguments: argparse.Namespace) -> str:
-    """The tables, as Markdown."""
-    return f"""# Where <E> is expected, and whether it comes
-
-{date.today()}, {arguments.machine}. Much other work at the same time.
-
-Held-out music as it was played, means over files; `benchmarks/finetune/endings.py` says what each column is.
-
-| model | tokens | files | at the end: P | sum before | at a cut: P | sum behind | no `<D>`: sum | where it ends |
-|---|---|---|---|---|---|---|---|---|
-{chr(10).join(expected)}
-
-Prompts of {PROMPT_SECONDS:.0f} s continued by {arguments.seconds:.0f} s, `onnx-int8`, temperature 1, nothing cut;
-medians (quartiles) of those that ended by themselves.
-
-| model | density | ended by themselves | no 100 behind `<D>` | after, s | notes/s of the last 3 s | last note, s |
-|---|---|---|---|---|---|---|
-{chr(10).join(ended)}
-"""
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What arranging windows for infilling costs: time, notes left out, padding; and how far gaps' ends are away.
 
-    python benchmarks/generate/arranging.py FOLDER [--files 80] [-o benchmarks/generate/arranging.md]
+    python -m benchmarks.generate.arranging FOLDER [--files 80] [-o benchmarks/generate/arranging.md]
 
 Files are drawn with seed 0 from a folder of MIDI files and cut, one behind the other, into windows as the packed loader
 makes them; every window is arranged. The rate is the best of five passes in processor time, which does not count what
@@ -9,15 +9,12 @@ else the machine does.
 
 from __future__ import annotations
 
-import argparse
-import datetime
-import os
-import random
-import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.common import Program, drawn, percent, publish, table, times
 from partimento import Performance, Tokenizer, Vocabulary
 from partimento.tokens.infill import Infilling
 from partimento.tokens.vocabulary import Kind
@@ -25,51 +22,50 @@ from partimento.tokens.vocabulary import Kind
 LENGTHS = (512, 1024, 2048, 8192)
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Arrange, count, write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Program(__file__, __doc__, quick="{midi} --files 4")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--files", type=int, default=80)
-    parser.add_argument("--machine", default=f"{os.cpu_count()} cores")
-    parser.add_argument("-o", "--out", type=Path)
-    arguments = parser.parse_args()
-    paths = sorted(p for p in arguments.folder.rglob("*") if p.suffix.lower() in (".mid", ".midi"))
+    arguments = parser.parse_args(words)
     vocabulary = Vocabulary.piano()
     tokenizer = Tokenizer(vocabulary)
-    chosen = random.Random(0).sample(paths, arguments.files)
+    chosen = drawn(arguments.folder, arguments.files)
     stream = np.concatenate([tokenizer.encode(Performance.from_midi(path), dim=True) for path in chosen])
-    rows = "\n".join(row(stream, length, vocabulary) for length in LENGTHS)
-    text = f"""# Arranging windows for infilling
-
-{arguments.files} performances, {len(stream):,} ids; one core of {arguments.machine}, {datetime.date.today()}.
-Seconds: from each note before a gap's end to that end, a tenth, half and nine tenths of them being closer.
-
-| ids in a window | M ids/s | notes left out | padding | `<T>` before, after | excerpts a window | seconds to the end |
-|---|---|---|---|---|---|---|
-{rows}
-"""
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text)
+    head = ["tokens in a window", "M tokens/s", "notes left out", "padding", "`<T>` before, after", "excerpts a window",
+            "seconds to the end"]  # fmt: skip
+    publish(
+        arguments,
+        "Arranging windows for infilling",
+        f"{len(chosen)} performances, {len(stream):,} tokens; one core. Seconds: from each note before a gap's end to "
+        "that end, a tenth, half and nine tenths of them being closer.",
+        table(head, (row(stream, length, vocabulary) for length in LENGTHS)),
+    )
 
 
-def row(stream: np.ndarray, length: int, v: Vocabulary) -> str:
+def row(stream: np.ndarray, length: int, v: Vocabulary) -> tuple[str, ...]:
     """A row of the table: all windows of one length."""
     windows = [stream[i : i + length + 1] for i in range(0, len(stream) - length, length)]
     infilling, rng = Infilling(v, share=1.0), np.random.default_rng(0)
-    seconds = []
-    for _ in range(6):  # the first compiles
-        begun = time.process_time()
-        arranged = [infilling(window, rng) for window in windows]
-        seconds.append(time.process_time() - begun)
+    arranged: list[np.ndarray] = []
+
+    def arrange() -> None:
+        arranged[:] = [infilling(window, rng) for window in windows]
+
+    seconds = times(arrange, 5)  # the first pass, which is not counted, compiles
     before, after = np.concatenate(windows), np.concatenate(arranged)
     left_out = 1 - (v.kind_of[after] == Kind.NOTE).sum() / (v.kind_of[before] == Kind.NOTE).sum()
     distances = np.concatenate([_distances(window, v) for window in arranged])
     shares = [(ids == v.segment).mean() for ids in (before, after)]
+    quantiles = ", ".join(f"{d:.1f}" for d in np.quantile(distances, (0.1, 0.5, 0.9)))
     return (
-        f"| {length + 1} | {len(before) / min(seconds[1:]) / 1e6:.0f} | {left_out:.1%} | {(after == v.pad).mean():.1%} "
-        f"| {shares[0]:.1%}, {shares[1]:.1%} | {(after == v.delimiter).sum() / 2 / len(windows):.1f} "
-        f"| {', '.join(f'{d:.1f}' for d in np.quantile(distances, (0.1, 0.5, 0.9)))}; mean {distances.mean():.1f} |"
+        str(length + 1),
+        f"{len(before) / min(seconds) / 1e6:.0f}",
+        percent(left_out, 1),
+        percent((after == v.pad).mean(), 1),
+        ", ".join(percent(share, 1) for share in shares),
+        f"{(after == v.delimiter).sum() / 2 / len(windows):.1f}",
+        f"{quantiles}; mean {distances.mean():.1f}",
     )
 
 

@@ -1,6 +1,6 @@
 r"""Several ways of continuing the same held-out prompts, beside the pianists' own continuations.
 
-    python benchmarks/generate/coherence.py FOLDER LABELS WORK --half second \
+    python -m benchmarks.generate.coherence FOLDER LABELS WORK --half second \
         --run search bundled --run plain bundled candidates=1 min_p=0 \
         --run published bundled candidates=1 temperature=0.98 min_p=0.035 cut_times=true
 
@@ -13,15 +13,14 @@ comes.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import datetime
 import json
-import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
+from benchmarks.common import Program, machine, title_of
 from partimento import Engine, Settings
 from partimento.corpus.labels import Labels
 from partimento.evaluate.continuation import Run, Span, choose
@@ -29,9 +28,10 @@ from partimento.evaluate.continuation_report import described, judged, write
 from partimento.generate.sampling import Sampling
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Continue with every run, judge, write the table and the figure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    quick = "{midi} {labels} {work} --run plain bundled candidates=1 --files 2 --split train -o {work}"
+    parser = Program(__file__, __doc__, quick=quick)
     parser.add_argument("folder", type=Path)
     parser.add_argument("labels", type=Path)
     parser.add_argument("work", type=Path)
@@ -41,9 +41,8 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=41)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--engine", default="onnx-int8")
-    parser.add_argument("--machine", default=f"{os.cpu_count()} cores")
-    parser.add_argument("-o", "--out", type=Path, default=Path(__file__).parent)
-    arguments = parser.parse_args()
+    parser.set_defaults(out=Path(__file__).parent)
+    arguments = parser.parse_args(words)
     torch.set_num_threads(1)
     span = Span()
     labels = Labels.load(csv=arguments.labels)
@@ -59,10 +58,10 @@ def main() -> None:
         continued = run.complete(lambda line, name=name: print(f"{name}: {line}", flush=True))
         models.append(judged(name, prompts, continued, span, seed=arguments.seed))
         parameters = f"{engine.backend.config.parameters / 1e6:.1f} M parameters"
-        settings += f"\n- {name}: {Path(model).stem}, {parameters}; {', '.join(fields) or 'as its file says'}"
+        settings += f"\n- {name}: {title_of(model)}, {parameters}; {', '.join(fields) or 'as its file says'}"
     about = (
         f"{described(prompts, span)} They are files of split {arguments.split}, the {arguments.half} half by content; "
-        f"seed {arguments.seed}, {arguments.engine}. {arguments.machine}, {datetime.date.today()}.\n{settings}"
+        f"seed {arguments.seed}, {arguments.engine}. {machine(arguments)}\n{settings}"
     )
     write(models, arguments.out, about=about, name="coherence")
 

@@ -1,6 +1,6 @@
 """Does a model use what follows a gap? And are its fillings fit to be heard?
 
-    python benchmarks/generate/filling.py FOLDER --model MODEL [--files 21] [-o benchmarks/generate/filling.md]
+    python -m benchmarks.generate.filling FOLDER --model MODEL [--files 21] [-o benchmarks/generate/filling.md]
 
 Files are drawn with seed 0 from a folder of MIDI files that the model was not trained on. In each a gap of 7.5 s is
 drawn, and what really stands there is scored twice by the same model: after what leads up to it alone, and with what
@@ -16,16 +16,15 @@ goes with the filling; beside it stand what the pianist played there, and for th
 
 from __future__ import annotations
 
-import argparse
-import datetime
-import os
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.common import Program, midi_files, publish, table
 from partimento import Engine, Performance, Tokenizer
 from partimento.generate.events import Event, around_gap, latest, spell, split
 from partimento.generate.gap import Gap
@@ -39,6 +38,8 @@ FILLED_SECONDS = (2.5, 7.5, 20.0)
 PARTS = 4
 JOINED_NOTES = 16
 JOINED_IDS = 256  # of what leads up to a join
+GAPS = ("gap", "sound", "notes/s, pianist", "filling", "most at once, pianist", "filling", "above 12", "denser",
+        "retries", "fallbacks")  # fmt: skip
 COLUMNS = ("pitch", "velocity", "onset", "duration", "channel")
 
 
@@ -59,17 +60,15 @@ class Filled:
     joins: NDArray[np.float64]
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Score, fill, check, write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Program(__file__, __doc__, quick="{midi} --model bundled --files 1")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", required=True)
     parser.add_argument("--engine", default="onnx-int8")
     parser.add_argument("--files", type=int, default=21)
-    parser.add_argument("--machine", default=f"{os.cpu_count()} cores")
-    parser.add_argument("-o", "--out", type=Path)
-    arguments = parser.parse_args()
-    paths = sorted(p for p in arguments.folder.rglob("*") if p.suffix.lower() in (".mid", ".midi"))
+    arguments = parser.parse_args(words)
+    paths = midi_files(arguments.folder)
     engine, chance = Engine.load(arguments.model, engine=arguments.engine), random.Random(0)
     nats, notes, files = np.zeros((2, PARTS)), np.zeros(PARTS), 0
     fillings: list[Filled] = []
@@ -87,35 +86,28 @@ def main() -> None:
         print(path.name, [(one.densest, one.retries, one.fallback) for one in fillings[-2 * len(FILLED_SECONDS) :]])
         if files == arguments.files:
             break
-    text = f"""# What stands in a gap, foretold and filled
-
-{files} held-out performances, a gap in each. Model {Path(arguments.model).name}, {engine.backend.description};
-{arguments.machine}, {datetime.date.today()}. Nats a note, lower is better.
-
-{foretold(nats, notes)}
-
-{kept(fillings)}
-"""
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text)
+    publish(
+        arguments,
+        "What stands in a gap, foretold and filled",
+        f"{files} held-out performances, a gap in each. Model {Path(arguments.model).name}, "
+        f"{engine.backend.description}. Nats a note, lower is better.",
+        f"What pianists played in gaps of {SECONDS} s, {int(notes.sum())} notes:",
+        foretold(nats, notes),
+        *kept(fillings),
+    )
 
 
 def foretold(nats: NDArray[np.float64], notes: NDArray[np.float64]) -> str:
     """The table of what the pianists played in the gaps."""
     per_note = np.column_stack([nats / notes, nats.sum(axis=1) / notes.sum()])
-    rows = "\n".join(
-        f"| {name} | {' | '.join(f'{value:.2f}' for value in values)} |"
+    rows = [
+        (name, *(f"{value:.2f}" for value in values))
         for name, values in zip(("what leads up to it", "and what follows it"), per_note, strict=True)
-    )
-    return f"""What pianists played in gaps of {SECONDS} s, {int(notes.sum())} notes:
-
-| given | first quarter | second | third | last | whole gap |
-|---|---|---|---|---|---|
-{rows}"""
+    ]
+    return table(["given", "first quarter", "second", "third", "last", "whole gap"], rows)
 
 
-def kept(fillings: list[Filled]) -> str:
+def kept(fillings: list[Filled]) -> list[str]:
     """The tables of what the gaps were filled with."""
     rows, joins = [], []
     for seconds in FILLED_SECONDS:
@@ -123,25 +115,27 @@ def kept(fillings: list[Filled]) -> str:
         densest = np.array([f.densest for f in those])
         theirs, ours = np.array([f.notes for f in those]).sum(axis=0) / (seconds * len(those))
         rows.append(
-            f"| {seconds:g} s | {sum(f.sound for f in those)} of {len(those)} | {theirs:.1f} | {ours:.1f} | "
-            f"{densest[:, 0].max()} | {densest[:, 1].max()} | {(densest[:, 1] > 12).sum()} | "
-            f"{(densest[:, 1] > densest[:, 0].clip(6)).sum()} | {np.mean([f.retries for f in those]):.2f} | "
-            f"{sum(f.fallback is not None for f in those)} |"
+            (
+                f"{seconds:g} s",
+                f"{sum(f.sound for f in those)} of {len(those)}",
+                f"{theirs:.1f}",
+                f"{ours:.1f}",
+                *densest.max(axis=0),
+                (densest[:, 1] > 12).sum(),
+                (densest[:, 1] > densest[:, 0].clip(6)).sum(),
+                f"{np.mean([f.retries for f in those]):.2f}",
+                sum(f.fallback is not None for f in those),
+            )
         )
-        cells = " | ".join(f"{value:.2f}" for value in np.median([f.joins for f in those], axis=0)[[0, 2, 1, 3, 4]])
-        joins.append(f"| {seconds:g} s | {cells} |")
-    return f"""{len(fillings)} fillings. Sound: notes lie in their gap, all tokens decode, the rest stays to the bit.
-At once: within 50 ms, what is given counted with what is new; denser: more than the pianist had, and than 6.
-
-| gap | sound | notes/s, pianist | filling | most at once, pianist | filling | above 12 | denser | retries | fallbacks |
-|---|---|---|---|---|---|---|---|---|---|
-{chr(10).join(rows)}
-
-Joins, median nats a note of the first {JOINED_NOTES} notes behind them:
-
-| gap | left: pianist | filling | right: pianist | filling | left empty |
-|---|---|---|---|---|---|
-{chr(10).join(joins)}"""
+        medians = np.median([f.joins for f in those], axis=0)[[0, 2, 1, 3, 4]]
+        joins.append((f"{seconds:g} s", *(f"{value:.2f}" for value in medians)))
+    return [
+        f"{len(fillings)} fillings. Sound: notes lie in their gap, all tokens decode, the rest stays to the bit. At "
+        "once: within 50 ms, what is given counted with what is new; denser: more than the pianist had, and than 6.",
+        table(GAPS, rows),
+        f"Joins, median nats a note of the first {JOINED_NOTES} notes behind them:",
+        table(["gap", "left: pianist", "filling", "right: pianist", "filling", "left empty"], joins),
+    ]
 
 
 def scored(engine: Engine, performance: Performance, begin: float) -> tuple[NDArray, NDArray, NDArray]:

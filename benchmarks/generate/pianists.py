@@ -1,6 +1,6 @@
 """How far do pianists move away from their own first 15 s? What a continuation may do without being unlike one.
 
-    python benchmarks/generate/pianists.py FOLDER LABELS [--files 500] [-o benchmarks/generate/pianists.md]
+    python -m benchmarks.generate.pianists FOLDER LABELS [--files 500] [-o benchmarks/generate/pianists.md]
 
 Of each file (split train, one of each piece, the collections by turns) the nine windows of 5 s behind the first 15 s
 are compared with those; pulse and repetition are of the 12 s that end with the window, compared with the prompt's last
@@ -10,12 +10,12 @@ polyphony and the most notes in 50 ms; of pitch classes and key the agreement wi
 
 from __future__ import annotations
 
-import argparse
-import datetime
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.common import Program, publish, table
 from partimento.corpus.labels import Labels
 from partimento.evaluate.continuation import Prompt, Span, choose
 from partimento.evaluate.continuation_scores import DESCRIPTORS, Descriptor
@@ -29,44 +29,41 @@ EDGES = (5, 25, 50, 75, 95)
 APART = (1, 2, 3, 4, 6, 8)
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Measure and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Program(__file__, __doc__, quick="{midi} {labels} --files 3")
     parser.add_argument("folder", type=Path)
     parser.add_argument("labels", type=Path)
     parser.add_argument("--split", default="train")
     parser.add_argument("--files", type=int, default=500)
-    parser.add_argument("-o", "--out", type=Path, default=Path(__file__).with_suffix(".md"))
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     labels = Labels.load(csv=arguments.labels)
     prompts = choose(arguments.folder, SPAN, labels=labels, split=arguments.split, files=arguments.files)
     moves = {one.name: moves_of(one, prompts) for one in DESCRIPTORS}
     collections = np.array([prompt.collection for prompt in prompts])
     names = sorted(set(collections.tolist()))
     counts = ", ".join(f"{(collections == name).sum()} of {name}" for name in names)
-    lines = [
-        "# How pianists move away from their first 15 s",
-        "",
-        f"{len(prompts)} performances of split {arguments.split} ({counts}).",
-        f"Nine windows of 5 s in each, for pulse and repetition of 12 s. {datetime.date.today()}.",
-        "`pianists.py` says what a move is.",
-        "",
-        *header("all windows", ["mean", "sd", *(f"{edge} %" for edge in EDGES), "sd within a file", "sd of a step"]),
-        *(row(name, [*spread(each), *np.nanpercentile(each, EDGES), *inner(each)]) for name, each in moves.items()),
-        "",
-        *header("mean (sd) by seconds since the prompt", [f"{end - SPAN.prompt:g}" for end in ENDS]),
-        *(row(name, [spread(column) for column in each.T]) for name, each in moves.items()),
-        "",
-        *header("correlation of windows so many seconds apart", [f"{STEP * apart:g}" for apart in APART]),
-        *(row(name, [alike(each[:, :-apart], each[:, apart:]) for apart in APART]) for name, each in moves.items()),
-        "",
-        *header("mean (sd) by collection", names),
-        *(row(name, [spread(each[collections == one]) for one in names]) for name, each in moves.items()),
-        "",
-        *header("correlation of moves in a window", list(moves)),
-        *(row(name, [alike(each, other) for other in moves.values()]) for name, each in moves.items()),
-    ]
-    arguments.out.write_text("\n".join(lines) + "\n")
+    tables = [
+        ("all windows", ["mean", "sd", *(f"{edge} %" for edge in EDGES), "sd within a file", "sd of a step"],
+         lambda each: [*spread(each), *np.nanpercentile(each, EDGES), *inner(each)]),
+        ("mean (sd) by seconds since the prompt", [f"{end - SPAN.prompt:g}" for end in ENDS],
+         lambda each: [spread(column) for column in each.T]),
+        ("correlation of windows so many seconds apart", [f"{STEP * apart:g}" for apart in APART],
+         lambda each: [alike(each[:, :-apart], each[:, apart:]) for apart in APART]),
+        ("mean (sd) by collection", names, lambda each: [spread(each[collections == one]) for one in names]),
+        ("correlation of moves in a window", list(moves),
+         lambda each: [alike(each, other) for other in moves.values()]),
+    ]  # fmt: skip
+    publish(
+        arguments,
+        "How pianists move away from their first 15 s",
+        f"{len(prompts)} performances of split {arguments.split} ({counts}). Nine windows of 5 s in each, for pulse "
+        "and repetition of 12 s. `benchmarks/generate/pianists.py` says what a move is.",
+        *(
+            table([title, *head], ((name, *map(shown, cells(each))) for name, each in moves.items()))
+            for title, head, cells in tables
+        ),
+    )
 
 
 def moves_of(descriptor: Descriptor, prompts: list[Prompt]) -> np.ndarray:
@@ -97,13 +94,8 @@ def alike(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.corrcoef(a[known], b[known])[0, 1])
 
 
-def header(first: str, names: list[str]) -> list[str]:
-    return [f"| {first} | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
-
-
-def row(name: str, values: list[float | tuple[float, float]]) -> str:
-    shown = (f"{v[0]:.2f} ({v[1]:.2f})" if isinstance(v, tuple) else f"{v:.2f}" for v in values)
-    return f"| {name} | {' | '.join(shown)} |"
+def shown(value: float | tuple[float, float]) -> str:
+    return f"{value[0]:.2f} ({value[1]:.2f})" if isinstance(value, tuple) else f"{value:.2f}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Continuations of real performances keep their promises: no token is lost, the length is right, nothing piles up.
 
-    python benchmarks/generate/promises.py FOLDER [--files 10] [--model bundled] [-o benchmarks/generate/promises.md]
+    python -m benchmarks.generate.promises FOLDER [--files 10] [--model bundled] [-o benchmarks/generate/promises.md]
 
 Files are drawn with seed 0 from a folder of MIDI files; each is continued by 30 s in two variations from its first
 15 s, and once more in one variation, which is timed: until its first note, and how much faster it is made than it
@@ -10,40 +10,37 @@ thread, which does not count what else the machine does.
 
 from __future__ import annotations
 
-import argparse
-import datetime
-import os
-import random
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from filling import densest
 
+from benchmarks.common import Program, drawn, publish, table
+from benchmarks.generate.filling import densest
 from partimento import Engine, Performance, Settings, Tokenizer
 from partimento.tokens.vocabulary import Kind
 
 PROMPT_SECONDS = 15.0
-SECONDS = 30.0
+HEAD = ("file", "notes", "decodes", "last onsets (s)", "differ", "most at once", "fallbacks", "first note (ms)",
+        "tokens/s", "times")  # fmt: skip
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Continue, check, write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Program(__file__, __doc__, quick="{midi} --files 1 --seconds 3")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--files", type=int, default=10)
+    parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--model", default="bundled")
-    parser.add_argument("--machine", default=f"{os.cpu_count()} cores")
-    parser.add_argument("-o", "--out", type=Path)
-    arguments = parser.parse_args()
-    paths = sorted(p for p in arguments.folder.rglob("*") if p.suffix.lower() in (".mid", ".midi"))
+    arguments = parser.parse_args(words)
     torch.set_num_threads(1)
     engine = Engine.load(arguments.model)
     tokenizer = Tokenizer(engine.vocabulary)
-    settings = Settings(seconds=SECONDS, variations=2)
+    settings = Settings(seconds=arguments.seconds, variations=2)
     rows = []
-    for path in random.Random(0).sample(paths, arguments.files):
+    for path in drawn(arguments.folder, arguments.files):
         prompt = Performance.from_midi(path).slice_time(0, PROMPT_SECONDS)
         both = engine.continue_(prompt, settings=settings, from_seconds=PROMPT_SECONDS)
         complete, lengths, most, said = True, [], 0, []
@@ -55,45 +52,55 @@ def main() -> None:
             said += [] if one.fallback is None else [one.fallback]
             lengths.append(float(one.generated.onset_seconds.max()) - PROMPT_SECONDS)
         differ = both[0].tokens != both[1].tokens
-        rows.append((path.name, len(prompt), complete, lengths, differ, most, len(said), *timed(engine, prompt)))
-    table = "\n".join(
-        f"| {name} | {notes} | {'yes' if complete else 'NO'} | {', '.join(f'{s:.1f}' for s in lengths)} | "
-        f"{'yes' if differ else 'NO'} | {most} | {fallbacks} | {first_ms:.0f} | {rate:.0f} | {faster:.1f} |"
-        for name, notes, complete, lengths, differ, most, fallbacks, first_ms, rate, faster in rows
-    )
+        rows.append(
+            (
+                path.name,
+                len(prompt),
+                complete,
+                lengths,
+                differ,
+                most,
+                len(said),
+                *timed(engine, prompt, arguments.seconds),
+            )
+        )
     first_ms, faster = (float(np.median([row[column] for row in rows])) for column in (7, 9))
-    text = f"""# Promises of `partimento continue`
+    cells = [
+        (
+            name,
+            notes,
+            "yes" if complete else "NO",
+            ", ".join(f"{s:.1f}" for s in lengths),
+            "yes" if differ else "NO",
+            *(most, fallbacks, f"{first:.0f}", f"{rate:.0f}", f"{times:.1f}"),
+        )
+        for name, notes, complete, lengths, differ, most, fallbacks, first, rate, times in rows
+    ]
+    publish(
+        arguments,
+        "Promises of `partimento continue`",
+        f"{len(rows)} real performances, {arguments.seconds:.0f} s asked for, two variations. A length is the last new "
+        f"onset, in seconds after the {PROMPT_SECONDS:.0f} s prompt: it must be below {arguments.seconds:.0f}. Most at "
+        "once: notes that begin within 50 ms, at least one of them new. Fallbacks: continuations that had to make do "
+        "and say so. The last three columns are those of one variation alone, in processor time of one thread: its "
+        f"first note comes after {first_ms:.0f} ms, and it is made {faster:.1f} times as fast as it sounds (medians).",
+        table(HEAD, cells),
+    )
 
-{arguments.files} real performances, {SECONDS:.0f} s asked for, two variations;
-{arguments.machine}, {datetime.date.today()}.
-A length is the last new onset, in seconds after the {PROMPT_SECONDS:.0f} s prompt: it must be below {SECONDS:.0f}.
-Most at once: notes that begin within 50 ms, at least one of them new. Fallbacks: continuations that had to make do and
-say so.
-The last three columns are those of one variation alone, in processor time of one thread: its first note comes after
-{first_ms:.0f} ms, and it is made {faster:.1f} times as fast as it sounds (medians).
 
-| file | notes | decodes | last onsets (s) | differ | most at once | fallbacks | first note (ms) | tokens/s | times |
-|---|---|---|---|---|---|---|---|---|---|
-{table}
-"""
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text)
-
-
-def timed(engine: Engine, prompt: Performance) -> tuple[float, float, float]:
+def timed(engine: Engine, prompt: Performance, seconds: float) -> tuple[float, float, float]:
     """Milliseconds to the first note, tokens a second, seconds of music a second."""
     begun = time.process_time()
     heard: list[float] = []
     (alone,) = engine.continue_(
         prompt,
-        settings=Settings(seconds=SECONDS),
+        settings=Settings(seconds=seconds),
         from_seconds=PROMPT_SECONDS,
         on_note=lambda _variation, _note: heard.append(time.process_time() - begun),
     )
-    seconds = time.process_time() - begun
+    spent = time.process_time() - begun
     tokens = len(alone.tokens) - alone.prompt_tokens
-    return 1000 * heard[0], tokens / seconds, (float(alone.generated.onset_seconds.max()) - PROMPT_SECONDS) / seconds
+    return 1000 * heard[0], tokens / spent, (float(alone.generated.onset_seconds.max()) - PROMPT_SECONDS) / spent
 
 
 if __name__ == "__main__":

@@ -10,15 +10,12 @@ import io
 import json
 import struct
 import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "midi"))
 
 import mido
-import reference_reader
 import symusic
 
 from partimento.midi.performance import Performance
+from tests.midi import reference_reader
 
 
 def with_mido(data: bytes) -> int:

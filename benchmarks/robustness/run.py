@@ -1,22 +1,19 @@
 """Twenty thousand broken files and a folder of odd ones: time, memory, refusals, and what other readers say.
 
-    python benchmarks/robustness/run.py --folder ~/midi/odd --seeds ~/midi/performances
+    python -m benchmarks.robustness.run --folder ~/midi/odd --seeds ~/midi/performances
 
 Every file is read in this process, under a watchdog that ends the run (with a traceback) if one hangs. Times are those
 of the clock; so that a busy machine is not taken for a slow reader, a file that took too long is read five times more,
 and its fastest reading counts. What is refused is shown to mido and symusic in a process of their own, and of the files
-of `--folder` that mido can read, every note is compared with the slow reference reader of the test suite. Writes
-result.md beside this file and exits with 1 where a promise was broken.
+of `--folder` that mido can read, every note is compared with the slow reference reader of the test suite. Exits
+with 1 where a promise was broken.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import faulthandler
 import json
-import os
-import platform
 import random
 import resource
 import selectors
@@ -25,19 +22,13 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "midi")]
-
-from mutations import SEEDS, Mutant, mutants, outcome  # noqa: E402
-
-from partimento.midi.performance import Performance  # noqa: E402
+from benchmarks.common import Program, again, midi_files, publish, table
+from partimento.midi.performance import Performance
+from tests.midi.mutations import SEEDS, Mutant, mutants, outcome
 
 SECONDS_EACH = 1.0
 MEGABYTES = 500
@@ -73,9 +64,8 @@ class Oracle:
 
     def ask(self, kind: str, data: bytes) -> dict[str, object]:
         if self.process is None:
-            environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-            command = [sys.executable, str(HERE / "oracle.py")]
-            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+            command = again(str(Path(__file__).with_name("oracle.py")))
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         line = b""
@@ -160,23 +150,12 @@ def _compare(file: Mutant, notes: int, oracle: Oracle, tally: Tally) -> None:
 
 
 def files_of(folder: Path) -> list[Mutant]:
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in MUSIC and p.is_file())
+    paths = midi_files(folder, MUSIC)
     return [Mutant(name=str(path.relative_to(folder)), data=path.read_bytes()) for path in paths]
 
 
 def peak_megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def machine() -> str:
-    model = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                model = line.split(":", 1)[1].strip()
-                break
-    libraries = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba", "mido", "symusic"))
-    return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}, {libraries}"
 
 
 def section(title: str, tally: Tally) -> list[str]:
@@ -195,13 +174,12 @@ def section(title: str, tally: Tally) -> list[str]:
     if tally.compared:
         counts = ", ".join(f"{count} {what}" for what, count in tally.compared.most_common())
         lines += [f"Notes and pedals beside the slow rules on mido's parsing: {counts}.", ""]
-    lines += ["| refused | files | mido finds notes | symusic finds notes |", "|---|---|---|---|"]
-    for reason, count in sorted(tally.outcomes.items()):
-        if reason != "read":
-            others = tally.others_read.get(reason, {})
-            lines.append(f"| {reason} | {count:,} | {len(others.get('mido', []))} | {len(others.get('symusic', []))} |")
-    lines.append("")
-    return lines
+    refused = [
+        (reason, f"{count:,}", *(len(tally.others_read.get(reason, {}).get(name, [])) for name in ("mido", "symusic")))
+        for reason, count in sorted(tally.outcomes.items())
+        if reason != "read"
+    ]
+    return [*lines, table(["refused", "files", "mido finds notes", "symusic finds notes"], refused), ""]
 
 
 def listing(title: str, entries: list[str], most: int = 100) -> list[str]:
@@ -211,8 +189,8 @@ def listing(title: str, entries: list[str], most: int = 100) -> list[str]:
     return [f"{title}:", "", *(f"- {entry}" for entry in entries[:most]), *more, ""]
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(words: Sequence[str] | None = None) -> int:
+    parser = Program(__file__, __doc__, quick="--count 200 --largest 2000 --folder {midi}")
     parser.add_argument("--count", type=int, default=20_000, help="number of mutants")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--largest", type=int, default=4_000_000, help="most events in a hostile file")
@@ -220,9 +198,7 @@ def main() -> int:
     parser.add_argument(
         "--seeds", type=Path, help="a folder of files of which 50 are mutated beside the generated ones"
     )
-    parser.add_argument("--load", default="", help="what else the machine was doing, for the record")
-    parser.add_argument("--output", type=Path, default=HERE / "result.md")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
 
     begin = time.perf_counter()
     for make in SEEDS:
@@ -231,9 +207,7 @@ def main() -> int:
 
     extra: list[bytes] = []
     if arguments.seeds:
-        paths = sorted(
-            p for p in arguments.seeds.rglob("*") if p.suffix.lower() in MUSIC and p.stat().st_size < 100_000
-        )
+        paths = [path for path in midi_files(arguments.seeds, MUSIC) if path.stat().st_size < 100_000]
         extra = [path.read_bytes() for path in random.Random(arguments.seed).sample(paths, min(50, len(paths)))]
     oracle = Oracle()
     made = mutants(arguments.count, seed=arguments.seed, extra=extra, largest=arguments.largest)
@@ -247,15 +221,7 @@ def main() -> int:
     broken = mutated.broken + (odd.broken if odd else [])
     if memory > MEGABYTES:
         broken.append(f"{memory:.0f} MB of memory")
-    given = [a for a in sys.argv[1:] if a not in ("--load", arguments.load)]
-    options = " ".join(a if a.startswith("--") else Path(a).name for a in given)
     lines = [
-        "# Robustness of the MIDI reader",
-        "",
-        f"{date.today().isoformat()}, `python benchmarks/robustness/run.py {options}`".rstrip(),
-        "",
-        machine() + (f"; {arguments.load}" if arguments.load else ""),
-        "",
         f"Limits: {SECONDS_EACH:.0f} s a file by the clock, {MEGABYTES} MB for the whole process.",
         f"Peak: {memory:.0f} MB.",
         f"Broken promises: {len(broken)}.",
@@ -272,8 +238,8 @@ def main() -> int:
                 lines += listing(f"Refused as {reason}, read by {reader}", names)
         lines += listing("Differing from the slow rules", odd.differing)
         lines += listing("Read without notes where others find some", odd.silent)
-    arguments.output.write_text("\n".join(lines).rstrip() + "\n")
-    print(arguments.output.read_text())
+    libraries = ("numpy", "numba", "mido", "symusic")
+    publish(arguments, "Robustness of the MIDI reader", "\n".join(lines).rstrip(), libraries=libraries)
     return 1 if broken else 0
 
 

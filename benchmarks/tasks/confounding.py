@@ -1,6 +1,6 @@
 """How much of a label is really the collection that a recording came from?
 
-    python benchmarks/tasks/confounding.py MIDI_FOLDER --vectors CACHE -o benchmarks/tasks/confounding.md
+    python -m benchmarks.tasks.confounding MIDI_FOLDER --vectors CACHE -o benchmarks/tasks/confounding.md
 
 Every collection was recorded in its own way: reproducing pianos, transcription from audio, piano rolls, step entry.
 Where a label goes with a collection, a classifier may learn the recording and score well. Measured here, on the splits
@@ -20,14 +20,16 @@ for tells of the recording.
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.metrics import mutual_info_score
 
+from benchmarks.common import Program, percent, publish
+from benchmarks.common import table as markdown
 from partimento.evaluate import handcrafted
 from partimento.evaluate.encoders import cached, hand_crafted
 from partimento.evaluate.tasks import TASKS, Task, contents, located, task
@@ -71,15 +73,8 @@ def by_source_alone(table: Table) -> float:
     return float((guessed == table.label[table.test]).mean())
 
 
-def percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
-
-
-def overall(tables: list[Table]) -> list[str]:
-    lines = [
-        "| task | sources | given by source | source alone | label told | source told |",
-        "|---|---|---|---|---|---|",
-    ]
+def overall(tables: list[Table]) -> str:
+    rows = []
     for table in tables:
         sources = len(np.unique(table.source))
         label = percent(table.accuracy(table.label, table.train, table.test))
@@ -90,15 +85,12 @@ def overall(tables: list[Table]) -> list[str]:
             cells += [percent(given), percent(by_source_alone(table)), label, told]
         else:
             cells += ["–", "–", label, "–"]
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
+        rows.append(cells)
+    return markdown(["task", "sources", "given by source", "source alone", "label told", "source told"], rows)
 
 
-def within(tables: list[Table]) -> list[str]:
-    lines = [
-        "| task | source | test files | within it | its commonest label | trained without it |",
-        "|---|---|---|---|---|---|",
-    ]
+def within(tables: list[Table]) -> str:
+    rows = []
     for table in tables:
         sources = np.unique(table.source)
         for source in sources:
@@ -111,25 +103,26 @@ def within(tables: list[Table]) -> list[str]:
             alone = len(np.unique(table.label[train])) == 1
             inside = "one label only" if alone else percent(table.accuracy(table.label, train, test))
             outside = percent(table.accuracy(table.label, away, test)) if len(np.unique(table.label[away])) > 1 else "–"
-            lines.append(f"| {table.task.name} | {source} | {test.sum()} | {inside} | {guess} | {outside} |")
-    return lines
+            rows.append((table.task.name, source, test.sum(), inside, guess, outside))
+    head = ["task", "source", "test files", "within it", "its commonest label", "trained without it"]
+    return markdown(head, rows)
 
 
-def by_group(tables: list[Table]) -> list[str]:
+def by_group(tables: list[Table]) -> str:
     groups = handcrafted.groups()
-    lines = [f"| task | what is told | {' | '.join(groups)} | all |", f"|---|---|{'---|' * (len(groups) + 1)}"]
+    rows = []
     for table in tables:
         for what, wanted in (("label", table.label), ("source", table.source)):
             if len(np.unique(wanted)) > 1:
                 columns = [*groups.values(), None]
                 shares = [percent(table.accuracy(wanted, table.train, table.test, group)) for group in columns]
-                lines.append(f"| {table.task.name} | {what} | {' | '.join(shares)} |")
-    return lines
+                rows.append((table.task.name, what, *shares))
+    return markdown(["task", "what is told", *groups, "all"], rows)
 
 
-def pop_as_genre(genre: Table, data: Path, vectors: Path) -> list[str]:
+def pop_as_genre(genre: Table, data: Path, vectors: Path) -> str:
     trees = fitted(genre.x[genre.train], genre.label[genre.train])
-    lines = ["| pop from | how it became MIDI | files | taken for jazz |", "|---|---|---|---|"]
+    rows = []
     folders = {
         "emopia": ("performances/emopia", "transcribed from audio"),
         "pianist8, without Hancock": ("pianist8", "transcribed from audio"),
@@ -142,16 +135,15 @@ def pop_as_genre(genre: Table, data: Path, vectors: Path) -> list[str]:
         files = [path for key, path in sorted(contents(data / folder).items()) if key not in known]
         files = [path for path in files if path.parent.name != "Hancock" or name.endswith("(jazz)")][:POP_FILES]
         taken = trees.predict_proba(cached(hand_crafted, vectors)(files))[:, jazz] > 0.5
-        lines.append(f"| {name} | {how} | {len(files)} | {percent(float(taken.mean()))} |")
-    return lines
+        rows.append((name, how, len(files), percent(float(taken.mean()))))
+    return markdown(["pop from", "how it became MIDI", "files", "taken for jazz"], rows)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = Program(__file__, __doc__, needs="the files of the tasks, which come without the package")
     parser.add_argument("data", type=Path)
     parser.add_argument("--vectors", type=Path, required=True, help="folder in which statistics are kept")
-    parser.add_argument("-o", "--out", type=Path, required=True)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     files = contents(arguments.data)
     tables = [Table(located(task(name), files), arguments.vectors) for name in TASKS]
     sections = {
@@ -160,9 +152,8 @@ def main() -> None:
         "What a few statistics tell (accuracy on test)": by_group(tables),
         "Pop, as the genre classifier hears it": pop_as_genre(tables[0], arguments.data, arguments.vectors),
     }
-    text = "\n\n".join(f"## {title}\n\n" + "\n".join(lines) for title, lines in sections.items())
-    arguments.out.write_text(text + "\n", encoding="utf-8")
-    print(text)
+    parts = [part for title, section in sections.items() for part in (f"## {title}", section)]
+    publish(arguments, "How much of a label is the collection", *parts)
 
 
 if __name__ == "__main__":

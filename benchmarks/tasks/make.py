@@ -1,6 +1,6 @@
 """Draw the splits of the classification tasks and write their manifests of content hashes.
 
-    python benchmarks/tasks/make.py MIDI_FOLDER LABELS.csv -o partimento/evaluate/manifests
+    python -m benchmarks.tasks.make MIDI_FOLDER LABELS.csv -o partimento/evaluate/manifests
 
 LABELS.csv has path (relative to MIDI_FOLDER), dataset, split (train or validation), title, composer, form, period,
 genre and emotion. Files that are the same piece by sound (passages in any key and tempo), by composer and title (by
@@ -17,16 +17,17 @@ steps, and a component has one split. In each class
 
 from __future__ import annotations
 
-import argparse
 import csv
 import re
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from benchmarks.common import Program
 from partimento.corpus.components import components
 from partimento.corpus.duplicates import relations
 from partimento.corpus.overlap import fingerprints_of
@@ -104,12 +105,11 @@ def draw(name: str, rows: list[dict]) -> list[dict]:
     return [row | {"source": row["dataset"], "piece": pieces[row["drawn"]["component"]]} for row in ordered]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = Program(__file__, __doc__, quick="{midi} {labels} -o {work}")
     parser.add_argument("data", type=Path)
     parser.add_argument("labels", type=Path)
-    parser.add_argument("-o", "--out", type=Path, required=True)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     rows = read(arguments.data, arguments.labels)
     for name in TASKS:
         drawn = draw(name, rows)

@@ -1,6 +1,6 @@
 """Write the manifest of the retrieval task: performances of ASAP by content, piece, and whether the piece was held out.
 
-    python benchmarks/tasks/make_retrieval.py ASAP_FOLDER STORE [STORE ...] -o partimento/evaluate/manifests
+    python -m benchmarks.tasks.make_retrieval ASAP_FOLDER STORE [STORE ...] -o partimento/evaluate/manifests
 
 A piece is a folder of ASAP (COMPOSER/.../TITLE); performances without a repeat or the trio are performances of it too.
 Its split is train if a file of it, or a file that plays the same piece by sound, is in the training split of one of the
@@ -9,12 +9,13 @@ note stores that models are trained on; otherwise test.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.common import Program
 from partimento.corpus.store import NoteStore
 from partimento.evaluate.tasks import COLUMNS, HASH_LENGTH, contents
 from partimento.files import replacing
@@ -31,12 +32,11 @@ def trained(stores: list[Path]) -> set[str]:
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = Program(__file__, __doc__, quick="{midi} {store} -o {work}")
     parser.add_argument("asap", type=Path)
     parser.add_argument("stores", type=Path, nargs="+")
-    parser.add_argument("-o", "--out", type=Path, required=True)
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     seen = trained(options.stores)
     of_piece = defaultdict(list)
     for sha256, path in contents(options.asap).items():

@@ -4,49 +4,23 @@ GOLDEN is a folder with what the authors' program gave: `tokenizer.json` (its qu
 files as event lists) and `files.json` (for real MIDI files under MIDI: md5, number of ids, sha256 of them, prefixes).
 Cases whose name begins with BUG are those where that program misreads the tempo map; there we are meant to differ.
 
-    python benchmarks/tokens/golden.py --golden GOLDEN --midi MIDI
+    python -m benchmarks.tokens.golden --golden GOLDEN --midi MIDI
 """
 
-import argparse
 import hashlib
-import io
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-import mido
-
+from benchmarks.common import Program
 from partimento.midi.performance import Performance
 from partimento.tokens.tokenizer import DURATION_INDEX, ONSET_INDEX, VELOCITY_INDEX, Tokenizer
 from partimento.tokens.vocabulary import Vocabulary
+from tests.tokens.token_cases import midi
 
 VOCABULARY = Vocabulary.aria()
 TOKENIZER = Tokenizer(VOCABULARY)
-
-
-def midi(case: dict) -> bytes:
-    """A synthetic case's events as a MIDI file, written by mido."""
-    file = mido.MidiFile(ticks_per_beat=case["ticks_per_beat"])
-    for events in case["tracks"]:
-        track = mido.MidiTrack()
-        file.tracks.append(track)
-        last = 0
-        for tick, what, *rest in events:
-            wait, last = tick - last, tick
-            if what in {"on", "off"}:
-                pitch, velocity, channel = rest
-                track.append(mido.Message(f"note_{what}", note=pitch, velocity=velocity, channel=channel, time=wait))
-            elif what == "cc64":
-                track.append(mido.Message("control_change", control=64, value=rest[0], channel=rest[1], time=wait))
-            elif what == "pc":
-                track.append(mido.Message("program_change", program=rest[0], channel=rest[1], time=wait))
-            elif what == "tempo":
-                track.append(mido.MetaMessage("set_tempo", tempo=rest[0], time=wait))
-            else:
-                sys.exit(f"{case['name']}: unknown event {what!r}")
-    out = io.BytesIO()
-    file.save(file=out)
-    return out.getvalue()
 
 
 def prefixes_agree(performance: Performance, wanted: list) -> bool:
@@ -74,7 +48,7 @@ def cases(golden: dict) -> int:
     """Number of synthetic files that differ and are not meant to."""
     differing, meant = [], []
     for case in golden["tokenise_cases"]:
-        performance = Performance.from_midi(midi(case))
+        performance = Performance.from_midi(midi(case["tracks"], case["ticks_per_beat"]))
         ids = TOKENIZER.encode(performance, prefix=False, remove_silence=case["remove_preceding_silence"]).tolist()
         if ids != case["ids"] or not prefixes_agree(performance, case["prefix_set"]):
             (meant if case["name"].startswith("BUG") else differing).append(case["name"])
@@ -106,11 +80,11 @@ def files(golden: dict, folder: Path) -> int:
     return len(differing)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(words: Sequence[str] | None = None) -> int:
+    parser = Program(__file__, __doc__, needs="what the authors' program gave")
     parser.add_argument("--golden", type=Path, required=True)
     parser.add_argument("--midi", type=Path, help="folder of the real files; without it only the synthetic ones")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     golden = json.loads((options.golden / "tokenizer.json").read_text())
     differing = tables(golden) + cases(golden)
     if options.midi:

@@ -1,7 +1,7 @@
 """Note stores -> a folder small enough to carry to a machine without network, and back to stores there.
 
-    python benchmarks/train/carry.py pack BOX finetune=STORE contrastive=STORE ...
-    python benchmarks/train/carry.py unpack BOX FOLDER                   # FOLDER/finetune, FOLDER/contrastive, ...
+    python -m benchmarks.train.carry pack BOX finetune=STORE contrastive=STORE ...
+    python -m benchmarks.train.carry unpack BOX FOLDER                   # FOLDER/finetune, FOLDER/contrastive, ...
 
 Each file's notes travel once, however many stores hold it, as planes of bytes under xz: what is alike stands together.
 Only what tokens tell travels: velocities in the vocabulary's steps of ten, durations as they are heard, without keyed
@@ -13,12 +13,13 @@ run knows its store again on either machine; `partimento verify` therefore finds
 from __future__ import annotations
 
 import lzma
-import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.common import Program
 from partimento.corpus.packing import NOTE, PEDAL
 from partimento.corpus.store import MANIFEST, NoteStore, StoreManifest
 from partimento.tokens.tokenizer import VELOCITY_INDEX
@@ -97,19 +98,22 @@ def _write(packed: Path, out: Path, parts: list[np.ndarray]) -> Path:
     return out
 
 
-def main(words: list[str]) -> int:
-    """Returns the exit status."""
-    match words:
-        case ["pack", box, *given] if given and all("=" in word for word in given):
-            pack(Path(box), {name: NoteStore(path) for name, _, path in (word.partition("=") for word in given)})
-            print(f"{sum(file.stat().st_size for file in Path(box).rglob('*')) / 2**20:.1f} MiB in {box}")
-        case ["unpack", box, folder]:
-            print("\n".join(map(str, unpack(Path(box), Path(folder)))))
-        case _:
-            print(__doc__, file=sys.stderr)
-            return 2
-    return 0
+def main(words: Sequence[str] | None = None) -> None:
+    """Pack or unpack."""
+    program = Program(__file__, __doc__, quick="pack {work}/box one={store}")
+    program.add_argument("verb", choices=["pack", "unpack"])
+    program.add_argument("box", type=Path)
+    program.add_argument("given", nargs="+", metavar="NAME=STORE | FOLDER")
+    arguments = program.parse_args(words)
+    if arguments.verb == "unpack" and len(arguments.given) == 1:
+        print("\n".join(map(str, unpack(arguments.box, Path(*arguments.given)))))
+    elif arguments.verb == "pack" and all("=" in word for word in arguments.given):
+        stores = (word.partition("=") for word in arguments.given)
+        pack(arguments.box, {name: NoteStore(path) for name, _, path in stores})
+        print(f"{sum(file.stat().st_size for file in arguments.box.rglob('*')) / 2**20:.1f} MiB in {arguments.box}")
+    else:
+        program.error("give 'pack BOX NAME=STORE ...' or 'unpack BOX FOLDER'")
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

@@ -1,7 +1,7 @@
 """What a new GPU is worth, and what this project wants from one, in one call that is given so many minutes.
 
-    python benchmarks/train/gpu.py --base PRETRAINED --stores FOLDER --minutes 9 -o OUT
-    python benchmarks/train/gpu.py --toy -o OUT            # the same with made-up music, on a processor in minutes
+    python -m benchmarks.train.gpu --base PRETRAINED --stores FOLDER --minutes 9 -o OUT
+    python -m benchmarks.train.gpu --quick                 # the same with made-up music, on a processor in minutes
 
 In the order of importance, each part with its share of the time and what others have left over:
 1. continuation: `--base` fine-tuned on FOLDER/finetune, one pass;
@@ -25,25 +25,18 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from gpu_lines import LINES
 
-from partimento.cli import main as partimento
+from benchmarks.common import Program, write
+from benchmarks.train.gpu_lines import LINES
 from partimento.corpus.store import MANIFEST, NoteStore
 from partimento.errors import UserError
 from partimento.evaluate.finetuned import METRICS
 from partimento.evaluate.outcomes import by_store
 from partimento.evaluate.tasks import TASKS, task
-from partimento.files import replacing
-from partimento.midi.performance import Performance
-from partimento.model.checkpoint import save
-from partimento.model.config import ModelConfig
-from partimento.model.initialisation import random_initialisation
-from partimento.model.transformer import Transformer
-from partimento.tokens.vocabulary import Vocabulary
 from partimento.train.log import read_log
 
 PARTS = {"continuation": 0.17, "embedding": 0.4, "classifiers": 0.2, "lines": 0.23}
@@ -83,8 +76,7 @@ class Session:
             "| at | what | figure |",
             "|---|---|---|",
         ]
-        with replacing(self.out / "gpu.md") as part:
-            part.write_text("\n".join([*head, *self._rows, ""]), encoding="utf-8")
+        write(self.out / "gpu.md", "\n".join([*head, *self._rows, ""]))
 
     def run(self, name: str, command: list[str], *, compiled: bool = False) -> str | None:
         """Standard output of a program, or None after saying how it failed. `compiled`: again without, if that fails.
@@ -199,7 +191,7 @@ def lines(session: Session) -> None:
     """Whatever there is time for."""
     for name in LINES:
         where = ["--base", str(session.base), "--stores", str(session.stores), *(["--toy"] if session.toy else [])]
-        found = session.run(name, [str(Path(__file__).with_name("gpu_lines.py")), name, *where])
+        found = session.run(name, ["-m", "benchmarks.train.gpu_lines", name, *where])
         if found is not None:
             figures = json.loads(found.splitlines()[-1])
             session.say(name, ", ".join(f"{key}: {value}" for key, value in figures.items()))
@@ -209,49 +201,20 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def make_toys(folder: Path) -> None:
-    """A model that has learned nothing and two stores of noise, one of them labelled as a task's is."""
-    model = Transformer(ModelConfig.named("debug", vocab_size=len(Vocabulary.piano()), context=256))
-    random_initialisation(model, seed=1)
-    save(folder / "base.safetensors", model, Vocabulary.piano())
-    rows = []
-    for number in range(40):
-        rng, notes = np.random.default_rng(number), 160
-        (folder / "midi").mkdir(exist_ok=True)
-        Performance.from_notes(
-            pitch=rng.integers(30, 100, notes),
-            velocity=rng.integers(20, 120, notes),
-            onset=np.sort(rng.uniform(0, notes / 5, notes)),
-            duration=rng.uniform(0.1, 1, notes),
-        ).write_midi(folder / "midi" / f"{number:02}.mid")
-        split = ("train", "train", "train", "validation", "test")[number % 5]
-        rows.append(f"{number:02}.mid,{split},{'happy' if number % 2 else 'sad'}")
-    (folder / "labels.csv").write_text("\n".join(["path,split,vgmidi", *rows, ""]))
-    for name in ("finetune", "contrastive", "vgmidi"):
-        labels = ["--labels", str(folder / "labels.csv"), "--workers", "1"]
-        partimento(["store", str(folder / "midi"), *labels, "-o", str(folder / "stores" / name)])
-
-
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Everything there is time for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    quick = "--toy --base {model} --stores {stores} --minutes 4 -o {work}"
+    parser = Program(__file__, __doc__, quick=quick)
     parser.add_argument("--base", type=Path, help="the pretrained model")
     parser.add_argument("--stores", type=Path, help="folder with the note stores finetune, contrastive and of tasks")
     parser.add_argument("--minutes", type=float, default=9.0)
     parser.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS), help="these parts share the time")
-    parser.add_argument("--toy", action="store_true")
-    parser.add_argument("-o", "--out", type=Path, required=True)
-    arguments = parser.parse_args()
-    if arguments.toy:
-        folder = arguments.out / "toy"
-        if not folder.exists():
-            folder.mkdir(parents=True)
-            make_toys(folder)
-        arguments.base, arguments.stores = folder / "base.safetensors", folder / "stores"
-    if arguments.base is None or arguments.stores is None:
-        parser.error("give --base and --stores, or --toy")
+    parser.add_argument("--toy", action="store_true", help="models and steps small enough for a processor")
+    arguments = parser.parse_args(words)
+    if arguments.base is None or arguments.stores is None or arguments.out is None:
+        parser.error("give --base, --stores and --out, or --quick")
     if not (arguments.toy or torch.cuda.is_available()):
-        print("No GPU here; --toy shows that everything runs.")
+        print("No GPU here; --quick shows that everything runs.")
         return 1
     session = Session(arguments)
     work = {"continuation": continuation, "embedding": embedding, "classifiers": classifiers, "lines": lines}

@@ -1,21 +1,20 @@
 """One line of `gpu.py`, measured in this process and printed as JSON: how fast a GPU works, and what helps.
 
-    python benchmarks/train/gpu_lines.py "medium, cuDNN attention" [--base MODEL] [--stores FOLDER] [--toy]
+    python -m benchmarks.train.gpu_lines "medium, cuDNN attention" [--base MODEL] [--stores FOLDER] [--toy]
 
 `pretraining` and `contrastive` are steps of the training loop with the model `--base` on the stores of that folder,
 `decoding` is that of the base and of `medium`, all others are optimiser steps of `medium` on random tokens, 16 rows of
 8,192 as one GPU of the paper has, which change one thing against the first. Utilisation counts causal attention and
-nothing recomputed, of the rated bfloat16 speed, in 8 bits too. `--toy` proves on a processor that a line runs.
+nothing recomputed, of the rated bfloat16 speed, in 8 bits too. `--toy`: small enough for a processor.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,6 +29,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
+from benchmarks.common import Program
 from partimento.corpus.examples import ViewPairLoader
 from partimento.corpus.loaders import PackedLoader
 from partimento.corpus.store import NoteStore
@@ -339,14 +339,14 @@ LINES: dict[str, Callable[[Scene], Figures]] = {
 }
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Measure one line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Program(__file__, __doc__, quick="pretraining --toy --base {model} --stores {stores}")
     parser.add_argument("line", choices=LINES)
     parser.add_argument("--base", default="bundled")
     parser.add_argument("--stores", type=Path, default=Path("stores"))
     parser.add_argument("--toy", action="store_true")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     with joined() as world:
         scene = Scene(base=arguments.base, stores=arguments.stores, toy=arguments.toy, world=world)
         print(json.dumps(LINES[arguments.line](scene)))

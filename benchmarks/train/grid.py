@@ -17,14 +17,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.common import write
 from partimento.corpus.loaders import StoreTokenizer
 from partimento.corpus.store import NoteStore
 from partimento.errors import UserError
-from partimento.files import replacing
 from partimento.model.checkpoint import load
 from partimento.model.precision import native_bfloat16
+from partimento.train.distributed import ALONE
 from partimento.train.driver import RECIPE_FILE
 from partimento.train.objectives.pretraining import Pretraining
+from partimento.train.opening import settled
 from partimento.train.recipes.pretraining import PretrainingRecipe
 from partimento.train.stages.pretraining import pretrain
 
@@ -81,7 +83,7 @@ class HeldOut:
 def scheduled(recipe: PretrainingRecipe, steps: int) -> PretrainingRecipe:
     """The recipe in so many steps, a fifth of them warm-up, with nothing measured in between."""
     every = min(steps, _CHECKPOINT_EVERY)
-    loop = replace(recipe.loop, steps=steps, warmup_steps=steps // 5, eval_every=steps, eval_batches=1)
+    loop = replace(settled(recipe.loop, ALONE), steps=steps, warmup_steps=steps // 5, eval_every=steps, eval_batches=1)
     return replace(recipe, epochs=None, loop=replace(loop, checkpoint_every=every, keep_checkpoints=1))
 
 
@@ -90,8 +92,7 @@ def carried_out(recipe: PretrainingRecipe, store: NoteStore, folder: Path, heldo
     if found := finished(recipe, folder):
         return found
     losses = heldout.measured(pretrain(recipe, store.path, folder))
-    with replacing(folder / HELDOUT_FILE) as part:
-        part.write_text(json.dumps(losses, indent=1) + "\n", encoding="utf-8")
+    write(folder / HELDOUT_FILE, json.dumps(losses, indent=1) + "\n")
     return losses
 
 

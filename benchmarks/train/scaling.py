@@ -1,6 +1,6 @@
 """Loss against model size and data: five sizes, each trained on a few amounts of data, and the power law through them.
 
-    python benchmarks/train/scaling.py STORE -o FOLDER [--ids 500000 1000000 2000000] [--recipe two-cores]
+    python -m benchmarks.train.scaling STORE -o FOLDER [--ids 500000 1000000 2000000] [--recipe two-cores]
 
 Every point is a run with a schedule of its own, cheapest first, on tokens that it sees once, as long as the corpus has
 so many. `FOLDER` holds the runs, and `scaling.md` and `scaling.png`, both made anew after each run out of what is
@@ -10,8 +10,6 @@ finished. Interrupted, the same command goes on; further amounts may be added to
 from __future__ import annotations
 
 import argparse
-import datetime
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import product
@@ -19,10 +17,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from grid import ALL, HeldOut, carried_out, finished, scheduled
 from sklearn.linear_model import LinearRegression
-from trials import variant
 
+from benchmarks.common import Program, page, table, write
+from benchmarks.train.grid import ALL, HeldOut, carried_out, finished, scheduled
+from benchmarks.train.trials import variant
 from partimento.corpus.store import NoteStore
 from partimento.files import replacing
 from partimento.model.config import ModelConfig
@@ -160,35 +159,24 @@ def report(arguments: argparse.Namespace, runs: Mapping[tuple[str, int], AnySize
         config = runs[size, amounts[0]].make_config()
         cells = [f"{config.d_model} x {config.n_layers}", f"{config.parameters:,}"]
         cells += [in_short(done.get((size, amount))) for amount in amounts]
-        rows.append("| " + " | ".join(cells) + " |")
+        rows.append(cells)
     recipe = next(iter(runs.values()))
     missing = (
         "" if len(done) == len(runs) else f"**{len(done)} of {len(runs)} runs finished; the same command goes on.** "
     )
     heads = [f"{tokens_of(runs[SIZES[0], amount]):,} tokens" for amount in amounts]
-    return "\n".join(
-        [
-            "# Loss against model size and data",
-            "",
-            f"`python benchmarks/train/scaling.py STORE -o FOLDER --ids {' '.join(map(str, amounts))}`: the first line "
-            f"of [trials.md](trials.md) without gaps ({recipe.loop.optimiser}, peak rate {recipe.loop.peak_lr:g}, "
-            f"{recipe.batch} x {recipe.length} tokens a step, {recipe.streams} streams, a fifth warm-up) in "
-            f"five sizes. {arguments.threads} thread on {os.cpu_count()} processor cores, torch {torch.__version__}, "
-            f"{datetime.datetime.now(tz=datetime.UTC).date()}. {arguments.load}".strip(),
-            "",
-            f"{missing}Held-out nats a token (a note), over one window of at most {recipe.length + 1} tokens of each "
-            f"of {3 * HELDOUT_FILES} files of the validation split, the same for all. Each cell is a run of its own "
-            "with a whole schedule and tokens that it sees once. One seed each, one untuned rate for all sizes.",
-            "",
-            "| width x layers | parameters | " + " | ".join(heads) + " |",
-            "|---|---|" + "---|" * len(amounts),
-            *rows,
-            "",
-            in_words(law, len(points)),
-            "",
-            "![Loss against size and data](../../docs/images/scaling.png)",
-            "",
-        ]
+    return page(
+        arguments,
+        "Loss against model size and data",
+        f"The first line of [trials.md](trials.md) without gaps ({recipe.loop.optimiser}, peak rate "
+        f"{recipe.loop.peak_lr:g}, {recipe.batch} x {recipe.length} tokens a step, {recipe.streams} streams, a fifth "
+        "warm-up) in five sizes.",
+        f"{missing}Held-out nats a token (a note), over one window of at most {recipe.length + 1} tokens of each of "
+        f"{3 * HELDOUT_FILES} files of the validation split, the same for all. Each cell is a run of its own with a "
+        "whole schedule and tokens that it sees once. One seed each, one untuned rate for all sizes.",
+        table(["width x layers", "parameters", *heads], rows),
+        in_words(law, len(points)),
+        "![Loss against size and data](../../docs/images/scaling.png)",
     )
 
 
@@ -212,17 +200,17 @@ def folder_of(folder: Path, key: tuple[str, int]) -> Path:
     return folder / f"{key[0]}-{key[1]}"
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Train and measure what is missing; write table and figure after each run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Program(__file__, __doc__, quick="{store} -o {work} --ids 2048")
     parser.add_argument("store", type=Path)
-    parser.add_argument("-o", "--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--ids", type=int, nargs="+", default=[500_000, 1_000_000, 2_000_000], help="to train on")
     parser.add_argument("--recipe", default="two-cores")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--load", default="", help="a note on what else the machine did")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     torch.set_num_threads(arguments.threads)
+    if arguments.out is None:
+        parser.error("give a folder for the runs with --out")
     arguments.out.mkdir(parents=True, exist_ok=True)
     store, runs = NoteStore(arguments.store), grid_of(recipes.pretraining_recipe(arguments.recipe), arguments.ids)
     heldout = HeldOut(store, next(iter(runs.values())), files=HELDOUT_FILES, collections=False)
@@ -231,8 +219,7 @@ def main() -> None:
             print(*key, flush=True)
             carried_out(runs[key], store, folder_of(arguments.out, key), heldout)
         text = report(arguments, runs)
-        with replacing(arguments.out / "scaling.md") as part:
-            part.write_text(text, encoding="utf-8")
+        write(arguments.out / "scaling.md", text)
     print(text)
 
 

@@ -1,6 +1,6 @@
 """Our loop beside the shortest one that could do the job: what do logging, exactness and generality cost?
 
-    python benchmarks/train/speed.py STORE [--recipe two-cores] [--steps 100] [-o benchmarks/train/speed.md]
+    python -m benchmarks.train.speed STORE [--recipe two-cores] [--steps 100] [-o benchmarks/train/speed.md]
 
 The plain loop is what one writes in an afternoon: crops of a long array of tokens, one forward pass, cross entropy of
 all logits, AdamW. Both train the same model from the same weights with the same batch, in turns: after each step of
@@ -11,12 +11,10 @@ waiting for other programs; with one thread (the default) it is the fairer figur
 
 from __future__ import annotations
 
-import argparse
 import copy
-import datetime
-import os
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +23,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from benchmarks.common import Program, percent, publish, table
 from partimento.corpus.loaders import PackedLoader
 from partimento.corpus.store import NoteStore
 from partimento.model.initialisation import musical_initialisation
@@ -72,16 +71,14 @@ def now() -> np.ndarray:
     return np.array([time.perf_counter(), time.process_time()])
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Train in turns and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Program(__file__, __doc__, quick="{store} --recipe debug --steps 6")
     parser.add_argument("store", type=Path)
     parser.add_argument("--recipe", default="two-cores")
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--load", default="", help="a note on what else the machine did")
-    parser.add_argument("-o", "--out", type=Path)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     torch.set_num_threads(arguments.threads)
     recipe = recipes.pretraining_recipe(arguments.recipe).with_steps(arguments.steps + WARMING_UP)
     # The plain loop has AdamW and nothing else.
@@ -132,35 +129,30 @@ def main() -> None:
         log = [line for line in read_log(Path(folder)) if "loss" in line][WARMING_UP:]
     share = sum(line["loader_seconds"] for line in log) / sum(line["seconds"] for line in log)
     clock, processor = 1e3 * np.array([ours, plains]).transpose(2, 0, 1)  # each [loop, step], in milliseconds
-    ids = recipe.batch * recipe.length
     ratio = np.median(processor[0]) / np.median(processor[1])
-    text = "\n".join(
-        [
-            "# Our loop beside a plain one",
-            "",
-            f"PretrainingRecipe {recipe.name} with AdamW ({recipe.make_config().parameters:,} parameters, "
-            f"{recipe.batch} x {recipe.length} tokens a step, {recipe.loop.precision}), {len(ours)} steps of each in "
-            f"turns, {arguments.threads} thread(s) of {os.cpu_count()} cores, torch {torch.__version__}, "
-            f"{datetime.datetime.now(tz=datetime.UTC).date()}. "
-            f"{arguments.load}".strip(),
-            "",
-            "| loop | processor: median ms a step | fastest | tokens a processor second | clock: median ms | fastest |",
-            "|---|---|---|---|---|---|",
-            *(
-                f"| {name} | {np.median(cpu):.1f} | {cpu.min():.1f} | {1e3 * ids / np.median(cpu):,.0f} "
-                f"| {np.median(wall):.1f} | {wall.min():.1f} |"
-                for name, cpu, wall in zip(("ours", "plain"), processor, clock, strict=True)
-            ),
-            "",
-            f"Ours takes {ratio:.3f} times the processor time of the plain loop by the medians, "
-            f"{processor[0].min() / processor[1].min():.3f} times by the fastest steps. "
-            f"The loader takes {share:.2%} of a step.".replace("%", " %"),
-            "",
-        ]
+    rows = []
+    for name, cpu, wall in zip(("ours", "plain"), processor, clock, strict=True):
+        rate = 1e3 * recipe.batch * recipe.length / np.median(cpu)
+        milliseconds = [f"{each:.1f}" for each in (np.median(cpu), cpu.min(), np.median(wall), wall.min())]
+        rows.append((name, *milliseconds[:2], f"{rate:,.0f}", *milliseconds[2:]))
+    head = [
+        "loop",
+        "processor: median ms a step",
+        "fastest",
+        "tokens a processor second",
+        "clock: median ms",
+        "fastest",
+    ]
+    publish(
+        arguments,
+        "Our loop beside a plain one",
+        f"Recipe {recipe.name} with AdamW ({recipe.make_config().parameters:,} parameters, {recipe.batch} x "
+        f"{recipe.length} tokens a step, {recipe.loop.precision}), {len(ours)} steps of each in turns.",
+        table(head, rows),
+        f"Ours takes {ratio:.3f} times the processor time of the plain loop by the medians, "
+        f"{processor[0].min() / processor[1].min():.3f} times by the fastest steps. The loader takes "
+        f"{percent(share, 2)} of a step.",
     )
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text)
 
 
 if __name__ == "__main__":

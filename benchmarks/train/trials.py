@@ -1,6 +1,6 @@
 """What helps a small model at equal time: variants of one recipe, each given the same work of the processor.
 
-    python benchmarks/train/trials.py STORE -o FOLDER [--minutes 10] [--recipe two-cores] [--size small]
+    python -m benchmarks.train.trials STORE -o FOLDER [--minutes 10] [--recipe two-cores] [--size small]
 
 First every kind of step is timed in short bursts, the kinds in turn, so that whatever else the machine does falls on
 all alike; a kind's time is the median over its steps, in seconds that this process had the processor. A variant then
@@ -12,22 +12,20 @@ after each run. Interrupted, the same command goes on; give more minutes and ano
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import os
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from grid import ALL, COLLECTIONS, HeldOut, Losses, carried_out, finished, scheduled
 
+from benchmarks.common import Program, page, table, write
+from benchmarks.train.grid import ALL, COLLECTIONS, HeldOut, Losses, carried_out, finished, scheduled
 from partimento.corpus.loaders import PackedLoader
 from partimento.corpus.store import NoteStore
-from partimento.files import replacing
 from partimento.model.initialisation import musical_initialisation
 from partimento.model.transformer import Transformer
 from partimento.train.distributed import ALONE
@@ -101,68 +99,56 @@ def seconds_a_step(variants: Mapping[str, PretrainingRecipe], store: NoteStore) 
 def calibrated(file: Path, variants: Mapping[str, PretrainingRecipe], store: NoteStore) -> dict[str, float]:
     """The times in the file, measured if it is not there: steps must stay as they were when a run goes on."""
     if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as part:
-            part.write_text(json.dumps(seconds_a_step(variants, store), indent=1) + "\n", encoding="utf-8")
+        write(file, json.dumps(seconds_a_step(variants, store), indent=1) + "\n")
     return json.loads(file.read_text(encoding="utf-8"))
 
 
-def table(arguments: argparse.Namespace, grid: Mapping[str, PretrainingRecipe], seconds: Mapping[str, float]) -> str:
+def report(arguments: argparse.Namespace, grid: Mapping[str, PretrainingRecipe], seconds: Mapping[str, float]) -> str:
     """What is finished so far, as Markdown."""
     found = {name: finished(recipe, arguments.out / name) for name, recipe in grid.items()}
     done = sum(losses is not None for losses in found.values())
     start = grid["start"]
-    heads = ["all: nats a token", "a note", *(f"{name}: a token | a note" for name in COLLECTIONS.values())]
+    heads = ["all: nats a token", "a note"]
+    heads += [head for name in COLLECTIONS.values() for head in (f"{name}: a token", "a note")]
     rows = [row(name, recipe, seconds[kind_of_step(recipe)], found[name]) for name, recipe in grid.items()]
     missing = "" if done == len(grid) else f"**{done} of {len(grid)} runs finished; the same command goes on.** "
-    return "\n".join(
-        [
-            "# What helps at equal time",
-            "",
-            f"`python benchmarks/train/trials.py STORE -o FOLDER --size {start.size} --minutes {arguments.minutes:g}`: "
-            f"recipe {start.name} ({start.make_config().parameters:,} parameters, sequences of {start.length} tokens, "
-            f"share of windows with a gap {start.infilling_share:g}). {arguments.threads} thread on {os.cpu_count()} "
-            f"processor cores, torch {torch.__version__}, {datetime.datetime.now(tz=datetime.UTC).date()}. "
-            f"{arguments.load}".strip(),
-            "",
-            f"{missing}Each variant differs from the first line in one thing and had {arguments.minutes:g} minutes of "
-            "the processor: as many steps as fit by the seconds a step, which are medians over "
-            f"{(ROUNDS - 1) * BURST} steps in short bursts, the kinds of step in turn, in seconds that the process had "
-            "the processor. The clock of the runs themselves says nothing where other work disturbs them. A fifth of "
-            "each run is warm-up. One seed each, so that small differences are no verdict.",
-            "",
-            f"Held out: one window of at most {start.length + 1} tokens, without gap, of each of {3 * HELDOUT_FILES} "
-            f"files of the validation split (all) and of {HELDOUT_FILES} of each collection, the same in every line.",
-            "",
-            "| changed | seconds a step | steps | tokens | " + " | ".join(heads) + " |",
-            "|---|" + "---|" * (5 + 2 * len(COLLECTIONS)),
-            *rows,
-            "",
-            EARLIER,
-        ]
+    return page(
+        arguments,
+        "What helps at equal time",
+        f"Recipe {start.name} ({start.make_config().parameters:,} parameters, sequences of {start.length} tokens, "
+        f"share of windows with a gap {start.infilling_share:g}).",
+        f"{missing}Each variant differs from the first line in one thing and had {arguments.minutes:g} minutes of the "
+        "processor: as many steps as fit by the seconds a step, which are medians over "
+        f"{(ROUNDS - 1) * BURST} steps in short bursts, the kinds of step in turn, in seconds that the process had the "
+        "processor. The clock of the runs themselves says nothing where other work disturbs them. A fifth of each run "
+        "is warm-up. One seed each, so that small differences are no verdict.",
+        f"Held out: one window of at most {start.length + 1} tokens, without gap, of each of {3 * HELDOUT_FILES} files "
+        f"of the validation split (all) and of {HELDOUT_FILES} of each collection, the same in every line.",
+        table(["changed", "seconds a step", "steps", "tokens", *heads], rows),
+        EARLIER,
     )
 
 
-def row(name: str, recipe: PretrainingRecipe, seconds: float, losses: Losses | None) -> str:
+def row(name: str, recipe: PretrainingRecipe, seconds: float, losses: Losses | None) -> list[str]:
     """A line of the table."""
     changed = IN_WORDS.get(name) or ", ".join(f"{field} {value}" for field, value in CHANGES[name].items())
     cells = [changed, f"{seconds:.3f}", str(recipe.loop.steps), f"{recipe.loop.steps * recipe.batch * recipe.length:,}"]
     for of in (ALL, *COLLECTIONS):
         cells += [f"{losses[of]['nats_per_token']:.3f}", f"{losses[of]['nats_per_note']:.2f}"] if losses else ["", ""]
-    return "| " + " | ".join(cells) + " |"
+    return cells
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Time, train, measure; write the table after each run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Program(__file__, __doc__, quick="{store} -o {work} --minutes 0.001 --size debug")
     parser.add_argument("store", type=Path)
-    parser.add_argument("-o", "--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--minutes", type=float, default=10, help="of the processor, for each variant")
     parser.add_argument("--recipe", default="two-cores")
     parser.add_argument("--size", help="of the model, if not the recipe's")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--load", default="", help="a note on what else the machine did")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
+    if arguments.out is None:
+        parser.error("give a folder for the runs with --out")
     torch.set_num_threads(arguments.threads)
     store, recipe = NoteStore(arguments.store), recipes.pretraining_recipe(arguments.recipe)
     recipe = replace(recipe, size=arguments.size or recipe.size)
@@ -177,9 +163,9 @@ def main() -> None:
         if name is not None:
             print(name, flush=True)
             carried_out(grid[name], store, arguments.out / name, heldout)
-        with replacing(arguments.out / "trials.md") as part:
-            part.write_text(table(arguments, grid, seconds), encoding="utf-8")
-    print(table(arguments, grid, seconds))
+        text = report(arguments, grid, seconds)
+        write(arguments.out / "trials.md", text)
+    print(text)
 
 
 if __name__ == "__main__":

@@ -1,30 +1,19 @@
 """The program that drew the tasks keeps every piece on one side, whatever remark its title carries."""
 
 import csv
-import importlib.util
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
-import pytest
 
+from benchmarks.tasks import make
 from partimento.midi.performance import Performance
 
-PROGRAM = Path(__file__).resolve().parents[2] / "benchmarks" / "tasks" / "make.py"
 TITLES = ("Emily", "EMILY (Take 2)", "Emily - Live At Maybeck", "Monk’s Mood", "Monk's Mood", "I Got It Bad (And That)",
           "I Got It Bad And That", "Spring is here", "Spring is there")  # fmt: skip
 PIECES = ({0, 1, 2}, {3, 4}, {5, 6}, {7}, {8})
 
 
-@pytest.fixture(scope="module")
-def make():
-    spec = importlib.util.spec_from_file_location("make", PROGRAM)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_titles_are_compared_without_remarks_and_signs_and_the_files_do_not_depend_on_it(make, tmp_path):
+def test_titles_are_compared_without_remarks_and_signs_and_the_files_do_not_depend_on_it(tmp_path):
     fields = ("path", "dataset", "split", "title", "composer", "genre", "form", "period", "emotion")
     rows = []
     for number in range(60):
