@@ -52,13 +52,12 @@ def main(argv: list[str]) -> int:
 
     def rows() -> Iterator[dict[str, Any]]:
         with counted("classifying") as advance:
-            for heard in label_files(labeller, options.files, over_time=options.over_time):
-                if heard.probabilities is None:
-                    refused.append(f"{heard.file}: {heard.refused}")
-                else:
-                    times = {"start": heard.start, "end": heard.end}
-                    place = {name: round(seconds, 3) for name, seconds in times.items() if seconds is not None}
-                    yield {"file": heard.file, **place, "probabilities": heard.probabilities.tolist()}
+            for file, heard in label_files(labeller, options.files, over_time=options.over_time):
+                if isinstance(heard, UserError):
+                    refused.append(f"{file}: {heard}")
+                for one in [] if isinstance(heard, UserError) else heard:
+                    times = {"start": round(one.start, 3), "end": round(one.end, 3)} if options.over_time else {}
+                    yield {"file": file, **times, "probabilities": one.probabilities.tolist()}
                 advance(1)
 
     show(rows(), labeller.classes)

@@ -52,9 +52,8 @@ def main(argv: list[str]) -> int:
     import torch
 
     from partimento.corpus.sources import open_source
-    from partimento.corpus.store import digest
-    from partimento.embed.encoder import BATCH_SIZE, Encoder
-    from partimento.embed.table import embed
+    from partimento.embed.encoder import Encoder
+    from partimento.embed.table import embed, made_by
     from partimento.model.hub import locate
 
     source = open_source(options.source)
@@ -62,12 +61,11 @@ def main(argv: list[str]) -> int:
     path = locate(options.model)
     dtype = told_dtype(device, half=options.half)
     encoder = Encoder.load(path, pooled=options.pooled, slicing=options.slicing, device=device, dtype=dtype)
-    kind = "pooled hidden states" if options.pooled else "embeddings"
-    made_by = f"{kind} of the model with sha256 {digest(path)}, computed in {dtype}, {encoder.slicing}"
-    batch_size = options.batch_size or (BATCH_SIZE if device == "cpu" else 64)
-    entries = list(source.entries())
+    entries, model = list(source.entries()), made_by(encoder, path)
     with counted("embedding", total=len(entries)) as advance:
-        summary = embed(source, entries, encoder, options.out, model=made_by, batch_size=batch_size, progress=advance)
+        summary = embed(
+            source, entries, encoder, options.out, model=model, batch_size=options.batch_size, progress=advance
+        )
     for reason, files in summary.refused.most_common():
         print(f"passed over, {reason}: {files:,} files (column detail says why)", file=sys.stderr)
     print(f"embedded: {summary.embedded:,} files, {encoder.size} numbers each; looked at now: {summary.new:,} files")

@@ -40,9 +40,9 @@ from partimento.tokens.vocabulary import Vocabulary
 
 LONGEST: Final = 2048
 """Tokens of a sequence, at most; a model of a shorter context has that."""
-BATCH_SIZE: Final = 4
+BATCH_SIZES: Final = {"cpu": 4}
 """Sequences that go through the model together, unless told otherwise: activations of more of them leave a processor's
-cache (16 at a time cost a quarter more with a small model). A GPU wants more."""
+cache (16 at a time cost a quarter more with a small model). What is not named here gets 64."""
 
 Vectors: TypeAlias = NDArray[np.float32]
 Item: TypeAlias = Performance | str | PathLike[str]
@@ -61,11 +61,16 @@ class Encoder:
     def __init__(
         self, model: AnyModel, vocabulary: Vocabulary, *, pooled: bool = False, slicing: Slicing = PUBLISHED
     ) -> None:
-        self._model, self._pooled = model.eval(), pooled
+        self._model, self.pooled = model.eval(), pooled
         self.slicing = slicing
         self._tokenizer = Tokenizer(vocabulary)
         self._longest = min(LONGEST, model.config.context)
         self.size: Final = model.config.d_model if pooled else len(model.state_dict()["emb_head.weight"])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What it computes in."""
+        return next(self._model.parameters()).dtype
 
     @classmethod
     def load(
@@ -97,7 +102,7 @@ class Encoder:
     def encode(
         self,
         items: Sequence[Item],
-        batch_size: int = BATCH_SIZE,
+        batch_size: int | None = None,
         *,
         progress: Callable[[int], None] = lambda _: None,
     ) -> Vectors:
@@ -112,7 +117,7 @@ class Encoder:
     def encode_slices(
         self,
         items: Sequence[Item],
-        batch_size: int = BATCH_SIZE,
+        batch_size: int | None = None,
         *,
         progress: Callable[[int], None] = lambda _: None,
     ) -> list[Vectors]:
@@ -157,11 +162,13 @@ class Encoder:
     def encode_sequences(
         self,
         sequences: Sequence[Ids],
-        batch_size: int = BATCH_SIZE,
+        batch_size: int | None = None,
         *,
         progress: Callable[[int], None] = lambda _: None,
     ) -> Vectors:
         """float32 [n, size], a row for each sequence of tokens (ending with <E>), in their order."""
+        device = next(self._model.parameters()).device
+        batch_size = BATCH_SIZES.get(device.type, 64) if batch_size is None else batch_size
         if batch_size < 1:
             raise UserError(f"batch_size is {batch_size}; give at least 1")
         lengths = np.array([len(ids) for ids in sequences], np.int64)
@@ -181,7 +188,7 @@ class Encoder:
         device = next(self._model.parameters()).device
         ids_BT = torch.from_numpy(padded).to(device)
         length_B = torch.tensor([len(ids) for ids in sequences], device=device)
-        if not self._pooled:
+        if not self.pooled:
             return self._model(ids_BT, length_B - 1)
         hidden_BTD = self._model.model(ids_BT)
         real_BT1 = (torch.arange(ids_BT.shape[1], device=device) < length_B[:, None])[..., None]

@@ -6,7 +6,7 @@ file's is the mean of them by notes. Refuses to know: how the classifier was tra
     labeller = Labeller.load("runs/composer/best.safetensors")
     labeller.classes, labeller.probabilities(["a.mid", "b.mid"])      # float32 [2, classes]
     labeller.over_time("long.mid")                                    # a Stretch for each slice
-    for heard in label_files(labeller, ["midi", "more.zip"]): ...     # file by file, whatever can be read
+    label_files(labeller, ["midi", "more.zip"])                       # file by file, whatever can be read
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from partimento.corpus.sources import is_midi, performances
-from partimento.embed.encoder import BATCH_SIZE, Encoder, Item, Vectors
+from partimento.embed.encoder import Encoder, Item, Vectors
 from partimento.embed.slicing import PUBLISHED, SUITING, Slicing
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
@@ -38,7 +38,7 @@ FILES_AT_ONCE: Final = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
-    """What one slice was taken for: seconds from the start of the file, and float32 [classes]."""
+    """What one slice, or a file, was taken for: seconds from the start of the file, and float32 [classes]."""
 
     start: float
     end: float
@@ -54,17 +54,6 @@ class Tokenised:
     slices: list[Ids]
     bounds: list[tuple[int, int]]
     seconds: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
-    """What `label_files` makes of a file, or of a slice of it; `refused` says why there are no probabilities."""
-
-    file: str
-    start: float | None = None
-    end: float | None = None
-    probabilities: Vectors | None = None
-    refused: str = ""
 
 
 class Labeller:
@@ -118,7 +107,7 @@ class Labeller:
     def probabilities(
         self,
         items: Sequence[Item | Tokenised],
-        batch_size: int = BATCH_SIZE,
+        batch_size: int | None = None,
         *,
         progress: Callable[[int], None] = lambda _: None,
     ) -> Vectors:
@@ -129,7 +118,7 @@ class Labeller:
         files = [item if isinstance(item, Tokenised) else self.tokenise(item) for item in items]
         return self._mean([(file.slices, file.bounds) for file in files], batch_size, progress)
 
-    def of_notes(self, files: Sequence[Notes], batch_size: int = BATCH_SIZE) -> Vectors:
+    def of_notes(self, files: Sequence[Notes], batch_size: int | None = None) -> Vectors:
         """The same for the notes of files, all piano, as note stores hold them."""
         bounds = self._encoder.slicing.bounds
         return self._mean([(self._encoder.slices(notes), bounds(len(notes))) for notes in files], batch_size)
@@ -146,7 +135,7 @@ class Labeller:
     def _mean(
         self,
         files: Sequence[tuple[Sequence[Ids], Sequence[tuple[int, int]]]],
-        batch_size: int,
+        batch_size: int | None,
         progress: Callable[[int], None] = lambda _: None,
     ) -> Vectors:
         """float32 [files, classes] of the tokens of each file's slices and the notes they are of."""
@@ -160,29 +149,35 @@ class Labeller:
         return np.array(rows, np.float32).reshape(len(files), len(self.classes))
 
 
-def label_files(labeller: Labeller, locations: Sequence[str | Path], *, over_time: bool = False) -> Iterator[Heard]:
-    """What the MIDI files of folders and archives, or single ones, are taken for: of each file one, or one a slice.
+def label_files(
+    labeller: Labeller, locations: Sequence[str | Path], *, over_time: bool = False
+) -> Iterator[tuple[str, list[Stretch] | UserError]]:
+    """The MIDI files of folders and archives, or single ones, and what each is taken for, or why that cannot be said.
 
-    Files are read a few at a time. Raises `UserError` for a location that holds none.
+    One stretch is the whole file; with `over_time` there is one for each slice. Files are read a few at a time. Raises
+    `UserError` for a location that holds none.
     """
     found = chain.from_iterable(map(_named, locations))
     while block := list(islice(found, FILES_AT_ONCE)):
-        read: list[tuple[str, Tokenised]] = []
-        for file, performance in block:
-            try:
-                if not isinstance(performance, Performance):
-                    raise performance
-                read.append((file, labeller.tokenise(performance)))
-            except UserError as error:
-                yield Heard(file=file, refused=str(error))
-        if over_time:
-            for file, tokenised in read:
-                for one in labeller.over_time(tokenised):
-                    yield Heard(file=file, start=one.start, end=one.end, probabilities=one.probabilities)
-            continue
-        rows = labeller.probabilities([tokenised for _, tokenised in read])
-        for (file, _), row in zip(read, rows, strict=True):
-            yield Heard(file=file, probabilities=row)
+        read = [(name, _tokenised(labeller, performance)) for name, performance in block]
+        whole = [] if over_time else [file for _, file in read if isinstance(file, Tokenised)]
+        opinions = iter(labeller.probabilities(whole))
+        for name, file in read:
+            if isinstance(file, UserError):
+                yield name, file
+            elif over_time:
+                yield name, labeller.over_time(file)
+            else:
+                yield name, [Stretch(start=file.seconds[0], end=file.seconds[-1], probabilities=next(opinions))]
+
+
+def _tokenised(labeller: Labeller, performance: Performance | UserError) -> Tokenised | UserError:
+    if isinstance(performance, UserError):
+        return performance
+    try:
+        return labeller.tokenise(performance)
+    except UserError as error:
+        return error
 
 
 def _named(location: str | Path) -> Iterator[tuple[str, Performance | UserError]]:

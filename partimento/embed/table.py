@@ -3,8 +3,9 @@
 Knows: the table's columns, how a source is embedded block by block so that a kill at any moment loses one block at
 most, and what need not be done again. Refuses to know: how a vector comes about (`encoder.py`), what it is used for.
 
-    source, encoder = open_source("midi/"), Encoder.load("runs/mine")
-    summary = embed(source, source.entries(), encoder, "embeddings.parquet", model="runs/mine")
+    source, path = open_source("midi/"), locate("runs/mine")
+    encoder = Encoder.load(path)
+    embed(source, source.entries(), encoder, "embeddings.parquet", model=made_by(encoder, path))
 
 While it is made, blocks lie beside the table in `<table>.parts/`, each written whole. Called again, `embed` takes over
 what is there, in blocks or in a finished table, for files of the same path, size and time of modification. A file that
@@ -27,7 +28,8 @@ import pyarrow.parquet as pq
 
 from partimento.corpus.rows import Parts, blocks
 from partimento.corpus.sources import Entry, Source, SourceError, in_reading_order
-from partimento.embed.encoder import BATCH_SIZE, Encoder, NothingToEmbed
+from partimento.corpus.store import digest
+from partimento.embed.encoder import Encoder, NothingToEmbed
 from partimento.errors import UserError
 from partimento.files import replacing
 from partimento.midi.performance import Performance
@@ -75,14 +77,14 @@ def embed(
     out: str | Path,
     *,
     model: str,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Summary:
     """Embed the files `entries` of `source` into the table `out`, sorted by path; rows of other files leave it.
 
-    `model` says which model and settings made the vectors: it is kept in the table, and a table of another one is
-    refused. `progress` is told how many files are done, first of those that were before. The whole table is held in
-    memory (2 GB for a million files).
+    `model` says which model and settings made the vectors (`made_by`): it is kept in the table, and a table of
+    another one is refused. `progress` is told how many files are done, first of those that were before. The whole table
+    is held in memory (2 GB for a million files).
     """
     out = Path(out)
     parts = Parts(out.with_name(f"{out.name}.parts"), schema(encoder.size).with_metadata({_ABOUT: model.encode()}))
@@ -104,6 +106,12 @@ def embed(
     shutil.rmtree(parts.folder, ignore_errors=True)
     reasons = Counter(whole["reason"].to_pylist())
     return Summary(embedded=reasons.pop("", 0), new=len(todo), refused=reasons)
+
+
+def made_by(encoder: Encoder, model: Path) -> str:
+    """What decides the vectors of an encoder that was loaded from this file, in words."""
+    kind = "pooled hidden states" if encoder.pooled else "embeddings"
+    return f"{kind} of the model with sha256 {digest(model)}, computed in {encoder.dtype}, {encoder.slicing}"
 
 
 def _done(paths: list[Path], columns: pa.Schema, entries: Sequence[Entry]) -> pa.Table:
@@ -128,7 +136,9 @@ def _done(paths: list[Path], columns: pa.Schema, entries: Sequence[Entry]) -> pa
     return pa.concat_tables(tables)
 
 
-def _rows(source: Source, encoder: Encoder, block: Sequence[Entry], columns: pa.Schema, batch_size: int) -> pa.Table:
+def _rows(
+    source: Source, encoder: Encoder, block: Sequence[Entry], columns: pa.Schema, batch_size: int | None
+) -> pa.Table:
     """A row for each file of a block, in its order."""
     contents = dict(source.read_many([entry.path for entry in block]))
     rows, sequences = [], list[list[Ids]]()

@@ -13,52 +13,38 @@ do not see their vector; for measuring it also has `seen` (`continuation.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from partimento.tokens.vocabulary import Kind, Vocabulary
+from partimento.tokens.vocabulary import Kind
 from partimento.train.objectives.pretraining import Pretraining
 
-Batch = Mapping[str, Tensor]
 
-
-class ConditionedContinuation:
+class ConditionedContinuation(Pretraining):
     """Next-token cross entropy in nats behind a vector, measured as `Continuation` does, and without vectors too.
 
     The criterion is the loss on what is held out, with vectors.
     """
 
-    criterion = Pretraining.criterion
-    unit = Pretraining.unit
-    lengths_vary = Pretraining.lengths_vary
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self._plain = Pretraining(vocabulary)
-
-    def targets(self, batch: Batch) -> int:
-        """How many tokens of the batch are predicted."""
-        return self._plain.targets(batch)
-
-    def total_loss(self, model: Any, batch: Batch) -> Tensor:
+    def total_loss(self, model: Any, batch: Any) -> Tensor:
         """Sum over all targets."""
-        return self._plain.total_loss(_Behind(model, batch["vector"], batch["unseen"]), batch)
+        return super().total_loss(_Behind(model, batch["vector"], batch["unseen"]), batch)
 
-    def measure(self, model: Any, batch: Batch) -> Tensor:
+    def measure(self, model: Any, batch: Any) -> Tensor:
         """Sum of losses and number of targets by kind of token [3, 2, K]: held out, seen, held out unconditioned."""
         seen_B = batch["seen"]
         sums = torch.zeros(3, 2, len(Kind), dtype=torch.float64, device=seen_B.device)
         for number, (rows_B, unseen) in enumerate(((~seen_B, False), (seen_B, False), (~seen_B, True))):
             if rows_B.any():
                 behind = _Behind(model, batch["vector"][rows_B], torch.full_like(rows_B[rows_B], unseen))
-                sums[number] = self._plain.measure(behind, batch["ids"][rows_B])
+                sums[number] = super().measure(behind, batch["ids"][rows_B])
         return sums
 
     def report(self, sums: Tensor) -> dict[str, float]:
         """As `Continuation` does, and `unconditioned_nats_per_token` of what is held out without vectors."""
-        held_out, *others = (self._plain.report(side) for side in sums)
+        held_out, *others = (super(ConditionedContinuation, self).report(side) for side in sums)
         names = ("seen_nats_per_token", "unconditioned_nats_per_token")
         return held_out | {name: side["nats_per_token"] for name, side in zip(names, others, strict=True)}
 

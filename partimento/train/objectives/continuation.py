@@ -21,42 +21,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from partimento.tokens.vocabulary import Kind, Vocabulary
+from partimento.tokens.vocabulary import Kind
 from partimento.train.loop import Loader
-from partimento.train.objectives.pretraining import Batch, Pretraining
+from partimento.train.objectives.pretraining import Pretraining
 
 
-class Continuation:
+class Continuation(Pretraining):
     """Next-token cross entropy in nats, measured on two sides; the criterion is that of what is held out."""
 
-    criterion = Pretraining.criterion
-    unit = Pretraining.unit
-    lengths_vary = Pretraining.lengths_vary
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self._plain = Pretraining(vocabulary)
-
-    def targets(self, batch: Batch) -> int:
-        """How many tokens of the batch are predicted."""
-        return self._plain.targets(batch)
-
-    def total_loss(self, model: Any, batch: Batch) -> Tensor:
-        """Sum over all targets."""
-        return self._plain.total_loss(model, batch)
-
-    def measure(self, model: Any, batch: Mapping[str, Tensor]) -> Tensor:
+    def measure(self, model: Any, batch: Any) -> Tensor:
         """Sum of losses and number of targets of each kind of token [2 sides, 2, K]: held out, then seen."""
         ids_BW, seen_B = batch["ids"], batch["seen"]
         sums = torch.zeros(2, 2, len(Kind), dtype=torch.float64, device=ids_BW.device)
         for side, rows_B in enumerate((~seen_B, seen_B)):
             if rows_B.any():
-                sums[side] = self._plain.measure(model, ids_BW[rows_B])
+                sums[side] = super().measure(model, ids_BW[rows_B])
         return sums
 
     def report(self, sums: Tensor) -> dict[str, float]:
         """All measurements of what is held out, and `seen_nats_per_token` of what is learned from."""
-        held_out, seen = sums
-        return self._plain.report(held_out) | {"seen_nats_per_token": self._plain.report(seen)["nats_per_token"]}
+        held_out, seen = (super(Continuation, self).report(side) for side in sums)
+        return held_out | {"seen_nats_per_token": seen["nats_per_token"]}
 
 
 class BothSides:

@@ -48,9 +48,9 @@ class Pretraining:
         hidden_ND, target_N = self._predicted(model, batch)
         return total_cross_entropy(hidden_ND, model.lm_head.weight, target_N, ignored=self._pad)
 
-    def measure(self, model: Any, ids_BW: Tensor) -> Tensor:
+    def measure(self, model: Any, batch: Any) -> Tensor:
         """Sum of losses and number of targets of each kind of token [2, K]."""
-        hidden_ND, target_N = self._predicted(model, ids_BW)
+        hidden_ND, target_N = self._predicted(model, batch)
         losses_N = cross_entropies(hidden_ND, model.lm_head.weight, target_N, ignored=self._pad)
         kind_N = self._kind_of_V.to(target_N.device)[target_N]
         sums_2K = torch.zeros(2, len(Kind), dtype=torch.float64, device=target_N.device)
