@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import tyro
 
@@ -13,9 +12,6 @@ from partimento.commands.flags import parse, recipe_name
 from partimento.embed.slicing import SUITING, Slicing
 from partimento.train.log import TrackerName
 from partimento.train.recipes.classification import ClassifierRecipe, classifier_recipe
-
-if TYPE_CHECKING:
-    from partimento.evaluate.finetuned import Trained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +47,10 @@ def main(argv: list[str]) -> int:
     missing = {"task": tyro.MISSING, "data": tyro.MISSING, "out": tyro.MISSING}
     default = Options(**missing, settings=classifier_recipe(recipe_name(argv, "classifier")))
     options = parse(Options, argv, verb="finetune classifier", default=default)
-    from partimento.evaluate.finetuned import judge, train
+    from partimento.evaluate.finetuned import finetune_on_task
+    from partimento.model.hub import best_model
 
-    trained = train(
+    metrics = finetune_on_task(
         options.task,
         options.data,
         options.out,
@@ -61,18 +58,10 @@ def main(argv: list[str]) -> int:
         base=options.base,
         resume=options.resume,
         track=options.track,
+        slicing=options.slicing,
     )
-    if os.environ.get("RANK", "0") == "0":
-        _report(judge(trained, slicing=options.slicing), trained)
-    return 0
-
-
-def _report(metrics: dict[str, Any] | None, trained: Trained) -> None:
-    from partimento.evaluate.finetuned import METRICS
-
-    if metrics is None:
-        print(f"done already: {trained.folder / METRICS}")
-        return
+    if not metrics:
+        return 0
     print(f"validation: {100 * (1 - metrics['validation']['error']):.1f} % of the slices right")
     if "test" in metrics:
         test = metrics["test"]
@@ -81,4 +70,5 @@ def _report(metrics: dict[str, Any] | None, trained: Trained) -> None:
             f"test: {test['examples']} files, accuracy {100 * test['accuracy']:.1f} % "
             f"({100 * low:.1f} to {100 * high:.1f}), macro-F1 {100 * test['macro_f1']:.1f} %"
         )
-    print(f"model in {trained.best}")
+    print(f"model in {best_model(options.out)}")
+    return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -49,6 +48,7 @@ def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = _options(argv)
     out = options.out or Path(f"{options.corpus.resolve().name}-finetuned")
+    from partimento.train.distributed import main_process
     from partimento.train.stages.continuation import finetune_continuation
 
     found = finetune_continuation(
@@ -61,7 +61,7 @@ def main(argv: list[str]) -> int:
         track=options.track,
         say=lambda line: print(line, flush=True),
     )
-    if os.environ.get("RANK", "0") == "0":
+    if main_process():
         _report(found)
     return 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -43,6 +42,7 @@ def main(argv: list[str]) -> int:
     named = contrastive_recipe(recipe_name(argv, "contrastive"))
     default = Options(store=tyro.MISSING, out=tyro.MISSING, settings=named)
     options = parse(Options, argv, verb="finetune contrastive", default=default)
+    from partimento.train.distributed import main_process
     from partimento.train.stages.contrastive import finetune_contrastive
 
     model = finetune_contrastive(
@@ -54,6 +54,6 @@ def main(argv: list[str]) -> int:
         track=options.track,
         say=lambda line: print(line, flush=True),
     )
-    if os.environ.get("RANK", "0") == "0":
+    if main_process():
         print(f"model in {model}")
     return 0

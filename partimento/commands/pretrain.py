@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -46,6 +45,7 @@ def main(argv: list[str]) -> int:
     named = pretraining.pretraining_recipe(recipe_name(argv, "two-cores"))
     default = Options(store=tyro.MISSING, out=tyro.MISSING, settings=named)
     options = parse(Options, argv, verb="pretrain", default=default)
+    from partimento.train.distributed import main_process
     from partimento.train.stages.pretraining import pretrain
 
     model = pretrain(
@@ -57,6 +57,6 @@ def main(argv: list[str]) -> int:
         max_hours=options.max_hours,
         track=options.track,
     )
-    if os.environ.get("RANK", "0") == "0":
+    if main_process():
         print(f"model in {model}")
     return 0

@@ -3,8 +3,7 @@
 Knows: that a task's own files become a note store in the run's folder, once; that the test files are opened once, when
 the best epoch is known; what `metrics.json` says. Refuses to know: how a classifier is trained (`train/stages`).
 
-    trained = train("composer", "midi", "runs/composer", recipe=recipes.classification.small())
-    metrics = judge(trained)
+    metrics = finetune_on_task("composer", "midi", "runs/composer", recipe=recipes.classification.small())
     metrics["test"]["accuracy"]
 """
 
@@ -12,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,9 +19,10 @@ from partimento.corpus.build import build
 from partimento.corpus.store import MANIFEST, NoteStore
 from partimento.embed.slicing import SUITING, Slicing
 from partimento.evaluate.outcomes import by_run
-from partimento.evaluate.tasks import Task, find, plan
+from partimento.evaluate.tasks import find, plan
 from partimento.files import replacing
 from partimento.model.checkpoint import load_any
+from partimento.train.distributed import main_process
 from partimento.train.log import TrackerName
 from partimento.train.recipes.classification import ClassifierRecipe
 from partimento.train.stages.classification import finetune_classifier
@@ -33,18 +33,7 @@ STORE: Final = "store"
 """Where the notes of a task's files are kept in the run's folder."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trained:
-    """A run of `train`: its folder, the model of its best epoch, and the task, unless the data are a note store."""
-
-    folder: Path
-    best: Path
-    label: str
-    labelled: int | None
-    task: Task | None
-
-
-def train(
+def finetune_on_task(
     label: str,
     data: str | Path,
     folder: str | Path,
@@ -53,8 +42,12 @@ def train(
     base: str | Path = "bundled",
     resume: str = "auto",
     track: Sequence[TrackerName] = (),
-) -> Trained:
-    """Fine-tunes a classifier on a task (`tasks.find`) or on a label of a note store, as `finetune_classifier` does."""
+    slicing: Slicing = SUITING,
+) -> dict[str, Any]:
+    """Fine-tunes a classifier on a task (`tasks.find`), or on a label of a note store, and says what it is worth.
+
+    Of the processes of a run the main one judges; the others return nothing. What was judged is not judged again.
+    """
     data, folder = Path(data), Path(folder)
     task, store = None, data
     if not (data / MANIFEST).is_file():
@@ -66,18 +59,14 @@ def train(
     best = finetune_classifier(
         recipe, NoteStore(store), label, folder, base=base, classes=classes, resume=resume, track=track
     )
-    return Trained(folder=folder, best=best, label=label, labelled=recipe.labelled, task=task)
-
-
-def judge(trained: Trained, *, slicing: Slicing = SUITING) -> dict[str, Any] | None:
-    """What `metrics.json` now says: `validation`, and of a task `test`, a score. None if it was there already."""
-    path = trained.folder / METRICS
-    if path.exists():
-        return None
-    validation = load_any(trained.best).metadata["validation"]
-    metrics = {"task": trained.label, "labelled": trained.labelled, "validation": validation}
-    if trained.task is not None:
-        metrics["test"] = asdict(by_run(trained.task, trained.folder, slicing=slicing).score())
-    with replacing(path) as part:
-        part.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-    return metrics
+    if not main_process():
+        return {}
+    path = folder / METRICS
+    if not path.exists():
+        validation = load_any(best).metadata["validation"]
+        metrics = {"task": label, "labelled": recipe.labelled, "validation": validation}
+        if task is not None:
+            metrics["test"] = asdict(by_run(task, folder, slicing=slicing).score())
+        with replacing(path) as part:
+            part.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+    return json.loads(path.read_text(encoding="utf-8"))

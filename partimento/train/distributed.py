@@ -122,6 +122,11 @@ def joined() -> Iterator[World]:
         dist.destroy_process_group()
 
 
+def main_process() -> bool:
+    """Whether this process is the one that speaks, before and after it has `joined` the others."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def whole(tensor: Tensor) -> Tensor:
     """A sharded tensor put together (every process must ask), any other as it is."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
