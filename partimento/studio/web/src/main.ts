@@ -30,11 +30,10 @@ const server: Server = new Server({
 const studio = new Studio(shelf, player, server);
 const page = new Page(studio);
 page.start();
+studio.restore();
 if (lost) page.note(`this browser keeps no takes: ${lost}`);
 
 const opened = await server.opened();
 if (opened && !shelf.forest.takes.some((take) => take.kind === "opened" && take.name === opened.title)) {
   studio.add("opened", opened.title, toMusic(opened.music));
 }
-// Recordings are decoded while people look around.
-setTimeout(() => void player.prepare().catch((error: unknown) => page.note(String(error))), 300);

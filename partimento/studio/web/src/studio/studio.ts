@@ -90,6 +90,11 @@ export class Studio {
     this.#show(take.id, true);
   }
 
+  /** Shows the take that was shown when this browser was here last. */
+  restore(): void {
+    if (this.shelf.current) this.#show(this.shelf.current.id, true);
+  }
+
   /** Another take at the same musical time. */
   choose(id: string): void {
     const before = this.shelf.current;
@@ -129,12 +134,18 @@ export class Studio {
     const music = this.shelf.musicOf(id);
     const take = this.shelf.current!;
     if (fit) {
+      this.#prepare(music.pitch);
       const end = endOf(music);
       this.#at = 0;
       this.promptEnd = !take.made && end > LONG_PROMPT ? nearestGap(gaps(music), USUAL_PROMPT) : end;
       this.selection = null;
     }
     this.onchange(fit);
+  }
+
+  /** Recordings are decoded before they are to be heard: those of some pitches, or all. */
+  #prepare(pitches?: Iterable<number>): void {
+    this.player.prepare(pitches).catch((error: unknown) => this.onnote(error instanceof Error ? error.message : String(error)));
   }
 
   // -- playing ---------------------------------------------------------------------------------------------------------
@@ -215,6 +226,7 @@ export class Studio {
     });
     const making = new Making(takes[0]!.id, takes.map((take) => take.id), base, span.from);
     this.making = making;
+    this.#prepare();
     this.#heard = 0;
     this.state = "asking";
     this.shelf.add(takes.map((take, variation) => ({ take, music: making.music(variation) })));

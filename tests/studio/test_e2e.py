@@ -1,0 +1,77 @@
+"""What people do in the studio, done in Chromium, against a server with the bundled model.
+
+Where no Chromium is found this says so and tests nothing; `.ci/run` installs one and sets PARTIMENTO_NEEDS_CHROMIUM.
+"""
+
+import os
+import subprocess
+
+import numpy as np
+import pytest
+
+from partimento import Engine, Performance
+from partimento.studio.build import build
+from tests.studio.node import CHROMIUM, ROOT, WEB, node_modules
+from tests.studio.serving import served
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None and not os.environ.get("PARTIMENTO_NEEDS_CHROMIUM"),
+    reason="no Chromium on this machine: the page was not tried in a browser (Debian: apt-get install chromium)",
+)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Files to drop: an example, and 5,000 notes."""
+    folder = tmp_path_factory.mktemp("files")
+    (folder / "nocturne.mid").write_bytes((ROOT / "examples" / "nocturne.mid").read_bytes())
+    n = 5000
+    random = np.random.default_rng(0)
+    many = Performance.from_notes(
+        pitch=random.integers(30, 100, n),
+        velocity=random.integers(20, 120, n),
+        onset=np.arange(n) * 0.06,
+        duration=random.uniform(0.05, 0.6, n),
+    )
+    many.write_midi(folder / "many.mid")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def engine():
+    node_modules()
+    build()
+    return Engine.load("bundled")
+
+
+def vitest(address, files, *options, **environment):
+    assert CHROMIUM is not None, "PARTIMENTO_NEEDS_CHROMIUM is set, and there is no Chromium"
+    done = subprocess.run(
+        ["node", "node_modules/vitest/vitest.mjs", "run", "--dir=test/e2e", "--testTimeout=60000", "--expect.poll.timeout=15000", *options],
+        cwd=WEB,
+        env={
+            **os.environ,
+            "NO_COLOR": "1",
+            "PARTIMENTO_STUDIO": f"http://{address}/",
+            "PARTIMENTO_FILES": str(files),
+            "PARTIMENTO_CHROMIUM": CHROMIUM,
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_row(engine, files):
+    with served(engine) as address:
+        vitest(address, files, "rows")
+
+
+def test_takes_outlive_the_server(engine, files, tmp_path):
+    with served(engine) as address:
+        vitest(address, files, "restart", "-t", "before", PARTIMENTO_PROFILE=str(tmp_path))
+    with served(engine, port=int(address.rpartition(":")[2])) as again:
+        assert again == address
+        vitest(address, files, "restart", "-t", "after", PARTIMENTO_PROFILE=str(tmp_path))
