@@ -33,7 +33,7 @@ demo: $(VENV)/.runtime  ## continue a short example and draw the result (into de
 	@echo "Now your own: $(BIN)/partimento continue YOUR-FILE.mid --plot"
 
 test: lint  ## every check: format, lint, types, import order, tests (installs the tools first)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -rs
 
 lint: $(VENV)/.dev  ## the checks that run no code
 	$(BIN)/ruff check .
@@ -45,8 +45,8 @@ format: $(VENV)/.dev  ## rewrite the sources in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-clean:  ## remove .venv, demo/ and all caches
-	rm -rf $(VENV) demo build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+clean:  ## remove .venv, demo/, the studio's built page and all caches
+	rm -rf $(VENV) partimento/studio/page partimento/studio/web/node_modules demo build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps make a second run start at once; the package is installed in place, so its sources are not prerequisites.

@@ -25,9 +25,16 @@ SECONDS = 20.0
 
 
 @contextmanager
-def served(engine: Engine, *, host: str = LOOPBACK, token: str | None = None, opened: Performance | None = None):
-    """The address of a running server, such as 127.0.0.1:41234."""
-    with listen(LOOPBACK, 0) as listening:
+def served(
+    engine: Engine,
+    *,
+    host: str = LOOPBACK,
+    port: int = 0,
+    token: str | None = None,
+    opened: Performance | None = None,
+):
+    """The address of a running server, such as 127.0.0.1:41234; a port that is free, unless one is given."""
+    with listen(LOOPBACK, port) as listening:
         gate = Gate(application(engine, model="random", opened=opened), host=host, token=token)
         server = uvicorn.Server(configuration(gate))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

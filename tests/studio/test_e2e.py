@@ -47,7 +47,15 @@ def engine():
 def vitest(address, files, *options, **environment):
     assert CHROMIUM is not None, "PARTIMENTO_NEEDS_CHROMIUM is set, and there is no Chromium"
     done = subprocess.run(
-        ["node", "node_modules/vitest/vitest.mjs", "run", "--dir=test/e2e", "--testTimeout=60000", "--expect.poll.timeout=15000", *options],
+        [
+            "node",
+            "node_modules/vitest/vitest.mjs",
+            "run",
+            "--dir=test/e2e",
+            "--testTimeout=60000",
+            "--expect.poll.timeout=15000",
+            *options,
+        ],
         cwd=WEB,
         env={
             **os.environ,
