@@ -167,9 +167,8 @@ class Engine:
         models.
 
         Tokens are distributed exactly as without, but drawn with other numbers: a seed gives other music. It is made
-        for
-        one variation of a large model on a processor, where reading several tokens costs little more than reading one;
-        several variations are read one after another. Raises `UserError` for a draft with another vocabulary.
+        for one variation of a large model on a processor, where reading several tokens costs little more than reading
+        one; several variations are read one after another. Raises `UserError` for a draft with another vocabulary.
         """
         ours, theirs = self.vocabulary, draft.vocabulary
         if theirs != ours:

@@ -119,7 +119,7 @@ class Run:
                 self._decode_s = self._worked_s - self._prefill_s
         finally:
             if self._prefix_cache is not None and len(self.variations) == 1 and not self._searches:
-                self._prefix_cache.keep(self.variations[0].tokens_read(group.cache.length), group.cache)
+                self._prefix_cache.keep(self.variations[0].window.read(group.cache.length), group.cache)
 
     def pedal(self) -> list[tuple[int, tuple[float, float]]]:
         """The pedal intervals (down, up) in seconds, with their variations, that were decided since the last call."""
@@ -264,7 +264,7 @@ class Run:
         """
         row = group.rows[number]
         assert row is not None
-        if 0 < row.tokens_kept <= group.cache.length:
+        if 0 < row.window.kept <= group.cache.length:
             cache = group.cache if len(group.rows) == 1 else group.cache.take([number])
             cache.rollback(len(row.tokens) - 1)
             return _Group([row], cache, self.engine.read([row.tokens[-1:]], cache, chosen=row.chosen), group.draft)

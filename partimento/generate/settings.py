@@ -143,8 +143,7 @@ class Continuation:
     """One variation. `performance` is the whole, `generated` the new notes and pedal alone, on the same clock.
 
     `tokens` spell the whole in the model's vocabulary, what was given first (`prompt_tokens` of them); `retries` says
-    how
-    often a loop was taken back, `fallback` in plain words what there is in place of what could not be had, or None.
+    how often a loop was taken back, `fallback` in plain words what there is in place of what could not be had, or None.
     `ended`: where an ending was asked for, whether the model came to one by itself, or was stopped at the last moment
     (None: no ending was asked for).
     """

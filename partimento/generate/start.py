@@ -1,7 +1,7 @@
 """What generation starts from: a prompt, or the two sides of a gap, as a model reads them.
 
-Knows which notes a vocabulary can say, on which clock they are spelt, which tokens must never come out, and the window
-of latest events that a model sees. Refuses to know how tokens are chosen.
+Knows which notes a vocabulary can say, on which clock they are spelt, and which tokens must never
+come out. Refuses to know how tokens are chosen.
 
     start = begin(vocabulary, prompt, context=1024, pedal=False)
     start = begin_gap(vocabulary, Gap.open(performance, 12.5, 20.0), context=1024, pedal=False)
@@ -10,23 +10,22 @@ of latest events that a model sees. Refuses to know how tokens are chosen.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partimento.errors import UserError
 from partimento.generate.crowd import Crowd
-from partimento.generate.events import Event, around_gap, latest, split
+from partimento.generate.events import Event, split
 from partimento.generate.gap import MOST_SECONDS, Gap
 from partimento.generate.settings import GeneratedNote
 from partimento.midi.columns import NS_PER_S
 from partimento.midi.instruments import DRUM
 from partimento.midi.performance import Performance
-from partimento.tokens.grammar import Grammar, State
-from partimento.tokens.infill import delimiter_of
+from partimento.tokens.grammar import Grammar
 from partimento.tokens.tokenizer import DRUM_MS, Tokenizer, pedal_intervals
-from partimento.tokens.vocabulary import GRID_MS, SEGMENT_MS, Kind, Vocabulary
+from partimento.tokens.vocabulary import Kind, Vocabulary
 
 LEAST_CONTEXT = 32
 LEAST_CONTEXT_FOR_GAP = 256
@@ -85,19 +84,6 @@ class Start:
         return [(float(down), float(up)) for down, up in seconds]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """What the model reads next: tokens, the time (ms) of their first segment, how many <T> led to the last one, and
-    where
-    the grammar stands behind them.
-    """
-
-    tokens: list[int]
-    origin: int
-    segment: int
-    state: State
-
-
 def begin(
     vocabulary: Vocabulary, prompt: Performance, *, context: int, pedal: bool, from_seconds: float | None = None
 ) -> Start:
@@ -147,25 +133,6 @@ def begin_gap(vocabulary: Vocabulary, gap: Gap, *, context: int, pedal: bool) ->
         from_seconds=gap.start_ns / NS_PER_S,
         context=context,
     )
-
-
-def window(start: Start, events: Sequence[Event], room: int) -> Window:
-    """The latest of `events`, of which what is given comes first; around a gap it ends where they have come to."""
-    v = start.vocabulary
-    if not start.after:
-        tokens, origin = latest(v, start.prefix, events, room)
-        return Window(tokens=tokens, origin=origin, segment=tokens.count(v.segment), state=start.grammar.run(tokens))
-    tokens, origin = around_gap(v, start.prefix, events, start.after, room, context=start.context)
-    stream = tokens[len(tokens) - tokens[::-1].index(delimiter_of(v)) :]
-    # What begins before the gap is given, so until there nothing can follow but <T>, and then nothing earlier.
-    from_ns = round(start.from_seconds * NS_PER_S) - start.clock_ns
-    ahead, step = divmod(-(-(from_ns - origin * 1_000_000) // (GRID_MS * 1_000_000)), SEGMENT_MS // GRID_MS)
-    due = ahead - stream.count(v.segment)
-    tokens = tokens + [v.segment] * due
-    state = start.grammar.run(tokens)
-    if due >= 0:
-        state = replace(state, onset=max(state.onset, v.onset[0] + step))
-    return Window(tokens=tokens, origin=origin, segment=max(ahead, stream.count(v.segment)), state=state)
 
 
 def _sayable(vocabulary: Vocabulary, performance: Performance) -> Performance:

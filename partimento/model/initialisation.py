@@ -43,8 +43,8 @@ def musical_initialisation(model: Transformer, vocabulary: Vocabulary, *, seed: 
     A time is a sum of waves of that time; a note is instrument + pitch + velocity. So a gradient that speaks of one
     onset moves its neighbours too, and rare notes profit from common ones: worth much when training is short (5.6 M
     parameters after 250 steps of 2,048 tokens: 4.29 nats per held-out token, against 5.54 from random values and 5.17
-    with
-    musical input embeddings only). The two matrices are drawn apart: equal ones would say that tokens repeat (4.34).
+    with musical input embeddings only). The two matrices are drawn apart: equal ones would say that tokens repeat
+    (4.34).
     """
     random_initialisation(model, seed=seed)
     generator = torch.Generator().manual_seed(seed + 1)

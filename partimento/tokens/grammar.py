@@ -66,6 +66,11 @@ class State:
     segments: int = 0
     gap_end: int | None = None
 
+    @property
+    def in_last_segment(self) -> bool:
+        """Whether there is a gap and it ends in this segment."""
+        return self.part is Part.STREAM and self.segments == 0
+
 
 class Grammar:
     """The grammar over one vocabulary; states are values, so that going back is free."""

@@ -42,8 +42,7 @@ class Infilling:
     """Rearranges a `share` of the windows that it is shown; the rest comes back as it is.
 
     A callable (tokens int32 [W], generator) -> tokens int32 [W], as loaders take it. Raises `UserError` for a
-    vocabulary
-    without <X>.
+    vocabulary without <X>.
     """
 
     def __init__(self, vocabulary: Vocabulary, *, share: float) -> None:

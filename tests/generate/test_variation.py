@@ -46,11 +46,11 @@ def play(variation: Variation, steps: int, seed: int) -> list[object]:
 
 def everything(variation: Variation) -> dict[str, object]:
     """All that a variation holds, but its chance."""
-    held = copy.deepcopy(
-        {name: value for name, value in vars(variation).items() if name not in ("start", "_generator")}
-    )
-    held["_watch"] = vars(held["_watch"])
-    return held
+    held = {name: value for name, value in vars(variation).items() if name not in ("start", "rules", "_generator")}
+    held["_watch"] = vars(variation._watch)
+    held["window"] = {name: value for name, value in vars(variation.window).items() if name != "_start"}
+    held["ending"] = (variation.ending.announced_behind, variation.ending.by_itself)
+    return copy.deepcopy(held)
 
 
 @settings(max_examples=25, deadline=None)
