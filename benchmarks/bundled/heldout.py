@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.bundled.baselines import NoteMarkov, Unigram
 from benchmarks.common import Program, publish, table
 from partimento.corpus.store import NoteStore
-from partimento.evaluate.baselines import NoteMarkov, Unigram
 from partimento.model.checkpoint import load
 from partimento.model.precision import native_bfloat16
 from partimento.tokens.tokenizer import Tokenizer

@@ -23,8 +23,9 @@ import torch
 from benchmarks.common import Program, machine, title_of
 from partimento import Engine, Settings
 from partimento.corpus.labels import Labels
-from partimento.evaluate.continuation import Run, Span, choose
-from partimento.evaluate.continuation_report import described, judged, write
+from partimento.evaluate.continuation.prompts import Span, choose
+from partimento.evaluate.continuation.report import described, judged, write
+from partimento.evaluate.continuation.run import Run
 from partimento.generate.sampling import Sampling
 
 

@@ -19,7 +19,7 @@ import torch
 from benchmarks.common import Program, percent, publish, table
 from partimento import Engine, Performance, Settings
 from partimento.corpus.labels import Labels
-from partimento.evaluate.continuation import Span, choose
+from partimento.evaluate.continuation.prompts import Span, choose
 
 CHORD_S = 0.05
 LAST_S = 3.0

@@ -17,8 +17,8 @@ import numpy as np
 
 from benchmarks.common import Program, publish, table
 from partimento.corpus.labels import Labels
-from partimento.evaluate.continuation import Prompt, Span, choose
-from partimento.evaluate.continuation_scores import DESCRIPTORS, Descriptor
+from partimento.evaluate.continuation.prompts import Prompt, Span, choose
+from partimento.evaluate.continuation.scores import DESCRIPTORS, Descriptor
 from partimento.midi.descriptors import Stretch
 
 STEP, LONG = 5.0, 12.0

@@ -69,8 +69,9 @@ def main(argv: list[str]) -> int:
     options = parse(Options, argv, verb="evaluate continuation")
     if options.split is not None and options.labels is None:
         raise UserError("--split goes by labels; give a CSV that has a column split with --labels")
-    from partimento.evaluate import continuation_report as report
-    from partimento.evaluate.continuation import Run, Span, choose
+    from partimento.evaluate.continuation import report
+    from partimento.evaluate.continuation.prompts import Span, choose
+    from partimento.evaluate.continuation.run import Run
     from partimento.generate.engine import Engine
 
     span = Span(start=options.start_seconds, prompt=options.prompt_seconds, seconds=options.seconds)

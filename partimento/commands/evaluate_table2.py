@@ -44,8 +44,8 @@ def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = parse(Options, argv, verb="evaluate table2")
     models = named_models(options.models, flag="--models")
-    from partimento.evaluate import table2, table2_report
     from partimento.evaluate.encoders import Reading
+    from partimento.evaluate.table2 import report, rows
     from partimento.evaluate.tasks import find_all
 
     tasks = [task for task in find_all(options.data) if not options.tasks or task.name in options.tasks]
@@ -55,7 +55,7 @@ def main(argv: list[str]) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     dtype = told_dtype(options.device, half=options.half)
     reading = Reading(slicing=options.slicing, dtype=dtype, device=options.device)
-    cells = table2.fill(tasks, models, options.out, reading=reading, say=lambda line: print(line, flush=True))
-    table2_report.write(cells, options.out)
+    cells = rows.fill(tasks, models, options.out, reading=reading, say=lambda line: print(line, flush=True))
+    report.write(cells, options.out)
     print(f"table in {options.out / 'table2.md'}")
     return 0

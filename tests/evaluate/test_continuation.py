@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from partimento.cli import main
 from partimento.corpus.labels import Labels
 from partimento.errors import UserError
-from partimento.evaluate.continuation import Continued, Prompt, Run, Span, choose, others
-from partimento.evaluate.continuation_report import judged, markdown
-from partimento.evaluate.continuation_scores import (
+from partimento.evaluate.continuation.prompts import Prompt, Span, choose, others
+from partimento.evaluate.continuation.report import judged, markdown
+from partimento.evaluate.continuation.run import Continued, Run
+from partimento.evaluate.continuation.scores import (
     MODEL,
     PIANISTS,
     PITCH_CLASSES,

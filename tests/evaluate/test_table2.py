@@ -10,8 +10,8 @@ import pytest
 from partimento.cli import main
 from partimento.errors import UserError
 from partimento.evaluate.outcomes import Outcome
-from partimento.evaluate.table2 import ROWS, Cell, fill
-from partimento.evaluate.table2_report import CLAIMS, as_csv, markdown, verdicts, write
+from partimento.evaluate.table2.report import CLAIMS, as_csv, markdown, verdicts, write
+from partimento.evaluate.table2.rows import ROWS, Cell, fill
 from partimento.evaluate.tasks import read_layout
 from tests.evaluate.small_world import CLASSES, base_model, task_of
 

@@ -1,7 +1,7 @@
 """Table 2 for people: Markdown, CSV and a figure, and what became of the paper's claims.
 
 Knows: how cells are laid out and which differences are the claims. Refuses to know: how a cell came about
-(`table2.py`).
+(`rows.py`).
 
     write(cells, Path("table2"))      # table2.md, table2.csv, table2.png
 """
@@ -19,7 +19,7 @@ import numpy as np
 
 from partimento.evaluate.metrics import Interval, accuracy_differences
 from partimento.evaluate.outcomes import Outcome
-from partimento.evaluate.table2 import Cell, Row
+from partimento.evaluate.table2.rows import Cell, Row
 from partimento.files import replacing
 
 CLAIMS: Final = (

@@ -1,7 +1,7 @@
 """Continuations beside the pianists' own, for people: a table, the same as CSV, and a figure.
 
 Knows: how the findings of one or several models on the same prompts are laid out. Refuses to know how they came about
-(`continuation_scores.py`).
+(`scores.py`).
 
     write([judged("plain", prompts, continued, span, seed=0)], Path("out"), about="40 prompts of ...")
 """
@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from partimento.evaluate.continuation import Continued, Prompt, Span
-from partimento.evaluate.continuation_scores import (
+from partimento.evaluate.continuation.prompts import Prompt, Span
+from partimento.evaluate.continuation.run import Continued
+from partimento.evaluate.continuation.scores import (
     MODEL,
     NOTES,
     PIANISTS,

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from partimento.evaluate.baselines import NoteMarkov, Unigram
+from benchmarks.bundled.baselines import NoteMarkov, Unigram
 from partimento.tokens.notes import Notes
 
 

@@ -29,7 +29,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from partimento.evaluate.continuation import Continued, Prompt, Span, others
+from partimento.evaluate.continuation.prompts import Prompt, Span, others
+from partimento.evaluate.continuation.run import Continued
 from partimento.evaluate.metrics import Interval, interval, resampled
 from partimento.midi.descriptors import Stretch
 from partimento.midi.performance import Performance
