@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from partimento.cli import main
-from partimento.corpus.store import digest
+from partimento.corpus.store.note_store import digest
 from partimento.embed.encoder import Encoder
 from partimento.generate.engine import Engine
 from partimento.generate.settings import Guidance, Settings

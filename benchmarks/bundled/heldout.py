@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.bundled.baselines import NoteMarkov, Unigram
 from benchmarks.common import Program, publish, table
-from partimento.corpus.store import NoteStore
+from partimento.corpus.store.note_store import NoteStore
 from partimento.model.checkpoint import load
 from partimento.model.precision import native_bfloat16
 from partimento.tokens.tokenizer import Tokenizer

@@ -28,9 +28,9 @@ import numpy as np
 
 from benchmarks.common import Program, publish, table
 from partimento import Performance
-from partimento.corpus.duplicates import relations
-from partimento.corpus.fingerprints import Fingerprint, fingerprint
-from partimento.corpus.passages import PassageIndex
+from partimento.corpus.duplicates.fingerprints import Fingerprint, fingerprint
+from partimento.corpus.duplicates.index import PassageIndex
+from partimento.corpus.duplicates.relations import relations
 from partimento.errors import UserError
 from partimento.tokens.notes import Notes
 

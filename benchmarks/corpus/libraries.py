@@ -22,12 +22,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from partimento.corpus import report
-from partimento.corpus.fingerprints import Fingerprint
-from partimento.corpus.manifest import READABLE, read_manifest
-from partimento.corpus.passages import MOST_PLACES, PassageIndex
-from partimento.corpus.quality import FILTERS, measured
-from partimento.corpus.sources import SourceError, open_source
+from partimento.corpus.archives import SourceError
+from partimento.corpus.duplicates.fingerprints import Fingerprint
+from partimento.corpus.duplicates.index import MOST_PLACES, PassageIndex
+from partimento.corpus.selection import report
+from partimento.corpus.selection.quality import FILTERS, measured
+from partimento.corpus.sources import open_source
+from partimento.corpus.survey.manifest import READABLE, read_manifest
 
 FEW = 300
 
@@ -159,7 +160,7 @@ def main() -> None:
             measure(f"tar.gz, {few or 'all'}: fsspec", archive_by_fsspec, archive, few)
         measure("tar.gz cut in half: `sources.py`", listed_by_sources, cut)
         measure("tar.gz cut in half: fsspec", listed_by_fsspec, cut)
-        for name, way in (("`passages.py`", index_by_ranges), ("Arrow", index_by_arrow), ("DuckDB", index_by_duckdb)):
+        for name, way in (("`index.py`", index_by_ranges), ("Arrow", index_by_arrow), ("DuckDB", index_by_duckdb)):
             out = Path(temporary, name.strip("`"))
             out.mkdir()
             measure(f"index: {name}", way, corpus, out)

@@ -28,10 +28,10 @@ import numpy as np
 from benchmarks.common import Program, median_rate, publish, table
 from benchmarks.corpus.token_lists import TokenLists, augmented, write
 from partimento import Vocabulary
-from partimento.corpus.examples import LabelledLoader, ViewPairLoader, two_slices
-from partimento.corpus.loaders import PackedLoader, StoreTokenizer
-from partimento.corpus.sequences import WholeFileLoader
-from partimento.corpus.store import PARTS, NoteStore
+from partimento.corpus.loaders.examples import LabelledLoader, ViewPairLoader, two_slices
+from partimento.corpus.loaders.packed import PackedLoader, StoreTokenizer
+from partimento.corpus.loaders.sequences import WholeFileLoader
+from partimento.corpus.store.note_store import PARTS, NoteStore
 
 LENGTH, VIEW = 8192, 2048
 JSON_FILES = 60

@@ -25,14 +25,14 @@ import pyarrow as pa
 
 from benchmarks.common import Program, publish, table
 from partimento.corpus import overlap as overlaps
-from partimento.corpus import report
-from partimento.corpus.duplicates import Relations
-from partimento.corpus.groups import relate
-from partimento.corpus.manifest import SCHEMA, open_for_writing, read_manifest
-from partimento.corpus.passages import PassageIndex
-from partimento.corpus.recipes import RECIPES, Composition, selection_recipe
-from partimento.corpus.selection import KEPT, Selection, hours_of, needed_columns, select
-from partimento.corpus.splits import SPLITS, same_piece, same_title
+from partimento.corpus.duplicates.index import PassageIndex
+from partimento.corpus.duplicates.relations import Relations
+from partimento.corpus.selection import report
+from partimento.corpus.selection.groups import relate
+from partimento.corpus.selection.recipes import RECIPES, Composition, selection_recipe
+from partimento.corpus.selection.select import KEPT, Selection, hours_of, needed_columns, select
+from partimento.corpus.selection.splits import SPLITS, same_piece, same_title
+from partimento.corpus.survey.manifest import SCHEMA, open_for_writing, read_manifest
 
 LOW_EDGE = 100
 

@@ -23,10 +23,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.common import Program, again, midi_files
-from partimento.corpus.manifest import read_manifest
-from partimento.corpus.metadata import of_names
-from partimento.corpus.sources import Entry, Folder, open_source
-from partimento.corpus.survey import survey, survey_files
+from partimento.corpus.archives import Entry
+from partimento.corpus.sources import Folder, open_source
+from partimento.corpus.survey.manifest import read_manifest
+from partimento.corpus.survey.metadata import of_names
+from partimento.corpus.survey.run import survey, survey_files
 from partimento.midi.instruments import DRUM
 from partimento.midi.performance import Performance
 from partimento.midi.reader import MidiError

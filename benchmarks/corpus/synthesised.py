@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common import Program, publish, table, times
-from partimento.corpus.clockwork import timing
-from partimento.corpus.measurements import Measurements, measure
-from partimento.corpus.quality import FILTERS
-from partimento.corpus.recipes import selection_recipe
-from partimento.corpus.survey import survey_file
+from partimento.corpus.selection.quality import FILTERS
+from partimento.corpus.selection.recipes import selection_recipe
+from partimento.corpus.survey.clockwork import timing
+from partimento.corpus.survey.measurements import Measurements, measure
+from partimento.corpus.survey.run import survey_file
 from partimento.errors import UserError
 from partimento.midi.columns import NS_PER_S
 from partimento.midi.performance import Performance

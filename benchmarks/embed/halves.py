@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from benchmarks.common import Program, percent, publish, table
-from partimento.corpus.store import NoteStore
+from partimento.corpus.store.note_store import NoteStore
 from partimento.embed.encoder import Encoder, Vectors
 from partimento.embed.slicing import Slicing
 from partimento.model.precision import computing_dtype

@@ -18,10 +18,10 @@ from pathlib import Path
 import torch
 
 from benchmarks.common import Program, publish, table
-from partimento.corpus.fingerprints import fingerprint
+from partimento.corpus.duplicates.fingerprints import fingerprint
+from partimento.corpus.duplicates.index import PassageIndex
 from partimento.corpus.overlap import fingerprints_of
-from partimento.corpus.passages import PassageIndex
-from partimento.corpus.store import NoteStore
+from partimento.corpus.store.note_store import NoteStore
 from partimento.generate.engine import Engine
 from partimento.generate.sampling import Sampling
 from partimento.generate.settings import Settings

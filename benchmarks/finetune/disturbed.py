@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.common import Program, publish, table, title_of
-from partimento.corpus.store import NoteStore
+from partimento.corpus.store.note_store import NoteStore
 from partimento.model.checkpoint import load
 from partimento.model.precision import native_bfloat16
 from partimento.tokens.disturb import disturb

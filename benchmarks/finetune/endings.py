@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from benchmarks.common import Program, publish, table, title_of
 from partimento import Engine, Settings, Tokenizer, Vocabulary
-from partimento.corpus.store import NoteStore
+from partimento.corpus.store.note_store import NoteStore
 from partimento.generate.sampling import Sampling
 from partimento.model.checkpoint import load
 from partimento.model.precision import native_bfloat16

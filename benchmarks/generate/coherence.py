@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.common import Program, machine, title_of
 from partimento import Engine, Settings
-from partimento.corpus.labels import Labels
+from partimento.corpus.survey.labels import Labels
 from partimento.evaluate.continuation.prompts import Span, choose
 from partimento.evaluate.continuation.report import described, judged, write
 from partimento.evaluate.continuation.run import Run

@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.common import Program, percent, publish, table
 from partimento import Engine, Performance, Settings
-from partimento.corpus.labels import Labels
+from partimento.corpus.survey.labels import Labels
 from partimento.evaluate.continuation.prompts import Span, choose
 
 CHORD_S = 0.05

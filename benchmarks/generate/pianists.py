@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common import Program, publish, table
-from partimento.corpus.labels import Labels
+from partimento.corpus.survey.labels import Labels
 from partimento.evaluate.continuation.prompts import Prompt, Span, choose
 from partimento.evaluate.continuation.scores import DESCRIPTORS, Descriptor
 from partimento.midi.descriptors import Stretch

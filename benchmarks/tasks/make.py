@@ -28,10 +28,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from benchmarks.common import Program
-from partimento.corpus.components import components
-from partimento.corpus.duplicates import relations
+from partimento.corpus.duplicates.components import components
+from partimento.corpus.duplicates.relations import relations
 from partimento.corpus.overlap import fingerprints_of
-from partimento.corpus.splits import same_title
+from partimento.corpus.selection.splits import same_title
 from partimento.evaluate.tasks import COLUMNS, HASH_LENGTH, TASKS
 from partimento.files import replacing
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.common import Program
-from partimento.corpus.store import NoteStore
+from partimento.corpus.store.note_store import NoteStore
 from partimento.evaluate.tasks import COLUMNS, HASH_LENGTH, contents
 from partimento.files import replacing
 

@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common import Program
-from partimento.corpus.packing import NOTE, PEDAL
-from partimento.corpus.store import MANIFEST, NoteStore, StoreManifest
+from partimento.corpus.store.note_store import MANIFEST, NoteStore, StoreManifest
+from partimento.corpus.store.packing import NOTE, PEDAL
 from partimento.tokens.tokenizer import VELOCITY_INDEX
 
 PLANES = {

@@ -32,7 +32,7 @@ import torch
 
 from benchmarks.common import Program, write
 from benchmarks.train.gpu_lines import LINES
-from partimento.corpus.store import MANIFEST, NoteStore
+from partimento.corpus.store.note_store import MANIFEST, NoteStore
 from partimento.errors import UserError
 from partimento.evaluate.finetuned import METRICS
 from partimento.evaluate.outcomes import by_store

@@ -30,9 +30,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
 from benchmarks.common import Program
-from partimento.corpus.examples import ViewPairLoader
-from partimento.corpus.loaders import PackedLoader
-from partimento.corpus.store import NoteStore
+from partimento.corpus.loaders.examples import ViewPairLoader
+from partimento.corpus.loaders.packed import PackedLoader
+from partimento.corpus.store.note_store import NoteStore
 from partimento.generate.backend import TorchBackend
 from partimento.model.checkpoint import load
 from partimento.model.config import ModelConfig

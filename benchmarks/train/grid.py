@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from benchmarks.common import write
-from partimento.corpus.loaders import StoreTokenizer
-from partimento.corpus.store import NoteStore
+from partimento.corpus.loaders.packed import StoreTokenizer
+from partimento.corpus.store.note_store import NoteStore
 from partimento.errors import UserError
 from partimento.model.checkpoint import load
 from partimento.model.precision import native_bfloat16

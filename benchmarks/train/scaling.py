@@ -22,7 +22,7 @@ from sklearn.linear_model import LinearRegression
 from benchmarks.common import Program, page, table, write
 from benchmarks.train.grid import ALL, HeldOut, carried_out, finished, scheduled
 from benchmarks.train.trials import variant
-from partimento.corpus.store import NoteStore
+from partimento.corpus.store.note_store import NoteStore
 from partimento.files import replacing
 from partimento.model.config import ModelConfig
 from partimento.train.recipes import pretraining as recipes

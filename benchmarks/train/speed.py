@@ -24,8 +24,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.common import Program, percent, publish, table
-from partimento.corpus.loaders import PackedLoader
-from partimento.corpus.store import NoteStore
+from partimento.corpus.loaders.packed import PackedLoader
+from partimento.corpus.store.note_store import NoteStore
 from partimento.model.initialisation import musical_initialisation
 from partimento.model.transformer import Transformer
 from partimento.tokens.infill import Infilling

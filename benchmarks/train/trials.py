@@ -24,8 +24,8 @@ import torch
 
 from benchmarks.common import Program, page, table, write
 from benchmarks.train.grid import ALL, COLLECTIONS, HeldOut, Losses, carried_out, finished, scheduled
-from partimento.corpus.loaders import PackedLoader
-from partimento.corpus.store import NoteStore
+from partimento.corpus.loaders.packed import PackedLoader
+from partimento.corpus.store.note_store import NoteStore
 from partimento.model.initialisation import musical_initialisation
 from partimento.model.transformer import Transformer
 from partimento.train.distributed import ALONE

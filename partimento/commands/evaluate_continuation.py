@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from partimento.commands.flags import parse
-from partimento.corpus.labels import Labels
+from partimento.corpus.survey.labels import Labels
 from partimento.errors import UserError
 
 if TYPE_CHECKING:

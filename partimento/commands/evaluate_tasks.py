@@ -22,7 +22,7 @@ class Options:
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = parse(Options, argv, verb="evaluate tasks")
-    from partimento.corpus.splits import SPLITS
+    from partimento.corpus.selection.splits import SPLITS
     from partimento.evaluate.tasks import TASKS, find_all, task
 
     for one in find_all(options.data) if options.data else [task(name) for name in TASKS]:

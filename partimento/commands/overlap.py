@@ -22,8 +22,8 @@ from partimento.errors import UserError
 from partimento.files import replacing
 
 if TYPE_CHECKING:
+    from partimento.corpus.duplicates.index import Indexed, PassageIndex
     from partimento.corpus.overlap import Finding
-    from partimento.corpus.passages import Indexed, PassageIndex
 
 EXIT_OVERLAP = 1
 
@@ -83,7 +83,7 @@ def main(argv: list[str]) -> int:
 def _index(location: str, keep: Path | None, report: Any) -> Iterator[PassageIndex]:
     """B's passage index: the one it is, or one made of it, kept or not."""
     from partimento.corpus import overlap
-    from partimento.corpus.passages import PassageIndex
+    from partimento.corpus.duplicates.index import PassageIndex
 
     index = overlap.open_index(location)
     if index and keep:

@@ -25,8 +25,8 @@ class Options:
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = parse(Options, argv, verb="publish")
-    from partimento.corpus.parquet import publish
-    from partimento.corpus.store import NoteStore
+    from partimento.corpus.store.note_store import NoteStore
+    from partimento.corpus.store.parquet import publish
 
     store = NoteStore(options.store)
     with counted("publishing", total=len(store)) as advance:

@@ -32,7 +32,7 @@ class Options:
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = parse(Options, argv, verb="select")
-    from partimento.corpus import recipes
+    from partimento.corpus.selection import recipes
 
     recipe = recipes.selection_recipe(options.recipe)
     if options.name is not None:
@@ -40,10 +40,10 @@ def main(argv: list[str]) -> int:
     if options.show:
         print(recipe.to_toml(), end="")
         return 0
-    from partimento.corpus import report
-    from partimento.corpus.groups import relate
-    from partimento.corpus.manifest import read_manifest
-    from partimento.corpus.selection import Count, hours_of, needed_columns, select
+    from partimento.corpus.selection import report
+    from partimento.corpus.selection.groups import relate
+    from partimento.corpus.selection.select import Count, hours_of, needed_columns, select
+    from partimento.corpus.survey.manifest import read_manifest
 
     rows = read_manifest(options.corpus, needed_columns(recipe))
     selection = select(rows, relate(options.corpus, rows), recipe)

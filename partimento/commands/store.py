@@ -49,8 +49,8 @@ class Options:
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = parse(Options, argv, verb="store")
-    from partimento.corpus.build import build
-    from partimento.corpus.parquet import is_published, restore
+    from partimento.corpus.store.build import build
+    from partimento.corpus.store.parquet import is_published, restore
 
     if options.out.exists():
         raise UserError(f"{options.out}: already exists; remove it or choose another folder")
@@ -71,7 +71,7 @@ def main(argv: list[str]) -> int:
 
 
 def _plan(options: Options) -> tuple[pa.Table, list[tuple[str, str]]]:
-    from partimento.corpus.plans import plan_corpus, plan_folder, read_labels
+    from partimento.corpus.store.plans import plan_corpus, plan_folder, read_labels
 
     if options.selection is not None:
         return plan_corpus(options.source, options.selection), []
@@ -82,8 +82,8 @@ def _plan(options: Options) -> tuple[pa.Table, list[tuple[str, str]]]:
 
 
 def _summary(path: Path) -> None:
-    from partimento.corpus.splits import SPLITS
-    from partimento.corpus.store import NoteStore
+    from partimento.corpus.selection.splits import SPLITS
+    from partimento.corpus.store.note_store import NoteStore
 
     store = NoteStore(path)
     for split in SPLITS:

@@ -44,9 +44,9 @@ class Options:
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = parse(Options, argv, verb="survey")
-    from partimento.corpus.labels import Labels
     from partimento.corpus.sources import open_source
-    from partimento.corpus.survey import survey
+    from partimento.corpus.survey.labels import Labels
+    from partimento.corpus.survey.run import survey
 
     labels = Labels.load(csv=options.labels, aria_midi=options.metadata)
     sources = [open_source(location) for location in dict.fromkeys(options.sources)]

@@ -24,7 +24,7 @@ class Options:
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = parse(Options, argv, verb="verify")
-    from partimento.corpus.store import NoteStore
+    from partimento.corpus.store.note_store import NoteStore
 
     store = NoteStore(options.store)
     damage = []

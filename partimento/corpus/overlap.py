@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from partimento.corpus import manifest, passages, store
-from partimento.corpus.fingerprints import Fingerprint, fingerprint
-from partimento.corpus.passages import Indexed, Match, PassageIndex
+from partimento.corpus.duplicates import index as passages
+from partimento.corpus.duplicates.fingerprints import Fingerprint, fingerprint
+from partimento.corpus.duplicates.index import Indexed, Match, PassageIndex
 from partimento.corpus.sources import performances
+from partimento.corpus.store import note_store
+from partimento.corpus.survey import manifest
 from partimento.errors import UserError
 from partimento.tokens.notes import Notes
 
@@ -56,7 +58,7 @@ def fingerprints_of(location: str, refused: Refused) -> Iterator[Indexed]:
         raise UserError(f"{location}: a passage index can only be the second of the two; name the files themselves")
     if manifest.manifest_folder(folder).is_dir():
         return _of_corpus(folder)
-    if (folder / store.MANIFEST).is_file():
+    if (folder / note_store.MANIFEST).is_file():
         return _of_store(folder)
     return _of_files(location, refused)
 
@@ -90,7 +92,7 @@ def _of_corpus(folder: Path) -> Iterator[Indexed]:
 
 
 def _of_store(folder: Path) -> Iterator[Indexed]:
-    notes = store.NoteStore(folder)
+    notes = note_store.NoteStore(folder)
     for number, file in enumerate(notes.files):
         yield file.name, file.sha256, fingerprint(notes.notes(number))
 

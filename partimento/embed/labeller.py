@@ -21,7 +21,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from partimento.corpus.sources import is_midi, performances
+from partimento.corpus.archives import is_midi
+from partimento.corpus.sources import performances
 from partimento.embed.encoder import Encoder, Item, Vectors
 from partimento.embed.slicing import PUBLISHED, SUITING, Slicing
 from partimento.errors import UserError

@@ -26,9 +26,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from partimento.corpus.archives import Entry, SourceError
 from partimento.corpus.rows import Parts, blocks
-from partimento.corpus.sources import Entry, Source, SourceError, in_reading_order
-from partimento.corpus.store import digest
+from partimento.corpus.sources import Source, in_reading_order
+from partimento.corpus.store.note_store import digest
 from partimento.embed.encoder import Encoder, NothingToEmbed
 from partimento.errors import UserError
 from partimento.files import replacing

@@ -15,8 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from partimento.corpus.build import build
-from partimento.corpus.store import MANIFEST, NoteStore
+from partimento.corpus.store.build import build
+from partimento.corpus.store.note_store import MANIFEST, NoteStore
 from partimento.embed.slicing import SUITING, Slicing
 from partimento.evaluate.outcomes import by_run
 from partimento.evaluate.tasks import find, plan

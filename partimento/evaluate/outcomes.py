@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from partimento.corpus.store import NoteStore
+from partimento.corpus.store.note_store import NoteStore
 from partimento.embed.labeller import Labeller
 from partimento.embed.slicing import SUITING, Slicing
 from partimento.errors import UserError

@@ -24,9 +24,9 @@ from typing import Final
 
 import pyarrow as pa
 
-from partimento.corpus.plans import PLAN_COLUMNS
-from partimento.corpus.sources import is_midi
-from partimento.corpus.splits import SPLITS
+from partimento.corpus.archives import is_midi
+from partimento.corpus.selection.splits import SPLITS
+from partimento.corpus.store.plans import PLAN_COLUMNS
 from partimento.errors import UserError
 
 TASKS: Final[dict[str, tuple[str, ...]]] = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from partimento.corpus.store import digest
+from partimento.corpus.store.note_store import digest
 from partimento.embed.encoder import Encoder
 from partimento.errors import UserError
 from partimento.generate.engine import Engine

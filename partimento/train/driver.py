@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 import partimento
-from partimento.corpus.store import MANIFEST, NoteStore, digest
+from partimento.corpus.store.note_store import MANIFEST, NoteStore, digest
 from partimento.errors import UserError
 from partimento.files import replacing
 from partimento.model import lora

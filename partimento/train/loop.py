@@ -26,7 +26,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from partimento.corpus.order import merge_states
+from partimento.corpus.loaders.order import merge_states
 from partimento.errors import UserError
 from partimento.model.parallel import place, sync_gradients
 from partimento.train.checkpoints import Checkpoints, restore, tensors

@@ -6,7 +6,7 @@ python -m tests.corpus.interrupted_survey FOLDER CORPUS BATCH
 import sys
 
 from partimento.corpus.sources import open_source
-from partimento.corpus.survey import survey
+from partimento.corpus.survey.run import survey
 
 if __name__ == "__main__":
     folder, corpus, batch = sys.argv[1:]

@@ -5,8 +5,8 @@ import hashlib
 import numpy as np
 import pyarrow as pa
 
-from partimento.corpus import measurements
-from partimento.corpus.manifest import SCHEMA
+from partimento.corpus.survey import measurements
+from partimento.corpus.survey.manifest import SCHEMA
 
 WINDOWS = {"peak_notes_per_second": 12.0, "peak_pitch_notes_per_second": 3.0}
 GOOD = {

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from partimento.corpus.build import build
-from partimento.corpus.plans import Labels, plan_folder
-from partimento.corpus.store import NoteStore
+from partimento.corpus.store.build import build
+from partimento.corpus.store.note_store import NoteStore
+from partimento.corpus.store.plans import Labels, plan_folder
 from partimento.midi.performance import Performance
 
 

@@ -13,9 +13,12 @@ import pyarrow as pa
 import pytest
 
 from partimento import cli
-from partimento.corpus import alignment, duplicates, fingerprints, overlap, passages
-from partimento.corpus.manifest import READABLE, REFUSED, SCHEMA, open_for_writing
-from partimento.corpus.passages import PassageIndex
+from partimento.corpus import overlap
+from partimento.corpus.duplicates import alignment, fingerprints
+from partimento.corpus.duplicates import index as passages
+from partimento.corpus.duplicates.index import PassageIndex
+from partimento.corpus.duplicates.relations import relations as duplicates
+from partimento.corpus.survey.manifest import READABLE, REFUSED, SCHEMA, open_for_writing
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from tests.corpus.melodies import blurred, piece, retimed, rubato, transposed

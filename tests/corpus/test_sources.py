@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from partimento.corpus.sources import Entry, SourceError, open_source
+from partimento.corpus.archives import Entry, SourceError
+from partimento.corpus.sources import open_source
 from partimento.midi.reader import MAX_BYTES
 from tests.corpus.collections_of_midi import write_folder, write_tar, write_zip
 

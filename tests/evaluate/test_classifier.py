@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from partimento.cli import main
-from partimento.corpus.store import NoteStore
+from partimento.corpus.store.note_store import NoteStore
 from partimento.embed.labeller import Labeller
 from partimento.embed.slicing import PUBLISHED
 from partimento.errors import UserError

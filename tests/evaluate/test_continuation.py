@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partimento.cli import main
-from partimento.corpus.labels import Labels
+from partimento.corpus.survey.labels import Labels
 from partimento.errors import UserError
 from partimento.evaluate.continuation.prompts import Prompt, Span, choose, others
 from partimento.evaluate.continuation.report import judged, markdown

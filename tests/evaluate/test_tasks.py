@@ -5,7 +5,7 @@ from collections import defaultdict
 
 import pytest
 
-from partimento.corpus.splits import SPLITS
+from partimento.corpus.selection.splits import SPLITS
 from partimento.errors import UserError
 from partimento.evaluate.tasks import TASKS, content_key, contents, located, read_layout, task
 from partimento.midi.performance import Performance

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from partimento.corpus.build import build
-from partimento.corpus.plans import plan_folder
+from partimento.corpus.store.build import build
+from partimento.corpus.store.plans import plan_folder
 from partimento.embed.labeller import Labeller
 from partimento.errors import UserError
 from partimento.midi.performance import Performance

@@ -12,10 +12,10 @@ import torch
 from torch.nn import functional as F
 
 from partimento.cli import main
-from partimento.corpus.build import build
-from partimento.corpus.plans import plan_folder
-from partimento.corpus.sequences import StretchLoader
-from partimento.corpus.store import NoteStore, digest
+from partimento.corpus.loaders.sequences import StretchLoader
+from partimento.corpus.store.build import build
+from partimento.corpus.store.note_store import NoteStore, digest
+from partimento.corpus.store.plans import plan_folder
 from partimento.embed.encoder import Encoder
 from partimento.errors import UserError
 from partimento.midi.performance import Performance

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from partimento.cli import main
-from partimento.corpus.build import build
-from partimento.corpus.plans import plan_folder
+from partimento.corpus.store.build import build
+from partimento.corpus.store.plans import plan_folder
 from partimento.embed.encoder import Encoder
 from partimento.errors import UserError
 from partimento.midi.performance import Performance

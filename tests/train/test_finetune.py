@@ -10,10 +10,10 @@ from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from partimento.cli import main
-from partimento.corpus.build import build
-from partimento.corpus.plans import plan_folder
-from partimento.corpus.sequences import StretchLoader
-from partimento.corpus.store import NoteStore
+from partimento.corpus.loaders.sequences import StretchLoader
+from partimento.corpus.store.build import build
+from partimento.corpus.store.note_store import NoteStore
+from partimento.corpus.store.plans import plan_folder
 from partimento.errors import UserError
 from partimento.generate.engine import Engine
 from partimento.midi.performance import Performance

@@ -21,8 +21,8 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from partimento.corpus.labels import Labels
-from partimento.corpus.metadata import words
+from partimento.corpus.survey.labels import Labels
+from partimento.corpus.survey.metadata import words
 from partimento.errors import UserError
 from partimento.evaluate.tasks import contents
 from partimento.midi.performance import Performance

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from partimento.corpus.sequences import ENDING_SHARE
-from partimento.corpus.store import MANIFEST
+from partimento.corpus.loaders.sequences import ENDING_SHARE
+from partimento.corpus.store.note_store import MANIFEST
 from partimento.errors import UserError
 from partimento.train.settings import LoopSettings, RunRecipe
 

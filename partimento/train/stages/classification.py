@@ -16,8 +16,8 @@ from typing import Final
 import torch
 from torch import nn
 
-from partimento.corpus.examples import LabelledLoader, view_notes
-from partimento.corpus.store import NoteStore
+from partimento.corpus.loaders.examples import LabelledLoader, view_notes
+from partimento.corpus.store.note_store import NoteStore
 from partimento.model.checkpoint import AnyModel, load_any
 from partimento.model.heads import Classifier
 from partimento.model.hub import best_model

@@ -27,10 +27,10 @@ import pyarrow.parquet as pq
 import torch
 from torch import nn
 
-from partimento.corpus.order import Purpose, generator
+from partimento.corpus.loaders.order import Purpose, generator
+from partimento.corpus.loaders.sequences import PassageLoader
 from partimento.corpus.rows import Parts, blocks
-from partimento.corpus.sequences import PassageLoader
-from partimento.corpus.store import NoteStore
+from partimento.corpus.store.note_store import NoteStore
 from partimento.embed.encoder import Encoder, Vectors
 from partimento.model.heads import ConditionedTransformer
 from partimento.model.transformer import Transformer

@@ -21,9 +21,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from partimento.corpus.holdout import store_by_piece
-from partimento.corpus.sequences import PassageLoader, StretchLoader, WholeFileLoader
-from partimento.corpus.store import NoteStore
+from partimento.corpus.loaders.sequences import PassageLoader, StretchLoader, WholeFileLoader
+from partimento.corpus.store.holdout import store_by_piece
+from partimento.corpus.store.note_store import NoteStore
 from partimento.errors import UserError
 from partimento.model.checkpoint import Checkpoint, load
 from partimento.model.transformer import Transformer

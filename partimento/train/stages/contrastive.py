@@ -16,8 +16,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from partimento.corpus.examples import ViewPairLoader, view_notes
-from partimento.corpus.store import NoteStore
+from partimento.corpus.loaders.examples import ViewPairLoader, view_notes
+from partimento.corpus.store.note_store import NoteStore
 from partimento.errors import UserError
 from partimento.model.checkpoint import Checkpoint, load
 from partimento.model.heads import Embedder

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from partimento.corpus.loaders import PackedLoader
-from partimento.corpus.store import NoteStore
+from partimento.corpus.loaders.packed import PackedLoader
+from partimento.corpus.store.note_store import NoteStore
 from partimento.errors import UserError
 from partimento.model.checkpoint import load
 from partimento.model.initialisation import musical_initialisation, random_initialisation

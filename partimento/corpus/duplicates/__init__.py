@@ -1,0 +1,1 @@
+"""What a file is recognised by, and which files are the same performance or piece."""

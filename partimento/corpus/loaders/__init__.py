@@ -1,0 +1,1 @@
+"""A note store -> batches of tokens, the same for the same seed and resumable to the sample."""

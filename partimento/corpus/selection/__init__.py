@@ -1,0 +1,1 @@
+"""A survey and a recipe -> which files are kept, their splits, and a report."""

@@ -1,0 +1,1 @@
+"""Notes as memory-mapped columns in shards: planned, built, read, published."""

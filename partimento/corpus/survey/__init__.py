@@ -1,0 +1,1 @@
+"""Every file once: verdict, measurements, metadata, fingerprint -> the manifest."""
