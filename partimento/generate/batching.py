@@ -123,9 +123,9 @@ class Job:
 
     @property
     def ahead(self) -> float:
-        """Seconds of music that the listener has not heard; without one, since it could be playing."""
+        """Seconds of new music that the listener has not heard; without one, since it could be playing."""
         if self._listener is not None:
-            return self._until_s - self._listener
+            return self._until_s - max(self._listener, self._from_s)
         return self._until_s - self._from_s - (time.monotonic() - self._since if self._since else 0.0)
 
     @property
