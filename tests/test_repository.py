@@ -7,8 +7,10 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -197,3 +199,11 @@ def test_everything_we_depend_on_is_pinned_exactly_and_within_its_bounds():
     others = [requirement for requirement in map(Requirement, wanted) if requirement.name != project["name"]]
     for requirement in others:
         assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)]), requirement
+
+
+def test_no_module_imports_another_that_imports_it() -> None:
+    """Neither at once nor over others, neither at the top nor in functions nor for type checkers."""
+    graph = grimp.build_graph("partimento", cache_dir=None)
+    package = {"partimento"}  # it names the public classes of every layer, on first use only
+    imports = {name: graph.find_modules_directly_imported_by(name) - package for name in graph.modules - package}
+    assert len(list(TopologicalSorter(imports).static_order())) == len(imports)  # raises CycleError

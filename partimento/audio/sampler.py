@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from partimento.audio.samples import HIGHEST, LOWEST, RATE, Recording, recording, root_of
 from partimento.audio.voices import NEVER, Pedal, Voices
-from partimento.midi.performance import Performance
+from partimento.midi.columns import NoteColumns
 
 PEAK: Final = 10 ** (-1 / 20)
 """The largest sample of what is rendered: -1 dBFS."""
@@ -31,7 +31,7 @@ _RECORDED_VELOCITY: Final = 60
 Sound = NDArray[np.float32]
 
 
-def render(performance: Performance, pedal: Pedal | None = None) -> Sound:
+def render(performance: NoteColumns, pedal: Pedal | None = None) -> Sound:
     """The performance on a piano: float32 [frames, 2], 48,000 frames a second, its peak at -1 dBFS.
 
     Drums are left out, other instruments sound as piano. `pedal`: as it moved, if it is known better than down and up.
@@ -47,7 +47,7 @@ def scale(peak: float) -> np.float32:
     return np.float32(PEAK / peak if peak else 1.0)
 
 
-def blocks(performance: Performance, pedal: Pedal | None = None) -> Iterator[Sound]:
+def blocks(performance: NoteColumns, pedal: Pedal | None = None) -> Iterator[Sound]:
     """What `render` gives, but not scaled, and in pieces of two minutes."""
     voices = Voices.of(performance)
     pedal = Pedal.of(performance) if pedal is None else pedal

@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from partimento.midi.columns import NoteColumns
 from partimento.midi.instruments import DRUM
-from partimento.midi.performance import Performance
 from partimento.midi.reader import MidiFile
 
 NEVER: Final = np.iinfo(np.int64).max
@@ -34,7 +34,7 @@ class Pedal:
     channel: NDArray[np.uint8]
 
     @classmethod
-    def of(cls, performance: Performance) -> Pedal:
+    def of(cls, performance: NoteColumns) -> Pedal:
         """The pedals of a performance, which are down or up."""
         time = np.concatenate([performance.pedal_up, performance.pedal_down])
         value = np.repeat(np.array([0, 127], np.uint8), len(performance.pedal_down))
@@ -76,7 +76,7 @@ class Voices:
     channel: NDArray[np.uint8]
 
     @classmethod
-    def of(cls, performance: Performance) -> Voices:
+    def of(cls, performance: NoteColumns) -> Voices:
         """All notes but drums; of those that strike one key at one frame the loudest, as long as the longest."""
         performance = performance.select(performance.instrument != DRUM)
         begin = frames_of(performance.onset)

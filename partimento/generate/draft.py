@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from partimento.generate.language_model import LanguageModel
+from partimento.generate.prefix_cache import PrefixCache
 from partimento.generate.sampling import Proposal, draw, seeded
-from partimento.generate.session import PrefixCache
 
 if TYPE_CHECKING:
-    from partimento.generate.engine import Engine
     from partimento.generate.variation import Variation
 
 AHEAD = 3
@@ -25,9 +25,9 @@ AHEAD = 3
 class Draft:
     """Follows one variation, and draws from numbers of its own."""
 
-    def __init__(self, engine: Engine, row: Variation) -> None:
-        self._row, self._prefix_cache = row, PrefixCache(engine)
-        self._room = engine.context - AHEAD
+    def __init__(self, model: LanguageModel, row: Variation) -> None:
+        self._row, self._prefix_cache = row, PrefixCache(model)
+        self._room = model.context - AHEAD
         self._generator = seeded(row.settings.seed, variation=row.number, draft=True)
 
     def propose(self, most: int) -> list[Proposal]:

@@ -17,9 +17,9 @@ Shape legend: B rows, R last positions of a reading, V vocabulary, E channels of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,47 +28,21 @@ from partimento.errors import UserError
 from partimento.generate.abilities import Abilities
 from partimento.generate.engines import open_model
 from partimento.generate.gap import Gap
-from partimento.generate.run import NoteHandler, Run
+from partimento.generate.language_model import LanguageModel
+from partimento.generate.prefix_cache import PrefixCache
+from partimento.generate.run import NoteHandler, Notes, Run
 from partimento.generate.sampling import Sampling
-from partimento.generate.session import Notes, PrefixCache, Session
-from partimento.generate.settings import AS_THE_PROMPT, Continuation, Guidance, Settings
-from partimento.generate.start import LEAST_CONTEXT, Start, begin, begin_gap
-from partimento.generate.variation import Variation
+from partimento.generate.session import Session
+from partimento.generate.settings import Continuation, Guidance, Settings
+from partimento.generate.start import begin_gap
 from partimento.midi.performance import Performance
-from partimento.tokens.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from partimento.generate.backend import Backend, Cache
-
-_PART = 512  # tokens of a prefill in one pass: a third of a second of the bundled model
-_FIRST_ROOM = 1024  # tokens beyond the prompt that a cache has room for, before it is doubled
+    pass
 
 
-class Engine:
+class Engine(LanguageModel):
     """A model with its vocabulary and what it was trained to do, ready to continue."""
-
-    def __init__(
-        self,
-        backend: Backend[Any],
-        vocabulary: Vocabulary,
-        abilities: Abilities | None = None,
-        *,
-        window: int | None = None,
-        guidance: Guidance | None = None,
-        draft: Engine | None = None,
-    ) -> None:
-        """`window` bounds what the model sees to fewer latest tokens than its context: speed for long-windedness.
-
-        `guidance` says that the back end is guided (`like` makes such an engine); `draft` is as in `drafted_by`.
-        """
-        if window is not None and not LEAST_CONTEXT <= window <= backend.config.context:
-            raise UserError(f"a window must lie in {LEAST_CONTEXT}..{backend.config.context} tokens, not {window}")
-        self.backend = backend
-        self.vocabulary = vocabulary
-        self.abilities = Abilities() if abilities is None else abilities
-        self.context = backend.config.context if window is None else window
-        self.draft = draft
-        self._guidance = guidance
 
     @classmethod
     def load(
@@ -176,7 +150,7 @@ class Engine:
                 f"the draft speaks another vocabulary of {len(theirs):,} tokens, the model one of {len(ours):,}; "
                 "take a draft with the model's own"
             )
-        guidance, window = self._guidance, self.context
+        guidance, window = self.guidance, self.context
         return Engine(self.backend, ours, self.abilities, window=window, guidance=guidance, draft=draft)
 
     def session(self, prompt: Performance, *, from_seconds: float | None = None) -> Session:
@@ -193,59 +167,4 @@ class Engine:
         prefix_cache: PrefixCache | None = None,
     ) -> Run:
         """A continuation that has not begun. It begins with what `prefix_cache` holds, and leaves it what it reads."""
-        return Run(self, prompt, self._start(prompt, from_seconds), settings, prefix_cache)
-
-    def tokens_of(self, prompt: Performance, from_seconds: float | None) -> list[int]:
-        """What a continuation of the prompt begins by reading, whatever its settings."""
-        return Variation(self._start(prompt, from_seconds), Settings(), self.abilities.sampling, 0).tokens
-
-    def read(
-        self, ids_BT: Sequence[Sequence[int]], cache: Cache, *, chosen: int = 0, last: int = 1
-    ) -> NDArray[np.float32]:
-        """Logits [B, R, V] after each of the last R of the tokens, which follow those in the cache.
-
-        `chosen` tokens were chosen before those that the first of these logits decide on.
-        """
-        logits_BRV = self.backend.read(ids_BT, cache, last=last)
-        if self._guidance is None:
-            return logits_BRV
-        return np.stack([self._guidance.mix(logits_BRV[:, r], chosen + r) for r in range(last)], axis=1)
-
-    def prefill(
-        self, tokens: Sequence[int], cache: Cache, *, chosen: int = 0
-    ) -> Generator[None, None, NDArray[np.float32]]:
-        """As `read`, of one row, with a pause after every `_PART` tokens so that others can go on."""
-        for start in range(0, len(tokens), _PART):
-            if start:
-                yield
-            logits_1RV = self.read([tokens[start : start + _PART]], cache, chosen=chosen)
-        return logits_1RV
-
-    def candidates(self, settings: Settings, *, filling: bool = False) -> int:
-        """Candidates for each segment: what is asked for, else what the model's file says; fillings have one.
-
-        Raises `UserError` for wishes and drafts where there is no search, or no place for one.
-        """
-        if filling:
-            return 1
-        if self.draft is not None:
-            if (settings.candidates or 1) > 1 or settings.wishes != AS_THE_PROMPT:
-                raise UserError("a draft writes ahead of one candidate; leave out the draft, or candidates and wishes")
-            return 1
-        candidates = self.abilities.candidates if settings.candidates is None else settings.candidates
-        if candidates == 1 and settings.wishes != AS_THE_PROMPT:
-            raise UserError("a wish needs candidates to choose from; give 2 or more, 8 for example")
-        return candidates
-
-    def new_cache(self, tokens: int) -> Cache:
-        """An empty cache of one row, with room beyond so many tokens."""
-        return self.backend.cache(batch=1, capacity=min(tokens + _FIRST_ROOM, self.context))
-
-    def _start(self, prompt: Performance, from_seconds: float | None) -> Start:
-        return begin(
-            self.vocabulary,
-            prompt,
-            context=self.context,
-            pedal=self.abilities.pedal_tokens,
-            from_seconds=from_seconds,
-        )
+        return Run(self, prompt, self.start(prompt, from_seconds), settings, prefix_cache)

@@ -22,8 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partimento.generate.draft import Draft
+from partimento.generate.language_model import LanguageModel
+from partimento.generate.prefix_cache import PrefixCache
 from partimento.generate.search import TOKENS_OF_A_SEGMENT, Search
-from partimento.generate.session import Notes, PrefixCache
 from partimento.generate.settings import Continuation, GeneratedNote, Settings, Timings
 from partimento.generate.start import Start
 from partimento.generate.variation import Variation
@@ -32,9 +33,9 @@ from partimento.midi.performance import Performance
 
 if TYPE_CHECKING:
     from partimento.generate.backend import Cache
-    from partimento.generate.engine import Engine
     from partimento.generate.sampling import Proposal
 
+Notes = Generator[tuple[int, GeneratedNote]]
 NoteHandler = Callable[[int, GeneratedNote], None]
 Decided = list[tuple[int, GeneratedNote]]
 T = TypeVar("T")
@@ -59,7 +60,7 @@ class Run:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: LanguageModel,
         given: Performance,
         start: Start,
         settings: Settings,

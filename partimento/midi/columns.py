@@ -13,8 +13,8 @@ It knows what each column means and that all are of one length; it refuses to kn
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -91,6 +91,11 @@ class NoteColumns:
     def columns(self) -> dict[str, Any]:
         """Every column, the programs and the provenance, by name."""
         return {one.name: getattr(self, one.name) for one in dataclasses.fields(NoteColumns)}
+
+    def select(self, keep: npt.NDArray[np.bool_]) -> Self:
+        """The notes where `keep` (bool [n]) is true; pedal and clock stay."""
+        kept: dict[str, Any] = {name: column[keep] for name, column in self._note_columns().items()}
+        return replace(self, **kept)
 
     def _note_columns(self) -> dict[str, npt.NDArray]:
         return {

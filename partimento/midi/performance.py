@@ -183,10 +183,6 @@ class Performance(NoteColumns):
         end_ns = int(self.onset[last]) if last < len(self) else np.iinfo(np.int64).max
         return self._slice(first, last, start_ns, end_ns)
 
-    def select(self, keep: npt.NDArray[np.bool_]) -> Performance:
-        """The notes where `keep` (bool [n]) is true; pedal and clock stay."""
-        return self._replace({name: column[keep] for name, column in self._note_columns().items()})
-
     def transpose(self, semitones: int) -> Performance:
         """All notes but drums moved by `semitones`; raises `UserError` if one would leave 0..127."""
         melodic = self.instrument != DRUM

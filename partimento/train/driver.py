@@ -40,8 +40,9 @@ from partimento.train.display import Display
 from partimento.train.distributed import ALONE, World, whole
 from partimento.train.flops import flops_per_token
 from partimento.train.log import LOG_FILE, TrackerName, open_trackers
-from partimento.train.loop import CHECKPOINTS, Loader, Objective, Trainer, train
+from partimento.train.loop import CHECKPOINTS, Objective, Trainer, train
 from partimento.train.opening import remarks, settled
+from partimento.train.prefetch import Loader
 from partimento.train.settings import AnyRecipe, Machine, RunRecipe
 
 RECIPE_FILE: Final = "recipe.json"

@@ -16,14 +16,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from partimento.corpus.loaders.order import merge_states
@@ -34,34 +33,10 @@ from partimento.train.distributed import ALONE, World, whole
 from partimento.train.log import RunLog, Tracker
 from partimento.train.opening import settled
 from partimento.train.optimiser import make_optimisers
-from partimento.train.prefetch import Prefetcher, as_tensors
+from partimento.train.prefetch import Arrays, Batch, Loader, Prefetcher, as_tensors
 from partimento.train.settings import AT_ONCE, LoopSettings, Machine, learning_rate
 
 CHECKPOINTS = "checkpoints"
-
-Arrays = NDArray | Mapping[str, NDArray]
-"""A batch as loaders give it."""
-Batch = Any
-"""A batch as objectives take it: the same with tensors."""
-
-
-class Loader(Protocol):
-    """An endless source of batches whose position is a JSON value. With several processes each has its own rows.
-
-    A thread of its own may run it ahead; arrays that were handed out are not written to again.
-    """
-
-    def __iter__(self) -> Iterator[Arrays]:
-        """Batches from the current position on."""
-        ...
-
-    def state_dict(self) -> dict[str, Any]:
-        """The position of this process's rows, after the last batch handed out."""
-        ...
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes to a position; takes those of all processes merged, however many they were."""
-        ...
 
 
 class Objective(Protocol):

@@ -14,19 +14,41 @@ free. What the loader raises is raised where the batch would have come, with the
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from partimento.train.loop import Arrays, Batch, Loader
+Arrays = NDArray | Mapping[str, NDArray]
+"""A batch as loaders give it."""
+Batch = Any
+"""A batch as objectives take it: the same with tensors."""
 
 AHEAD: Final = 2
 """Batches that are made or being made while another one is trained on."""
+
+
+class Loader(Protocol):
+    """An endless source of batches whose position is a JSON value. With several processes each has its own rows.
+
+    A thread of its own may run it ahead; arrays that were handed out are not written to again.
+    """
+
+    def __iter__(self) -> Iterator[Arrays]:
+        """Batches from the current position on."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position of this process's rows, after the last batch handed out."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes to a position; takes those of all processes merged, however many they were."""
+        ...
 
 
 class Prefetcher:

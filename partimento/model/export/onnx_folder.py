@@ -52,7 +52,7 @@ def write_onnx(folder: Path, checkpoint: Checkpoint[Transformer], format_: str) 
         raise UserError(f"{checkpoint.path} is conditioned on embeddings, which the graph has no input for")
     width, model = FORMATS[format_], checkpoint.model
     scales = None if width == 32 else cache_scales(model, checkpoint.vocabulary)
-    write_graph(folder, model, width, cache_scales=scales)
+    write_graph(folder / GRAPH_FILE, model, width, cache_scales=scales)
     facts = {"format": format_, "config": json.loads(checkpoint.config.to_json()), "metadata": checkpoint.metadata}
     (folder / FACTS_FILE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     (folder / VOCABULARY_FILE).write_text(checkpoint.vocabulary.to_json() + "\n", encoding="utf-8")

@@ -4,7 +4,7 @@ Knows: the operators (`GroupQueryAttention` with rotary positions built in and o
 `MatMulNBits` for quantised weights), the order of inputs and outputs, and how large tensors lie in a file beside the
 graph. Refuses to know: sessions, sampling, and what the tokens mean.
 
-    write_graph(folder, model, 8)
+    write_graph(folder / "model.onnx", model, 8)
 
 Inputs: `ids` [B, T] int64; `last` [] int64, how many of the last positions get logits; `length` [B] int32, positions
 after this call less one; `total` [] int32, the longest of them; and for each layer `past_key.N` and `past_value.N`
@@ -31,11 +31,9 @@ from onnx import TensorProto, helper
 from torch import Tensor
 
 from partimento.model.config import ModelConfig
-from partimento.model.export.onnx_folder import GRAPH_FILE
 from partimento.model.quantisation import Bits, quantise
 from partimento.model.transformer import Block, Transformer
 
-WEIGHTS_FILE = "model.onnx.data"
 _PAGE = 4096  # memory-mapping begins at a page
 _INLINE_BYTES = 1024
 _OPSET, _MICROSOFT_OPSET, _IR_VERSION = 21, 1, 10
@@ -50,14 +48,14 @@ CacheScales = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
 """For each layer the step of its keys and of its values in an 8-bit cache, one for each channel [D]."""
 
 
-def write_graph(folder: Path, model: Transformer, width: Width, *, cache_scales: CacheScales | None = None) -> None:
-    """Writes `model.onnx` and `model.onnx.data` into a folder that exists, one tensor in memory at a time.
+def write_graph(path: Path, model: Transformer, width: Width, *, cache_scales: CacheScales | None = None) -> None:
+    """Writes the graph to `path` and its weights beside it (`.data` appended), one tensor in memory at a time.
 
     Matrices have `width` bits a weight. With `cache_scales` the buffers of keys and values are int8, else float32.
     """
-    with _Writer(folder / WEIGHTS_FILE) as out:
+    with _Writer(path.with_name(f"{path.name}.data")) as out:
         proto = _Builder(model, width, cache_scales, out).build()
-    onnx.save_model(proto, folder / GRAPH_FILE)
+    onnx.save_model(proto, path)
 
 
 class _Writer:
@@ -86,7 +84,7 @@ class _Writer:
             data_type=helper.np_dtype_to_tensor_dtype(array.dtype),
             data_location=TensorProto.EXTERNAL,
         )
-        where = {"location": WEIGHTS_FILE, "offset": str(self._file.tell()), "length": str(array.nbytes)}
+        where = {"location": self._path.name, "offset": str(self._file.tell()), "length": str(array.nbytes)}
         for key, value in where.items():
             tensor.external_data.add(key=key, value=value)
         self._file.write(np.ascontiguousarray(array).data)

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from partimento.tokens.vocabulary import Kind
-from partimento.train.loop import Loader
 from partimento.train.objectives.pretraining import Pretraining
+from partimento.train.prefetch import Loader
 
 
 class Continuation(Pretraining):

@@ -26,8 +26,8 @@ from partimento.tokens.vocabulary import Vocabulary
 from partimento.train.distributed import World, joined
 from partimento.train.driver import Stage, data_source, model_source, run_stage
 from partimento.train.log import TrackerName
-from partimento.train.loop import Loader
 from partimento.train.objectives.pretraining import Pretraining
+from partimento.train.prefetch import Loader
 from partimento.train.recipes.pretraining import PretrainingRecipe
 
 _COUNTED_FILES: Final = 300
