@@ -14,26 +14,41 @@ import { Studio } from "./studio/studio";
 import { Storage } from "./takes/storage";
 
 let lost = "";
-const storage = await Storage.open().catch((error: unknown) => {
-  lost = String(error);
-  return null;
-});
+const alone = await onlyTab();
+if (!alone) lost = "The studio is open in another tab, which keeps the takes; those of this tab are gone when it is closed.";
+const storage = alone
+  ? await Storage.open().catch((error: unknown) => {
+      lost = `This browser keeps no takes: ${String(error)}`;
+      return null;
+    })
+  : null;
 const shelf = await Shelf.open(storage);
 const player = new Player(fromFolder("samples/"));
 const server: Server = new Server({
-  message: (message) => studio.message(message),
+  message: (message) => studio.maker.message(message),
   online: (yes) => {
     document.body.dataset["online"] = String(yes);
-    if (!yes) studio.offline();
+    if (!yes) studio.maker.offline();
   },
 });
 const studio = new Studio(shelf, player, server);
 const page = new Page(studio);
 page.start();
 studio.restore();
-if (lost) page.note(`this browser keeps no takes: ${lost}`);
+if (lost) page.display.note(lost);
 
 const opened = await server.opened();
 if (opened && !shelf.forest.takes.some((take) => take.kind === "opened" && take.name === opened.title)) {
   studio.add("opened", opened.title, toMusic(opened.music));
+}
+
+/** Two tabs would overwrite each other's tree. Browsers that know no locks on an address like this one are believed. */
+function onlyTab(): Promise<boolean> {
+  return new Promise((resolve) => {
+    if (!("locks" in navigator)) return resolve(true);
+    void navigator.locks.request("partimento", { ifAvailable: true }, (lock) => {
+      resolve(lock !== null);
+      return lock && new Promise(() => undefined); // held as long as the tab lives
+    });
+  });
 }

@@ -14,8 +14,8 @@ import { type Piano, RATE } from "./sampler";
 import { loadPiano, type Source } from "./samples";
 import { type Output, Scheduler } from "./scheduler";
 
-/** What stands for the -1 dBFS of a file, whose loudest moment is known: loud pieces come to about -3 dBFS. */
-const LOUDNESS = 0.5;
+/** In place of the scale to -1 dBFS of a file, whose loudest moment is known: of 28 performances the loudest came to 0.85. */
+const LOUDNESS = 1;
 const FADE = 0.02;
 
 export class Player {

@@ -6,6 +6,7 @@
 
 import { Hands } from "../input/hands";
 import { endOf } from "../music/music";
+import { toggleExports } from "./files";
 import type { Page } from "./page";
 
 const DOES: Record<string, string> = {
@@ -38,7 +39,7 @@ export function wireKeys(page: Page): void {
 function handled(page: Page, event: KeyboardEvent): boolean {
   const target = event.target as HTMLElement;
   if (document.querySelector("dialog[open]")) return false;
-  if (target.closest("[role=menu]")) return inMenu(page, event);
+  if (target.closest("[role=menu]")) return inMenu(event);
   if (target.matches("input, select, textarea")) return event.key === "Escape" && (target.blur(), true);
   const { studio, hands } = page;
   if (hands.letters) {
@@ -63,9 +64,9 @@ function handled(page: Page, event: KeyboardEvent): boolean {
     return true;
   }
   if (event.key === "Escape") {
-    if (studio.making) studio.stop();
+    if (studio.maker.making) studio.maker.stop();
     else if (studio.selection) studio.selection = null;
-    page.update();
+    page.display.update();
     return true;
   }
   if (/^[1-8]$/.test(event.key) && !event.altKey) {
@@ -76,7 +77,7 @@ function handled(page: Page, event: KeyboardEvent): boolean {
   if (step && studio.music) {
     const seconds = studio.position + step * (event.shiftKey ? 5 : event.altKey ? 0.1 : 1);
     const at = Math.min(endOf(studio.music), Math.max(0, seconds));
-    page.roll.reveal(at);
+    page.display.roll.reveal(at);
     studio.seek(at);
     return true;
   }
@@ -90,7 +91,7 @@ function handled(page: Page, event: KeyboardEvent): boolean {
   return true;
 }
 
-function inMenu(page: Page, event: KeyboardEvent): boolean {
+function inMenu(event: KeyboardEvent): boolean {
   const items = [...(event.target as Element).closest("[role=menu]")!.querySelectorAll<HTMLElement>("[role=menuitem]")];
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (step) {
@@ -99,6 +100,6 @@ function inMenu(page: Page, event: KeyboardEvent): boolean {
     return true;
   }
   if (event.key !== "Escape" && event.key !== "Tab") return false;
-  page.toggleExports(false);
+  toggleExports(false);
   return event.key === "Escape";
 }

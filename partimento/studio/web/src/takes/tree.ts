@@ -92,6 +92,15 @@ export function madeSpans(forest: Forest, take: Take): readonly Span[] {
   return [...before.map((span) => ({ from: span.from, to: Math.min(span.to, take.from) })), ...own];
 }
 
+let made = 0;
+
+/** A take of nobody's, to be changed as it is needed; its id is new. */
+export function freshTake(kind: Kind, name: string): Take {
+  const created = Date.now();
+  const id = `${created.toString(36)}-${(made++).toString(36)}`;
+  return { id, parent: null, kind, name, starred: false, from: 0, to: null, made: null, created };
+}
+
 /** Adds takes behind the others and goes to the first of them. */
 export function withTakes(forest: Forest, takes: readonly Take[]): Forest {
   const known = new Set(forest.takes.map((take) => take.id));

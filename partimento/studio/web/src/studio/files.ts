@@ -1,0 +1,87 @@
+/**
+ * Files that come in by the mouse or the file dialog, and files that go out by the Export menu.
+ *
+ *     wireFiles(studio, display);
+ */
+
+import { Refused } from "../server/connection";
+import { toMusic } from "../server/protocol";
+import { madeSpans } from "../takes/tree";
+import type { Display } from "./display";
+import { exported, type Format, readTakeFile, save } from "./export";
+import { find } from "./find";
+import type { Studio } from "./studio";
+
+export function wireFiles(studio: Studio, display: Display): void {
+  const drop = find("#drop");
+  const field = find<HTMLInputElement>("#file");
+  const open = (files: FileList | null | undefined): void => void openFiles([...(files ?? [])], studio, display);
+  field.addEventListener("change", () => {
+    open(field.files);
+    field.value = "";
+  });
+  addEventListener("dragover", (event) => {
+    event.preventDefault();
+    drop.hidden = false;
+  });
+  addEventListener("dragleave", (event) => {
+    if (event.relatedTarget === null) drop.hidden = true;
+  });
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    drop.hidden = true;
+    open(event.dataTransfer?.files);
+  });
+  for (const item of document.querySelectorAll<HTMLElement>("[data-export]")) {
+    item.addEventListener("click", () => void exportCurrent(item.dataset["export"] as Format, studio, display));
+  }
+  document.addEventListener("pointerdown", (event) => {
+    if (!(event.target as Element).closest(".menu")) toggleExports(false);
+  });
+}
+
+async function openFiles(files: readonly File[], studio: Studio, display: Display): Promise<void> {
+  for (const file of files) {
+    try {
+      await openFile(file, studio, display);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      display.note(`${file.name}: ${error.message}`);
+    }
+  }
+}
+
+async function openFile(file: File, studio: Studio, display: Display): Promise<void> {
+  if (file.name.toLowerCase().endsWith(".json")) {
+    const { name, music } = readTakeFile(await file.text());
+    studio.add("opened", name, music);
+    return;
+  }
+  const { title, music, tokens } = await studio.server.read(file, file.name);
+  studio.add("opened", title || file.name, toMusic(music));
+  display.know(studio.shelf.current!.id, tokens);
+}
+
+async function exportCurrent(format: Format, studio: Studio, display: Display): Promise<void> {
+  toggleExports(false);
+  const { shelf, server } = studio;
+  const take = shelf.current;
+  if (!take) return display.note("there is nothing to export yet");
+  if (format === "reply" && !take.made) return display.note("this take has no reply: it is all your own");
+  try {
+    save(...(await exported(format, take, shelf.musicOf(take.id), madeSpans(shelf.forest, take), server)));
+  } catch (error) {
+    display.note(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** Opens or closes the menu; the focus goes where people expect it. */
+export function toggleExports(open = find(".menu [role=menu]").hidden === true): void {
+  const menu = find(".menu [role=menu]");
+  if (menu.hidden !== open) return;
+  const button = find("[data-do=export-menu]");
+  button.setAttribute("aria-expanded", String(open));
+  if (!open && menu.contains(document.activeElement)) button.focus();
+  menu.hidden = !open;
+  if (open) menu.querySelector("button")?.focus();
+}
