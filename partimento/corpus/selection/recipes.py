@@ -38,12 +38,13 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final
 
 from partimento.corpus.selection.quality import FILTERS
 from partimento.errors import UserError
 
-Section = TypeVar("Section")
+_EXACT: Final = {"extra": "forbid", "strict": True}
+"""How a file's tables become these dataclasses: no other fields, no other types."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,8 @@ class Composition:
     each pair of opus and piece number, and lose their files that carry neither. With `every_piece` at most so many stay
     of any piece, whoever wrote it, told by its sound or by a composer's opus and piece number.
     """
+
+    __pydantic_config__: ClassVar = _EXACT
 
     crowded_above: int
     per_piece: int
@@ -73,6 +76,8 @@ class Splits:
 
     With `declared`, a split that a collection declares for a file goes before the draw, for all that belongs with it.
     """
+
+    __pydantic_config__: ClassVar = _EXACT
 
     seed: int
     validation: float
@@ -96,10 +101,12 @@ class SelectionRecipe:
     several files (transposed, re-timed, cut, re-encoded) only one stays. `composition` None: no rule about pieces.
     """
 
+    __pydantic_config__: ClassVar = _EXACT
+
     name: str
     one_per_performance: bool
     filters: Mapping[str, float]
-    composition: Composition | None
+    composition: Composition | None = None
     splits: Splits
 
     def __post_init__(self) -> None:
@@ -264,51 +271,25 @@ RECIPES: Final[dict[str, Callable[[], SelectionRecipe]]] = {
 
 def _from_table(table: dict[str, Any]) -> SelectionRecipe:
     """TOML's or JSON's tables -> a recipe."""
-    values = _checked(SelectionRecipe, table, "recipe")
-    if values.get("composition") is not None:
-        values["composition"] = _section(Composition, values["composition"], "composition")
-    values["splits"] = _section(Splits, values["splits"], "splits")
-    return SelectionRecipe(**values)
+    from pydantic import TypeAdapter, ValidationError
 
-
-def _section(kind: type[Section], table: dict[str, Any], where: str) -> Section:
-    values = _checked(kind, table, where)
     try:
-        return kind(**values)
-    except UserError as error:
-        raise UserError(f"{where}.{error}") from error
-
-
-_TYPES: Final[dict[str, tuple[tuple[type, ...], str]]] = {
-    "str": ((str,), "text in quotes"),
-    "bool": ((bool,), "true or false"),
-    "int": ((int,), "a whole number"),
-    "float": ((int, float), "a number"),
-    "Mapping[str, float]": ((dict,), "a section of names and numbers"),
-    "Composition | None": ((dict, type(None)), "a section"),
-    "Splits": ((dict,), "a section"),
-}
-
-
-def _checked(kind: type[Any], table: dict[str, Any], where: str) -> dict[str, Any]:
-    """The values of `table` if they are exactly the fields of the dataclass `kind`, of their types."""
-    types = {field.name: str(field.type) for field in dataclasses.fields(kind)}
-    for key in table:
-        if key not in types:
-            raise UserError(f"{where} has {_unknown(key, types)}")
-    values: dict[str, Any] = {}
-    for key, type_ in types.items():
-        if key not in table:
-            if not type_.endswith("| None"):
-                raise UserError(f"{where} lacks {key}")
-            values[key] = None
-            continue
-        accepted, description = _TYPES[type_]
-        value = table[key]
-        if not isinstance(value, accepted) or (isinstance(value, bool) and bool not in accepted):
-            raise UserError(f"{where}.{key} is {value!r}; it must be {description}")
-        values[key] = value
-    return values
+        return TypeAdapter(SelectionRecipe).validate_json(json.dumps(table, default=str))
+    except ValidationError as found:
+        errors = sorted(found.errors(), key=lambda error: error["type"] != "missing")
+        *where, key = ("recipe", *map(str, errors[0]["loc"]))
+        section = where[-1] if where else ""
+        match errors[0]["type"]:
+            case "missing":
+                message = f"{section} lacks {key}"
+            case "unexpected_keyword_argument":
+                kinds = {"recipe": SelectionRecipe, "composition": Composition, "splits": Splits}
+                message = f"{section} has {_unknown(key, [field.name for field in dataclasses.fields(kinds[section])])}"
+            case "value_error":  # a dataclass's own, which names the field
+                message = f"{key}.{errors[0]['ctx']['error']}" if section else str(errors[0]["ctx"]["error"])
+            case _:
+                message = f"{section}.{key} is {errors[0]['input']!r}; {errors[0]['msg'].lower()}"
+        raise UserError(message) from found
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
