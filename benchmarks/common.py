@@ -28,7 +28,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from partimento.evaluate.tables import table
 from partimento.files import replacing
+
+__all__ = ["Program", "publish", "table"]
 
 HERE = Path(__file__).parent
 NOT_QUICK = 77
@@ -151,12 +154,6 @@ def machine(arguments: argparse.Namespace, *libraries: str) -> str:
     threads = [f"{arguments.threads} thread(s)"] if getattr(arguments, "threads", None) else []
     facts = [processor(), *threads, f"Python {platform.python_version()}", *named, f"{datetime.date.today()}"]
     return f"`{arguments.command}`, {', '.join(facts)}. {arguments.load}".rstrip()
-
-
-def table(header: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
-    """Cells as Markdown."""
-    lines = [header, ["---"] * len(header), *(list(row) for row in rows)]
-    return "\n".join(f"| {' | '.join(map(str, cells))} |" for cells in lines)
 
 
 def percent(share: float, digits: int = 0) -> str:

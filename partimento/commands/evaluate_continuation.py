@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from partimento.commands.flags import parse
-from partimento.corpus.survey.labels import Labels
 from partimento.errors import UserError
-
-if TYPE_CHECKING:
-    from partimento.generate.engine import Engine
-    from partimento.generate.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,46 +65,25 @@ def main(argv: list[str]) -> int:
     options = parse(Options, argv, verb="evaluate continuation")
     if options.split is not None and options.labels is None:
         raise UserError("--split goes by labels; give a CSV that has a column split with --labels")
-    from partimento.evaluate.continuation import report
-    from partimento.evaluate.continuation.prompts import Span, choose
-    from partimento.evaluate.continuation.run import Run
-    from partimento.generate.engine import Engine
+    from partimento.evaluate.continuation.prompts import Span
+    from partimento.evaluate.continuation.report import evaluate_continuation
+    from partimento.generate.sampling import Sampling
 
-    span = Span(start=options.start_seconds, prompt=options.prompt_seconds, seconds=options.seconds)
-    prompts = choose(
+    names = [field.name for field in dataclasses.fields(Sampling)]
+    evaluate_continuation(
         options.data,
-        span,
-        labels=Labels.load(csv=options.labels),
+        options.out,
+        Span(start=options.start_seconds, prompt=options.prompt_seconds, seconds=options.seconds),
+        model=options.model,
+        engine=options.engine,
+        labels=options.labels,
         split=options.split,
         half=options.half,
         files=options.files,
-        say=_say,
-    )
-    about = report.described(prompts, span)
-    _say(about)
-    engine = Engine.load(options.model, engine=options.engine, say=_say)
-    run = Run.begin(options.out, prompts, span, engine, _settings(options, engine), model=options.model)
-    judged = report.judged(Path(options.model).stem, prompts, run.complete(_say), span, seed=options.seed)
-    report.write(
-        [judged],
-        options.out,
-        about=f"{about} {run.settings.sampling}, {run.settings.candidates} candidates, seed {options.seed}.",
+        sampling={name: value for name in names if (value := getattr(options, name)) is not None},
+        candidates=options.candidates,
+        seed=options.seed,
+        say=partial(print, flush=True),
     )
     print(f"table in {options.out / 'continuation.md'}")
     return 0
-
-
-def _settings(options: Options, engine: Engine) -> Settings:
-    """How the flags say to go on; what they leave out is the model's own."""
-    from partimento.generate.sampling import Sampling
-    from partimento.generate.settings import Settings
-
-    names = (field.name for field in dataclasses.fields(Sampling))
-    changes = {name: value for name in names if (value := getattr(options, name)) is not None}
-    sampling = dataclasses.replace(engine.abilities.sampling, **changes)
-    candidates = engine.candidates(Settings(candidates=options.candidates))
-    return Settings(seed=options.seed, sampling=sampling, candidates=candidates)
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)

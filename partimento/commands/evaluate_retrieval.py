@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,6 @@ import tyro
 from partimento.commands.flags import named_models, parse
 from partimento.commands.precision import told_dtype
 from partimento.embed.slicing import SUITING, Slicing
-from partimento.errors import UserError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,31 +43,12 @@ def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = parse(Options, argv, verb="evaluate retrieval")
     models, pooled = named_models(options.models, flag="--models"), named_models(options.pooled, flag="--pooled")
-    from partimento.evaluate import retrieval
-    from partimento.evaluate.encoders import STATISTICS, Reading, source
-    from partimento.evaluate.tasks import contents, located
+    from partimento.evaluate.encoders import EncoderSettings
+    from partimento.evaluate.retrieval import evaluate_retrieval
 
-    task = located(retrieval.performances(), contents(options.data))
-    if not task.found:
-        raise UserError(f"{options.data}: none of the performances of ASAP is in it")
-    if task.missing:
-        print(f"{len(task.missing)} of {len(task.examples)} performances are not in {options.data}", flush=True)
-    twice = ({STATISTICS} & {*models, *pooled}) | (models.keys() & pooled.keys())
-    if twice:
-        raise UserError(f"--models, --pooled: {min(twice)!r} would name two encoders; choose another name")
     dtype = told_dtype(options.device, half=options.half)
-    reading = Reading(slicing=options.slicing, dtype=dtype, device=options.device)
-    vectors = options.out / "vectors"
-    sources = {
-        STATISTICS: source(STATISTICS, vectors),
-        **{name: source(model, vectors, reading=reading) for name, model in models.items()},
-        **{name: source(model, vectors, kind="pooled", reading=reading) for name, model in pooled.items()},
-    }
-    paths = [example.path for example in task.found if example.path is not None]
-    findings = retrieval.by_chance(task.found)
-    for name, encoder in sources.items():
-        findings += retrieval.judged(name, encoder.encode(paths), task.found)
-        print(f"{name}: judged", flush=True)
-    retrieval.write(findings, options.out)
+    settings = EncoderSettings(slicing=options.slicing, dtype=dtype, device=options.device)
+    say = partial(print, flush=True)
+    evaluate_retrieval(options.data, options.out, models, pooled=pooled, settings=settings, say=say)
     print(f"table in {options.out / 'retrieval.md'}")
     return 0

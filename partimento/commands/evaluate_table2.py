@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,6 @@ import tyro
 from partimento.commands.flags import named_models, parse
 from partimento.commands.precision import told_dtype
 from partimento.embed.slicing import SUITING, Slicing
-from partimento.errors import UserError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,18 +44,12 @@ def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = parse(Options, argv, verb="evaluate table2")
     models = named_models(options.models, flag="--models")
-    from partimento.evaluate.encoders import Reading
-    from partimento.evaluate.table2 import report, rows
-    from partimento.evaluate.tasks import find_all
+    from partimento.evaluate.encoders import EncoderSettings
+    from partimento.evaluate.table2.report import evaluate_table2
 
-    tasks = [task for task in find_all(options.data) if not options.tasks or task.name in options.tasks]
-    absent = set(options.tasks) - {task.name for task in tasks}
-    if absent:
-        raise UserError(f"--tasks: {options.data} has no task {min(absent)!r}")
-    options.out.mkdir(parents=True, exist_ok=True)
     dtype = told_dtype(options.device, half=options.half)
-    reading = Reading(slicing=options.slicing, dtype=dtype, device=options.device)
-    cells = rows.fill(tasks, models, options.out, reading=reading, say=lambda line: print(line, flush=True))
-    report.write(cells, options.out)
+    settings = EncoderSettings(slicing=options.slicing, dtype=dtype, device=options.device)
+    say = partial(print, flush=True)
+    evaluate_table2(options.data, options.out, models, tasks=options.tasks, settings=settings, say=say)
     print(f"table in {options.out / 'table2.md'}")
     return 0

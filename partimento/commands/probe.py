@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import tyro
 
@@ -15,9 +14,6 @@ from partimento.commands.precision import told_dtype
 from partimento.commands.progress import counted
 from partimento.embed.slicing import SUITING, Slicing
 from partimento.errors import UserError
-
-if TYPE_CHECKING:
-    from partimento.evaluate.encoders import Encode, Vectors
 
 STATISTICS = "statistics"
 
@@ -44,31 +40,37 @@ class Options:
     device: str = "cpu"
     """Where a model runs: cpu, cuda, mps."""
     cache: Path | None = None
-    """Folder in which vectors are kept, so that they are made once; use one for each encoder."""
+    """Folder in which vectors are kept, so that they are made once; one for all encoders."""
     json: bool = False
     """Print JSON."""
 
     def __post_init__(self) -> None:
         if self.pooled and self.untrained:
             raise UserError("give --pooled or --untrained, not both")
-        if (self.pooled or self.untrained) and (self.encoder == STATISTICS or ":" in self.encoder):
+        if (self.pooled or self.untrained) and not self.of_model:
             raise UserError(f"--pooled and --untrained are for models, not for the encoder {self.encoder!r}")
+
+    @property
+    def of_model(self) -> bool:
+        """Whether the encoder is one of our models."""
+        return self.encoder != STATISTICS and ":" not in self.encoder
 
 
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = parse(Options, argv, verb="probe")
-    from partimento.evaluate import outcomes
-    from partimento.evaluate.encoders import cached
+    from partimento.evaluate.encoders import EncoderSettings, VectorKind
+    from partimento.evaluate.outcomes import evaluate_probe
     from partimento.evaluate.tasks import find
 
     task = find(options.task, options.data)
-    encode = _encode(options)
+    dtype = told_dtype(options.device, half=options.half and options.of_model)
+    settings = EncoderSettings(slicing=options.slicing, dtype=dtype, device=options.device)
+    kind: VectorKind = "pooled" if options.pooled else "untrained" if options.untrained else "head"
     with counted("encoding", total=len(task.found)) as advance:
-        if options.cache is not None:
-            encode = cached(encode, options.cache, advance)
-        by = outcomes.by_trees if options.encoder == STATISTICS else outcomes.by_probe
-        outcome = by(task, encode)
+        outcome = evaluate_probe(
+            task, options.encoder, kind=kind, settings=settings, vectors=options.cache, progress=advance
+        )
     score = outcome.score()
     if options.json:
         about = {"task": task.name, "encoder": options.encoder, "missing": len(task.missing)}
@@ -84,26 +86,3 @@ def main(argv: list[str]) -> int:
     if task.missing:
         print(f"{len(task.missing)} of {len(task.examples)} files are not in {options.data}")
     return 0
-
-
-def _encode(options: Options) -> Encode:
-
-    from partimento.embed.encoder import Encoder
-    from partimento.evaluate.encoders import hand_crafted, plugin, untrained
-
-    if options.encoder == STATISTICS:
-        return hand_crafted
-    if ":" in options.encoder:
-        return plugin(options.encoder)
-    how: dict[str, Any] = {
-        "slicing": options.slicing,
-        "device": options.device,
-        "dtype": told_dtype(options.device, half=options.half),
-    }
-    model = options.encoder
-    encoder = untrained(model, **how) if options.untrained else Encoder.load(model, pooled=options.pooled, **how)
-
-    def encode(paths: Sequence[Path]) -> Vectors:
-        return encoder.encode(list(paths))
-
-    return encode

@@ -3,7 +3,7 @@
 Knows: the one thing an encoder must do (`Encode`: paths -> float32 [n, channels]), the baselines that need no
 contrastive training, encoders of others by `module:function`, and a cache by content. Refuses to know tasks and labels.
 
-    >>> encode = source("my_clamp3:encode", Path("vectors")).encode         # doctest: +SKIP
+    >>> encode = file_encoder("my_clamp3:encode", Path("vectors")).encode   # doctest: +SKIP
     >>> encode(paths).shape                                                 # doctest: +SKIP
     (120, 768)
 """
@@ -49,12 +49,12 @@ UNTRAINED_SIZE: Final = 512
 _BLOCK: Final = 64
 _REMEMBERED: Final = pa.schema([("sha256", pa.string()), ("vector", pa.list_(pa.float32()))])
 
-Kind = Literal["head", "pooled", "untrained"]
+VectorKind = Literal["head", "pooled", "untrained"]
 """What of a model makes a vector: its embedding head, the mean of its hidden states, its shape with random weights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class EncoderSettings:
     """How models read files: which slices, where, and what encoders compute in."""
 
     slicing: Slicing = SUITING
@@ -62,30 +62,38 @@ class Reading:
     device: str = "cpu"
 
 
-EXACT: Final = Reading()
+EXACT: Final = EncoderSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """An encoder, and in a word what decides its vectors."""
+class FileEncoder:
+    """Files -> vectors, and in a word what decides them."""
 
     made_of: str
     encode: Encode
 
 
-def source(name: str, vectors: Path, *, kind: Kind = "head", reading: Reading = EXACT) -> Source:
+def file_encoder(
+    name: str,
+    vectors: Path | None = None,
+    *,
+    kind: VectorKind = "head",
+    settings: EncoderSettings = EXACT,
+    progress: Callable[[int], None] = lambda _: None,
+) -> FileEncoder:
     """The encoder of a name: `STATISTICS`, "module:function", or a model.
 
-    Its vectors are kept in a folder of its own in `vectors`. A model is loaded when a vector is missing. Raises
-    `UserError` if there is no such encoder.
+    Its vectors are kept in a folder of its own in `vectors`, if there is one; `progress` then hears of how many files
+    there are vectors. A model is loaded when a vector is missing. Raises `UserError` if there is no such encoder.
     """
     made_of, encode = name, _without_a_model(name)
     if encode is None:
-        half = " in bfloat16" if reading.dtype == torch.bfloat16 else ""
-        made_of = f"{kind} {content_key(locate(name))} {reading.slicing}{half}"
-        encode = _when_asked(name, kind, reading)
-    folder = vectors / hashlib.sha256(made_of.encode()).hexdigest()[:HASH_LENGTH]
-    return Source(made_of=made_of, encode=cached(encode, folder))
+        half = " in bfloat16" if settings.dtype == torch.bfloat16 else ""
+        made_of = f"{kind} {content_key(locate(name))} {settings.slicing}{half}"
+        encode = _when_asked(name, kind, settings)
+    if vectors is not None:
+        encode = cached(encode, vectors / hashlib.sha256(made_of.encode()).hexdigest()[:HASH_LENGTH], progress)
+    return FileEncoder(made_of=made_of, encode=encode)
 
 
 def _without_a_model(name: str) -> Encode | None:
@@ -94,10 +102,10 @@ def _without_a_model(name: str) -> Encode | None:
     return plugin(name) if ":" in name else None
 
 
-def _when_asked(model: str, kind: Kind, reading: Reading) -> Encode:
+def _when_asked(model: str, kind: VectorKind, settings: EncoderSettings) -> Encode:
     @cache
     def encoder() -> Encoder:
-        how: dict[str, Any] = {"slicing": reading.slicing, "device": reading.device, "dtype": reading.dtype}
+        how: dict[str, Any] = {"slicing": settings.slicing, "device": settings.device, "dtype": settings.dtype}
         return untrained(model, **how) if kind == "untrained" else Encoder.load(model, pooled=kind == "pooled", **how)
 
     return lambda paths: encoder().encode(list(paths))

@@ -21,11 +21,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from partimento.corpus.selection.splits import SPLITS
 from partimento.corpus.store.note_store import NoteStore
 from partimento.embed.labeller import Labeller
 from partimento.embed.slicing import SUITING, Slicing
 from partimento.errors import UserError
-from partimento.evaluate.encoders import Encode
+from partimento.evaluate.encoders import EXACT, STATISTICS, Encode, EncoderSettings, VectorKind, Vectors, file_encoder
 from partimento.evaluate.handcrafted import boosted
 from partimento.evaluate.metrics import Score, score
 from partimento.evaluate.probe import probe
@@ -84,24 +85,39 @@ def origin(task: Task, made_of: str) -> dict[str, str]:
     return {"made_of": made_of, "files": hashlib.sha256(files.encode()).hexdigest()[:HASH_LENGTH]}
 
 
+def evaluate_probe(
+    task: Task,
+    encoder: str,
+    *,
+    kind: VectorKind = "head",
+    settings: EncoderSettings = EXACT,
+    vectors: Path | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Outcome:
+    """A task by a probe on an encoder's vectors, or by trees on statistics, as `encoders.file_encoder` has them."""
+    encode = file_encoder(encoder, vectors, kind=kind, settings=settings, progress=progress).encode
+    return by_trees(task, encode) if encoder == STATISTICS else by_probe(task, encode)
+
+
 def by_probe(task: Task, encode: Encode, **about: Any) -> Outcome:
     """A linear probe on the vectors of `encode`."""
-    train, validation, test = (task.split(name) for name in ("train", "validation", "test"))
-    vectors = encode([_path(example) for example in (*train, *validation, *test)])
-    x, validation_x, test_x = np.split(vectors, np.cumsum([len(train), len(validation)]))
-    y, validation_y = (_labels(task, examples) for examples in (train, validation))
+    (x, y), (validation_x, validation_y), (test_x, _) = _encoded(task, encode)
     fitted = probe(x, y, validation_x, validation_y, classes=len(task.classes))
-    return _outcome(task, test, fitted.predict(test_x), about | {"epochs": fitted.epochs})
+    return _outcome(task, task.split("test"), fitted.predict(test_x), about | {"epochs": fitted.epochs})
 
 
 def by_trees(task: Task, statistics: Encode, *, trees: Trees = boosted, **about: Any) -> Outcome:
     """Trees on the statistics of the notes: `handcrafted.boosted` or `forest`."""
-    train, validation, test = (task.split(name) for name in ("train", "validation", "test"))
-    x, validation_x, test_x = (
-        statistics([_path(example) for example in examples]) for examples in (train, validation, test)
-    )
-    predicted = trees(x, _labels(task, train), validation_x, _labels(task, validation), test_x)
-    return _outcome(task, test, predicted, about)
+    (x, y), (validation_x, validation_y), (test_x, _) = _encoded(task, statistics)
+    return _outcome(task, task.split("test"), trees(x, y, validation_x, validation_y, test_x), about)
+
+
+def _encoded(task: Task, encode: Encode) -> list[tuple[Vectors, Ints]]:
+    """Vectors and labels of train, validation and test."""
+    splits = [task.split(name) for name in SPLITS]
+    vectors = encode([_path(example) for examples in splits for example in examples])
+    parts = np.split(vectors, np.cumsum([len(examples) for examples in splits])[:-1])
+    return [(part, _labels(task, examples)) for part, examples in zip(parts, splits, strict=True)]
 
 
 def by_run(task: Task, run: Path, *, slicing: Slicing = SUITING, device: torch.device | str = "cpu") -> Outcome:

@@ -5,8 +5,9 @@ and 10 beside chance, and that pieces which models were trained on are judged ap
 know: where vectors come from.
 
     task = located(performances(), contents(Path("midi")))
-    vectors = source("runs/embedding", Path("vectors")).encode([example.path for example in task.found])
+    vectors = file_encoder("runs/embedding", Path("vectors")).encode([example.path for example in task.found])
     judged("ours", vectors, task.found)                                  # a Finding for each distance and split
+    evaluate_retrieval(Path("midi"), Path("out"), {"ours": "runs/embedding"})       # all of it, and retrieval.md
 
 Every performance that has another one of its piece is a query; all others, those of pieces played once too, are
 candidates. Recall at k is the share of queries with another performance of the piece among the k nearest.
@@ -16,10 +17,8 @@ Shape legend: n performances, q queries among them, E channels of a vector.
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,16 +26,17 @@ import numpy as np
 import numpy.typing as npt
 
 from partimento.errors import UserError
+from partimento.evaluate.encoders import EXACT, STATISTICS, EncoderSettings, file_encoder
 from partimento.evaluate.metrics import Interval, share
-from partimento.evaluate.tasks import Example, Task, read_manifest
-from partimento.files import replacing
+from partimento.evaluate.tables import bounded, table, write
+from partimento.evaluate.tasks import Example, Task, contents, located, read_manifest
 
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.int64]
 
 NAME: Final = "retrieval"
 AT: Final = (1, 10)
-SPLITS: Final = {"test": "held out", "train": "trained on"}
+SPLIT_NAMES: Final = {"test": "held out", "train": "trained on"}
 """The manifest's splits, and what they are called here."""
 _LEAST_DEVIATION: Final = 1e-6
 
@@ -60,6 +60,43 @@ class Finding:
     at_1_interval: Interval
     at_10: float
     at_10_interval: Interval
+
+
+def evaluate_retrieval(
+    data: Path,
+    out: Path,
+    models: Mapping[str, str],
+    *,
+    pooled: Mapping[str, str] | None = None,
+    settings: EncoderSettings = EXACT,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[Finding]:
+    """Judges models by their names, of those in `pooled` the mean of the hidden states, statistics and chance.
+
+    Performances are found in the folder `data`; retrieval.md, retrieval.csv and the vectors are kept in `out`. Raises
+    `UserError` where no performance is found, or a name stands for two encoders.
+    """
+    pooled = pooled or {}
+    task = located(performances(), contents(data))
+    if not task.found:
+        raise UserError(f"{data}: none of the performances of ASAP is in it")
+    if task.missing:
+        say(f"{len(task.missing)} of {len(task.examples)} performances are not in {data}")
+    twice = ({STATISTICS} & {*models, *pooled}) | (models.keys() & pooled.keys())
+    if twice:
+        raise UserError(f"--models, --pooled: {min(twice)!r} would name two encoders; choose another name")
+    vectors = out / "vectors"
+    encoders = {
+        STATISTICS: file_encoder(STATISTICS, vectors),
+        **{name: file_encoder(model, vectors, settings=settings) for name, model in models.items()},
+        **{name: file_encoder(model, vectors, kind="pooled", settings=settings) for name, model in pooled.items()},
+    }
+    findings = by_chance(task.found)
+    for name, encoder in encoders.items():
+        findings += judged(name, encoder.encode(task.paths), task.found)
+        say(f"{name}: judged")
+    write(out, NAME, markdown=markdown(findings), rows=[csv_row(finding) for finding in findings])
+    return findings
 
 
 def judged(name: str, vectors_nE: Floats, examples: Sequence[Example]) -> list[Finding]:
@@ -125,7 +162,7 @@ def _by_split(
     name: str, distance: str, query_q: Ints, examples: Sequence[Example], hits: Sequence[Floats]
 ) -> list[Finding]:
     found = []
-    for split, called in SPLITS.items():
+    for split, called in SPLIT_NAMES.items():
         chosen = np.array([examples[query].split == split for query in query_q], bool)
         if not chosen.any():
             continue
@@ -149,45 +186,27 @@ def _by_split(
     return found
 
 
-def write(findings: Sequence[Finding], folder: Path) -> None:
-    """retrieval.md and retrieval.csv in `folder`."""
-    for name, text in (("retrieval.md", markdown(findings)), ("retrieval.csv", as_csv(findings))):
-        with replacing(folder / name) as part:
-            part.write_text(text, encoding="utf-8")
-
-
 def markdown(findings: Sequence[Finding]) -> str:
     """A table in percent for each split."""
-    lines = [
+    parts = [
         "Another performance of the same piece among the nearest 1 and 10, %, with 95 % intervals (pieces resampled)."
     ]
-    for split in SPLITS.values():
+    for split in SPLIT_NAMES.values():
         of_split = [finding for finding in findings if finding.split == split]
-        if not of_split:
-            continue
-        lines += ["", f"Pieces {split}: {of_split[0].queries} queries of {of_split[0].pieces} pieces.", ""]
-        lines += ["| vectors | distance | recall at 1 | recall at 10 |", "|---|---|---|---|"]
-        for finding in of_split:
-            shown = (_percent(finding.at_1, finding.at_1_interval), _percent(finding.at_10, finding.at_10_interval))
-            lines.append(f"| {finding.encoder} | {finding.distance} | {' | '.join(shown)} |")
-    return "\n".join(lines) + "\n"
+        if of_split:
+            rows = [(one.encoder, one.distance, *_percent(one)) for one in of_split]
+            parts.append(f"Pieces {split}: {of_split[0].queries} queries of {of_split[0].pieces} pieces.")
+            parts.append(table(["vectors", "distance", "recall at 1", "recall at 10"], rows))
+    return "\n\n".join(parts) + "\n"
 
 
-def as_csv(findings: Sequence[Finding]) -> str:
-    """A line for each finding, recalls as shares."""
-    text = io.StringIO(newline="")
-    writer = None
-    for finding in findings:
-        row: dict[str, Any] = {}
-        for name, value in asdict(finding).items():
-            ends = (f"{name.removesuffix('interval')}{end}" for end in ("low", "high"))
-            row |= dict(zip(ends, value, strict=True)) if isinstance(value, tuple) else {name: value}
-        if writer is None:
-            writer = csv.DictWriter(text, list(row), lineterminator="\n")
-            writer.writeheader()
-        writer.writerow({name: f"{value:.4f}" if isinstance(value, float) else value for name, value in row.items()})
-    return text.getvalue()
+def csv_row(finding: Finding) -> dict[str, Any]:
+    """A finding as a line of the CSV, recalls as shares."""
+    facts = {name: getattr(finding, name) for name in ("encoder", "distance", "split", "queries", "pieces")}
+    facts |= bounded("at_1", finding.at_1, finding.at_1_interval)
+    return facts | bounded("at_10", finding.at_10, finding.at_10_interval)
 
 
-def _percent(value: float, interval: Interval) -> str:
-    return f"{100 * value:.1f} [{100 * interval[0]:.0f}–{100 * interval[1]:.0f}]"
+def _percent(finding: Finding) -> list[str]:
+    both = (finding.at_1, finding.at_1_interval), (finding.at_10, finding.at_10_interval)
+    return [f"{100 * value:.1f} [{100 * low:.0f}–{100 * high:.0f}]" for value, (low, high) in both]

@@ -85,6 +85,11 @@ class Task:
         """The examples that there are files for."""
         return tuple(example for example in self.examples if example.path is not None)
 
+    @property
+    def paths(self) -> list[Path]:
+        """Where the files are that have been found."""
+        return [example.path for example in self.examples if example.path is not None]
+
     def split(self, name: str) -> tuple[Example, ...]:
         """The examples of a split that there are files for; raises `UserError` if there are none."""
         chosen = tuple(example for example in self.found if example.split == name)

@@ -44,4 +44,4 @@ def test_one_command_lists_them_by_topic_and_refuses_strange_names(capsys):
 
 
 def test_tables_are_markdown():
-    assert table(["a", "b"], [(1, "x")]) == "| a | b |\n| --- | --- |\n| 1 | x |"
+    assert table(["a", "b"], [(1, "x")]) == "| a | b |\n|---|---|\n| 1 | x |"

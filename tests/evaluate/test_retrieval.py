@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from partimento.cli import main
 from partimento.errors import UserError
 from partimento.evaluate import retrieval
-from partimento.evaluate.retrieval import as_csv, by_chance, judged, markdown, performances, ranks
+from partimento.evaluate.retrieval import by_chance, csv_row, judged, markdown, performances, ranks
+from partimento.evaluate.tables import as_csv
 from partimento.evaluate.tasks import Example, Task, content_key
 from partimento.midi.performance import Performance
 
@@ -97,7 +98,7 @@ def test_held_out_pieces_are_judged_among_all_but_by_themselves():
     assert (trained.split, trained.queries, trained.at_10) == ("trained on", 2, 1.0)
     text = markdown([held_out, trained])
     assert "Pieces held out: 2 queries of 1 pieces." in text and "| x | cosine | 0.0 [0–0] | 100.0 [100–100] |" in text
-    first, second = csv.DictReader(as_csv([held_out, trained]).splitlines())
+    first, second = csv.DictReader(as_csv([csv_row(held_out), csv_row(trained)]).splitlines())
     assert (first["split"], first["at_1"], second["at_10_low"]) == ("held out", "0.0000", "1.0000")
 
 

@@ -10,8 +10,9 @@ import pytest
 from partimento.cli import main
 from partimento.errors import UserError
 from partimento.evaluate.outcomes import Outcome
-from partimento.evaluate.table2.report import CLAIMS, as_csv, markdown, verdicts, write
-from partimento.evaluate.table2.rows import ROWS, Cell, fill
+from partimento.evaluate.table2.report import CLAIMS, csv_row, markdown, verdicts, write
+from partimento.evaluate.table2.rows import ROWS, Cell, fill_table
+from partimento.evaluate.tables import as_csv
 from partimento.evaluate.tasks import read_layout
 from tests.evaluate.small_world import CLASSES, base_model, task_of
 
@@ -78,7 +79,7 @@ def test_the_table_is_written_in_three_ways(tmp_path):
     first, second = csv.DictReader((tmp_path / "table2.csv").read_text().splitlines())
     assert (first["row"], first["accuracy"], first["paper_accuracy"]) == ("emb", "0.9000", "92.4000")
     assert (second["accuracy"], second["reason"]) == ("", "no model mert given")
-    assert as_csv(cells) == (tmp_path / "table2.csv").read_text()
+    assert as_csv([*map(csv_row, cells)]) == (tmp_path / "table2.csv").read_text()
     assert (tmp_path / "table2.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -106,7 +107,7 @@ def test_a_plugged_in_encoder_fills_its_row_and_only_once(tmp_path, monkeypatch)
 
 def test_an_unknown_model_is_refused():
     with pytest.raises(UserError, match="called 'aria'; the names are base, mert"):
-        fill([], {"aria": "x"}, None)
+        fill_table([], {"aria": "x"}, None)
 
 
 def test_the_probe_verb_says_how_many_were_right(tmp_path, capsys):
@@ -133,7 +134,7 @@ def test_classifiers_are_judged_where_their_runs_are_finished(tmp_path, capsys):
     run = tmp_path / "runs" / "touch"
     assert main([*argv, "-o", str(run), "--epochs", "1", "--length", "128"]) == 0
     (task,) = read_layout(metadata)
-    judged = {cell.row.name: cell for cell in fill([task], {"ft": str(tmp_path / "runs")}, tmp_path / "table")}
+    judged = {cell.row.name: cell for cell in fill_table([task], {"ft": str(tmp_path / "runs")}, tmp_path / "table")}
     told = json.loads((run / "metrics.json").read_text())["test"]["accuracy"]
     assert judged["ft"].outcome.score().accuracy == told
     assert judged["ft"].outcome == Outcome.read(run / "outcome.json")  # asked once, when the run ended

@@ -4,21 +4,23 @@ Knows: how the findings of one or several models on the same prompts are laid ou
 (`scores.py`).
 
     write([judged("plain", prompts, continued, span, seed=0)], Path("out"), about="40 prompts of ...")
+    evaluate_continuation(Path("midi"), Path("out"), Span())        # all of it, from a folder to continuation.md
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from partimento.evaluate.continuation.prompts import Prompt, Span
-from partimento.evaluate.continuation.run import Continued
+from partimento.corpus.survey.labels import Labels
+from partimento.evaluate import tables
+from partimento.evaluate.continuation.prompts import Half, Prompt, Span, choose
+from partimento.evaluate.continuation.run import Continued, Run
 from partimento.evaluate.continuation.scores import (
     MODEL,
     NOTES,
@@ -33,10 +35,13 @@ from partimento.evaluate.continuation.scores import (
     measured,
     nats_a_note,
 )
-from partimento.files import replacing
+from partimento.evaluate.tables import bounded, table
+from partimento.generate.engine import Engine
+from partimento.generate.settings import Settings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 NAME: Final = "continuation"
 _HOW: Final = """\
@@ -77,6 +82,42 @@ def judged(name: str, prompts: Sequence[Prompt], continued: Sequence[Continued],
     )
 
 
+def evaluate_continuation(
+    data: Path,
+    out: Path,
+    span: Span,
+    *,
+    model: str = "bundled",
+    engine: str = "auto",
+    labels: Path | None = None,
+    split: str | None = None,
+    half: Half = "all",
+    files: int = 40,
+    sampling: Mapping[str, Any] | None = None,
+    candidates: int | None = None,
+    seed: int = 0,
+    say: Callable[[str], None] = lambda _: None,
+) -> Judged:
+    """Chooses prompts in the folder `data`, continues them, judges that, and writes table, CSV and figure into `out`.
+
+    `sampling` changes fields of the model's own `Sampling`. What `out` already holds of the same run is not made again.
+    """
+    prompts = choose(data, span, labels=Labels.load(csv=labels), split=split, half=half, files=files, say=say)
+    about = described(prompts, span)
+    say(about)
+    opened = Engine.load(model, engine=engine, say=say)
+    settings = Settings(
+        seed=seed,
+        sampling=replace(opened.abilities.sampling, **(sampling or {})),
+        candidates=opened.candidates(Settings(candidates=candidates)),
+    )
+    run = Run.begin(out, prompts, span, opened, settings, model=model)
+    found = judged(Path(model).stem, prompts, run.complete(say), span, seed=seed)
+    how = f"{run.settings.sampling}, {run.settings.candidates} candidates, seed {seed}."
+    write([found], out, about=f"{about} {how}")
+    return found
+
+
 def described(prompts: Sequence[Prompt], span: Span) -> str:
     """Which prompts these are, in a sentence."""
     collections = [prompt.collection for prompt in prompts]
@@ -86,11 +127,8 @@ def described(prompts: Sequence[Prompt], span: Span) -> str:
 
 def write(models: Sequence[Judged], folder: Path, *, about: str, name: str = NAME) -> None:
     """NAME.md, NAME.csv and NAME.png in `folder`; `about` heads the table."""
-    for suffix, text in (("md", markdown(models, about)), ("csv", as_csv(models))):
-        with replacing(folder / f"{name}.{suffix}") as part:
-            part.write_text(text, encoding="utf-8")
-    with replacing(folder / f"{name}.png") as part:
-        _draw(models, part)
+    text, rows = markdown(models, about), [*csv_rows(models)]
+    tables.write(folder, name, markdown=text, rows=rows, draw=partial(_draw, models))
 
 
 def markdown(models: Sequence[Judged], about: str) -> str:
@@ -98,19 +136,33 @@ def markdown(models: Sequence[Judged], about: str) -> str:
     names = [model.name for model in models]
     together = list(zip(*(model.findings for model in models), strict=True))
     whole, parts = ([same for same in together if same[0].whole is which] for which in (True, False))
-    lines = ["# Continuations beside the pianists' own", "", about, "", _HOW]
-    lines += ["", *_table("score", [*names, PROMPT], whole, _scores)]
-    lines += ["", *_table("median", [*names, PIANISTS], whole, _medians)]
-    lines += ["", *_table("mean difference from the same prompt's pianist", names, whole, _differences)]
-    lines += ["", *_table("mean distance from the prompt", [*names, PIANISTS, UNRELATED], whole, _distances)]
-    lines += ["", *_table("median by window", [*names, PIANISTS], parts, _medians)]
-    lines += ["", *_header("nats a note of what the pianists played, told", names)]
-    for given, of in (("the prompt", [m.nats for m in models]), ("another prompt", [m.nats_unrelated for m in models])):
-        lines.append(_row(given, [_shown(ratio, 2) for ratio in of]))
-    return "\n".join(lines) + "\n"
+    layout = [
+        ("score", [*names, PROMPT], whole, _scores),
+        ("median", [*names, PIANISTS], whole, _medians),
+        ("mean difference from the same prompt's pianist", names, whole, _differences),
+        ("mean distance from the prompt", [*names, PIANISTS, UNRELATED], whole, _distances),
+        ("median by window", [*names, PIANISTS], parts, _medians),
+    ]
+    nats = [
+        ("the prompt", *(_shown(model.nats, 2) for model in models)),
+        ("another prompt", *(_shown(model.nats_unrelated, 2) for model in models)),
+    ]
+    blocks = [
+        "# Continuations beside the pianists' own",
+        about,
+        _HOW,
+        *(
+            table([title, *columns], ((_named(same[0]), *cells(same)) for same in rows))
+            for title, columns, rows, cells in layout
+        ),
+        table(["nats a note of what the pianists played, told", *names], nats),
+    ]
+    return "\n\n".join(blocks) + "\n"
 
 
-Cells = Callable[[Sequence[Finding]], list[str]]
+def _named(found: Finding) -> str:
+    start, end = found.window
+    return found.descriptor.name + ("" if found.whole else f", {start:g}–{end:g} s")
 
 
 def _scores(same: Sequence[Finding]) -> list[str]:
@@ -138,68 +190,38 @@ def _apart(estimate: Estimate, descriptor: Descriptor, sign: str = "") -> str:
     return f"× {_shown(_exp(estimate), 2)}"
 
 
-def _table(title: str, names: Sequence[str], rows: Sequence[Sequence[Finding]], cells: Cells) -> Iterator[str]:
-    yield from _header(title, names)
-    for same in rows:
-        start, end = same[0].window
-        when = "" if same[0].whole else f", {start:g}–{end:g} s"
-        yield _row(same[0].descriptor.name + when, cells(same))
-
-
-def _header(first: str, names: Sequence[str]) -> list[str]:
-    return [_row(first, names), f"|---|{'---|' * len(names)}"]
-
-
-def _row(first: str, cells: Sequence[str]) -> str:
-    return f"| {first} | {' | '.join(cells)} |"
-
-
 def _shown(estimate: Estimate, digits: int, sign: str = "") -> str:
     value, (low, high) = estimate
     form = f"{sign}.{digits}f"
     return "–" if np.isnan(value) else f"{value:{form}} [{low:{form}}, {high:{form}}]"
 
 
-def as_csv(models: Sequence[Judged]) -> str:
+def csv_rows(models: Sequence[Judged]) -> Iterator[dict[str, Any]]:
     """A line for each model, descriptor and window, those of the curves too; logarithms stay as they are.
 
     Nats stand as the medians of a descriptor of their own, behind unrelated prompts as those of unrelated music.
     """
-    rows = [
-        {"model": model.name, "descriptor": found.descriptor.name, "from": found.window[0], "to": found.window[1]}
-        | _numbers("median", {source: found.medians[source] for source in (MODEL, PIANISTS)})
-        | _numbers("distance", {source: found.distances[source] for source in (MODEL, PIANISTS, UNRELATED)})
-        | _numbers("score", found.scores)
-        | _numbers("move", {source: found.moves[source] for source in (MODEL, PIANISTS, UNRELATED)})
-        | _numbers("difference", {MODEL: found.difference})
-        for model in models
-        for found in (*model.findings, *model.curves)
-    ]
-    of_nats = [
-        {"model": model.name, "descriptor": f"nats a note, {given}"} | _numbers("median", {MODEL: nats})
-        for model in models
-        for given, nats in (("told the prompt", model.nats), ("told another prompt", model.nats_unrelated))
-    ]
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    for row in (*rows, *of_nats):
-        writer.writerow({name: f"{value:.4f}" if isinstance(value, float) else value for name, value in row.items()})
-    return text.getvalue()
+    for model in models:
+        for found in (*model.findings, *model.curves):
+            row: dict[str, Any] = {"model": model.name, "descriptor": found.descriptor.name}
+            row |= {"from": found.window[0], "to": found.window[1]}
+            estimates = [
+                *(("median", source, found.medians[source]) for source in (MODEL, PIANISTS)),
+                *(("distance", source, found.distances[source]) for source in (MODEL, PIANISTS, UNRELATED)),
+                *(("score", source, score) for source, score in found.scores.items()),
+                *(("move", source, found.moves[source]) for source in (MODEL, PIANISTS, UNRELATED)),
+                ("difference", MODEL, found.difference),
+            ]
+            for what, source, each in estimates:
+                row |= bounded(f"{what}_{source.replace(' ', '_')}", *each)
+            yield row
+    for model in models:
+        for given, nats in (("told the prompt", model.nats), ("told another prompt", model.nats_unrelated)):
+            yield {"model": model.name, "descriptor": f"nats a note, {given}"} | bounded("median_model", *nats)
 
 
-def _numbers(what: str, estimates: Mapping[str, Estimate]) -> dict[str, Any]:
-    columns: dict[str, Any] = {}
-    for source, (value, (low, high)) in estimates.items():
-        name = f"{what}_{source.replace(' ', '_')}"
-        columns |= {name: value, f"{name}_low": low, f"{name}_high": high}
-    return columns
-
-
-def _draw(models: Sequence[Judged], path: Path) -> None:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 7), layout="constrained")
+def _draw(models: Sequence[Judged], figure: Figure) -> None:
+    figure.set_size_inches(11, 7)
     grid = figure.add_gridspec(2, 3)
     panels = [figure.add_subplot(grid[0, column]) for column in range(3)]
     _draw_curves(panels[0], models, PITCH_CLASSES, lambda found, s: found.medians[s], (PIANISTS, UNRELATED))
@@ -210,7 +232,6 @@ def _draw(models: Sequence[Judged], path: Path) -> None:
     panels[2].set_title("Notes a second: off by a factor, either way", fontsize="medium")
     _draw_scores(figure.add_subplot(grid[1, :]), models)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=8, frameon=False)
-    figure.savefig(path, format="png", dpi=110, metadata={"Software": None})
 
 
 def _exp(estimate: Estimate) -> Estimate:

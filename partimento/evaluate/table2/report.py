@@ -8,19 +8,25 @@ Knows: how cells are laid out and which differences are the claims. Refuses to k
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from partimento.errors import UserError
+from partimento.evaluate import tables
+from partimento.evaluate.encoders import EXACT, EncoderSettings
 from partimento.evaluate.metrics import Interval, accuracy_differences
 from partimento.evaluate.outcomes import Outcome
-from partimento.evaluate.table2.rows import Cell, Row
-from partimento.files import replacing
+from partimento.evaluate.table2.rows import Cell, Row, fill_table
+from partimento.evaluate.tables import bounded, table
+from partimento.evaluate.tasks import find_all
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CLAIMS: Final = (
     ("contrastive after pretraining beats contrastive from scratch", "emb", "emb-scratch"),
@@ -33,6 +39,9 @@ CLAIMS: Final = (
 )
 """What is claimed, and the two rows that it compares."""
 
+_HOW: Final = """\
+Accuracy and macro-F1 on the test files, %; in brackets the 95 % interval of the accuracy (pieces resampled);
+in italics the paper's own figures, of larger models, data and other test files."""
 _COLUMNS: Final = (
     "row", "task", "examples", "accuracy", "accuracy_low", "accuracy_high", "macro_f1", "macro_f1_low",
     "macro_f1_high", "paper_accuracy", "paper_macro_f1", "reason",
@@ -77,60 +86,72 @@ def verdicts(cells: Sequence[Cell]) -> list[Verdict]:
     return found
 
 
+def evaluate_table2(
+    data: Path,
+    out: Path,
+    models: Mapping[str, str],
+    *,
+    tasks: Sequence[str] = (),
+    settings: EncoderSettings = EXACT,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[Cell]:
+    """Fills the table of all tasks, or of some, as far as the models allow, and writes it into `out`.
+
+    Files are found in `data` (`tasks.find_all`). Raises `UserError` for a task that is not there, or a strange model.
+    """
+    found = [task for task in find_all(data) if not tasks or task.name in tasks]
+    absent = set(tasks) - {task.name for task in found}
+    if absent:
+        raise UserError(f"--tasks: {data} has no task {min(absent)!r}")
+    cells = fill_table(found, models, out, settings=settings, say=say)
+    write(cells, out)
+    return cells
+
+
 def write(cells: Sequence[Cell], folder: Path) -> None:
     """table2.md, table2.csv and table2.png in `folder`."""
-    for name, data in (("table2.md", markdown(cells)), ("table2.csv", as_csv(cells))):
-        with replacing(folder / name) as part:
-            part.write_text(data, encoding="utf-8")
-    with replacing(folder / "table2.png") as part:
-        _draw(cells, part)
+    tables.write(folder, "table2", markdown=markdown(cells), rows=[*map(csv_row, cells)], draw=partial(_draw, cells))
 
 
 def markdown(cells: Sequence[Cell]) -> str:
     """The table in percent, the paper's under each of ours, the claims, and the reasons of empty rows."""
     rows, tasks = list(dict.fromkeys(cell.row for cell in cells)), list(dict.fromkeys(cell.task for cell in cells))
     by_place = {(cell.row.name, cell.task): cell for cell in cells}
-    lines = [
-        "Accuracy and macro-F1 on the test files, %; in brackets the 95 % interval of the accuracy (pieces resampled);",
-        "in italics the paper's own figures, of larger models, data and other test files.",
-        "",
-        f"| | {' | '.join(tasks)} |",
-        f"|---|{'---|' * len(tasks)}",
-    ]
+    lines = []
     for row in rows:
         if any(by_place[row.name, task].outcome for task in tasks):
-            lines.append(f"| {row.title} | {' | '.join(_ours(by_place[row.name, task]) for task in tasks)} |")
-            if row.paper:
-                lines.append(f"| | {' | '.join(_papers(row, task) for task in tasks)} |")
-    lines += ["", "| claim | tasks | difference of accuracy | |", "|---|---|---|---|"]
-    for verdict in verdicts(cells):
-        low, high = (f"{100 * edge:+.1f}" for edge in verdict.interval)
-        shown = f"{100 * verdict.difference:+.1f} ({low} to {high})" if verdict.tasks else ""
-        lines.append(f"| {verdict.claim} | {', '.join(verdict.tasks)} | {shown} | {verdict.word} |")
+            lines.append([row.title, *(_ours(by_place[row.name, task]) for task in tasks)])
+            lines += [["", *(_papers(row, task) for task in tasks)]] if row.paper else []
+    parts = [
+        _HOW,
+        table(["", *tasks], lines),
+        table(["claim", "tasks", "difference of accuracy", ""], map(_judged, verdicts(cells))),
+    ]
     for title, word in (
         ("How they were trained (the paper: 25 epochs of views of 100 to 650 notes; classifiers 10):", _trained),
         ("Not run:", _reason),
     ):
         items = [f"- {row.title}: {words}" for row in rows if (words := _by_task(row, cells, word))]
-        lines += ["", title, "", *items] if items else []
-    return "\n".join(lines) + "\n"
+        parts += [title, "\n".join(items)] if items else []
+    return "\n\n".join(parts) + "\n"
 
 
-def as_csv(cells: Sequence[Cell]) -> str:
-    """One line for each cell, accuracies and F1 as shares; the paper's in percent."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for cell in cells:
-        row: dict[str, Any] = {"row": cell.row.name, "task": cell.task, "reason": cell.reason}
-        if cell.outcome is not None:
-            score = cell.outcome.score()
-            row |= {"examples": score.examples, "accuracy": score.accuracy, "macro_f1": score.macro_f1}
-            row["accuracy_low"], row["accuracy_high"] = score.accuracy_interval
-            row["macro_f1_low"], row["macro_f1_high"] = score.macro_f1_interval
-        row["paper_accuracy"], row["paper_macro_f1"] = cell.row.published(cell.task) or ("", "")
-        writer.writerow({name: f"{value:.4f}" if isinstance(value, float) else value for name, value in row.items()})
-    return text.getvalue()
+def csv_row(cell: Cell) -> dict[str, Any]:
+    """A cell as a line of the CSV, accuracies and F1 as shares; the paper's in percent."""
+    row: dict[str, Any] = dict.fromkeys(_COLUMNS, "") | {"row": cell.row.name, "task": cell.task}
+    if cell.outcome is not None:
+        score = cell.outcome.score()
+        row |= {"examples": score.examples} | bounded("accuracy", score.accuracy, score.accuracy_interval)
+        row |= bounded("macro_f1", score.macro_f1, score.macro_f1_interval)
+    if published := cell.row.published(cell.task):
+        row["paper_accuracy"], row["paper_macro_f1"] = published
+    return row | {"reason": cell.reason}
+
+
+def _judged(verdict: Verdict) -> tuple[str, str, str, str]:
+    low, high = (f"{100 * edge:+.1f}" for edge in verdict.interval)
+    shown = f"{100 * verdict.difference:+.1f} ({low} to {high})" if verdict.tasks else ""
+    return verdict.claim, ", ".join(verdict.tasks), shown, verdict.word
 
 
 def _differences(a: Outcome, b: Outcome, *, seed: int) -> np.ndarray:
@@ -169,12 +190,10 @@ def _by_task(row: Row, cells: Sequence[Cell], word: Callable[[Cell], str]) -> st
     return "; ".join(f"{said} ({', '.join(tasks)})" for said, tasks in tasks_of.items())
 
 
-def _draw(cells: Sequence[Cell], path: Path) -> None:
-    from matplotlib.figure import Figure
-
+def _draw(cells: Sequence[Cell], figure: Figure) -> None:
     done = [cell for cell in cells if cell.outcome is not None]
     rows, tasks = list(dict.fromkeys(cell.row for cell in done)), list(dict.fromkeys(cell.task for cell in done))
-    figure = Figure(figsize=(2.6 + 1.9 * max(1, len(tasks)), 1.2 + 0.3 * len(rows)), layout="constrained")
+    figure.set_size_inches(2.6 + 1.9 * max(1, len(tasks)), 1.2 + 0.3 * len(rows))
     panels = np.atleast_1d(figure.subplots(1, max(1, len(tasks)), sharey=True))
     for axes, task in zip(panels[: len(tasks)], tasks, strict=True):
         for cell in done:
@@ -190,4 +209,3 @@ def _draw(cells: Sequence[Cell], path: Path) -> None:
         axes.grid(axis="x", alpha=0.3)
     panels[0].invert_yaxis()
     figure.suptitle("● ours, with the 95 % interval    | the paper's", fontsize="small")
-    figure.savefig(path, format="png", dpi=140)

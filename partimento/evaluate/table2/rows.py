@@ -4,7 +4,7 @@ Knows: the table's rows, what each needs, the paper's figures beside ours, and t
 judged with intervals. Every cell is kept as soon as it is known, so that a run can be killed and goes on. Refuses to
 know: how a cell comes about (`outcomes.py`), how models were trained.
 
-    cells = fill([located(task(name), files) for name in TASKS], {"base": "bundled"}, Path("table2"))
+    cells = fill_table([located(task(name), files) for name in TASKS], {"base": "bundled"}, Path("table2"))
     write(cells, Path("table2"))
 
 Models by name: `base` a pretrained language model; `emb`, `emb-scratch`, `emb-e1`, `emb-t0.05`, `emb-t0.5` embedding
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from partimento.errors import UserError
-from partimento.evaluate.encoders import EXACT, STATISTICS, Kind, Reading, source
+from partimento.evaluate.encoders import EXACT, STATISTICS, EncoderSettings, VectorKind, file_encoder
 from partimento.evaluate.finetuned import METRICS
 from partimento.evaluate.handcrafted import boosted, forest
 from partimento.evaluate.outcomes import Outcome, by_probe, by_run, by_trees, origin, training
@@ -53,7 +53,7 @@ class Row:
 
 
 _ORDER: Final = tuple(TASKS)
-_KINDS: Final[dict[str, Kind]] = {"untrained": "untrained", "pooled": "pooled"}
+_KINDS: Final[dict[str, VectorKind]] = {"untrained": "untrained", "pooled": "pooled"}
 
 ROWS: Final = (
     Row(name="statistics", title="Statistics of the notes, boosted trees"),
@@ -102,12 +102,12 @@ class Cell:
     reason: str = ""
 
 
-def fill(
+def fill_table(
     tasks: Sequence[Task],
     models: Mapping[str, str],
     folder: Path,
     *,
-    reading: Reading = EXACT,
+    settings: EncoderSettings = EXACT,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Cell]:
     """Every cell that the models allow; what `folder` already holds of the same models and data is not done again.
@@ -120,38 +120,38 @@ def fill(
     cells = []
     for row in ROWS:
         for task in tasks:
-            cell = _cell(row, task, models.get(row.needs, ""), folder, reading)
+            cell = _cell(row, task, models.get(row.needs, ""), folder, settings)
             said = f"accuracy {cell.outcome.score().accuracy:.3f}" if cell.outcome else cell.reason
             say(f"{row.name}, {task.name}: {said}")
             cells.append(cell)
     return cells
 
 
-def _cell(row: Row, task: Task, model: str, folder: Path, reading: Reading) -> Cell:
+def _cell(row: Row, task: Task, model: str, folder: Path, settings: EncoderSettings) -> Cell:
     """The kept outcome if it is of this model and these files, else a new one, else the reason."""
     if row.needs and not model:
         return Cell(row=row, task=task.name, reason=f"no model {row.needs} given")
     try:
         told = row.needs == FT
-        outcome = _told(row, task, Path(model), reading) if told else _fitted(row, task, model, folder, reading)
+        outcome = _told(row, task, Path(model), settings) if told else _fitted(row, task, model, folder, settings)
         return Cell(row=row, task=task.name, outcome=outcome)
     except UserError as error:
         return Cell(row=row, task=task.name, reason=str(error))
 
 
-def _told(row: Row, task: Task, runs: Path, reading: Reading) -> Outcome:
+def _told(row: Row, task: Task, runs: Path, settings: EncoderSettings) -> Outcome:
     """By a fine-tuned classifier; what it says is kept in its run's folder."""
     _, _, labels = row.name.partition("-")
     run = runs / "-".join((task.name, labels) if labels else (task.name,))
     if not (run / METRICS).is_file():
         raise UserError(f"no finished run in {run}")
-    return by_run(task, run, slicing=reading.slicing, device=reading.device)
+    return by_run(task, run, slicing=settings.slicing, device=settings.device)
 
 
-def _fitted(row: Row, task: Task, model: str, folder: Path, reading: Reading) -> Outcome:
+def _fitted(row: Row, task: Task, model: str, folder: Path, settings: EncoderSettings) -> Outcome:
     """By a probe or by trees; kept among the table's cells."""
     kind = _KINDS.get(row.name, "head")
-    vectors = source(model or STATISTICS, folder / "vectors", kind=kind, reading=reading)
+    vectors = file_encoder(model or STATISTICS, folder / "vectors", kind=kind, settings=settings)
     about = origin(task, f"{row.name} {vectors.made_of}")
     path = folder / "cells" / f"{row.name}.{task.name}.json"
     outcome = Outcome.read(path)
