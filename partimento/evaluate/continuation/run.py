@@ -130,13 +130,13 @@ class Run:
         lead, origin = latest(v, heard.prefix, heard.events, context - context // 2)
         most = max(1, (context // 2 - 1 - int(self.span.end * 1000) // SEGMENT_MS) // MOST_TOKENS)
         follow = [replace(event, ms=event.ms - origin) for event in whole.events[len(heard.events) :][:most]]
-        ids = spell(v, heard.prefix, [*split(v, lead)[1], *follow], origin=0)
-        cache = self.engine.backend.cache(batch=1, capacity=len(ids))
-        logits_RV = self.engine.read([ids[:-1]], cache, last=len(ids) - len(lead))[0].astype(np.float64)
+        tokens = spell(v, heard.prefix, [*split(v, lead)[1], *follow], origin=0)
+        cache = self.engine.backend.cache(batch=1, capacity=len(tokens))
+        logits_RV = self.engine.read([tokens[:-1]], cache, last=len(tokens) - len(lead))[0].astype(np.float64)
         highest_R = logits_RV.max(axis=1)
         mass_R = np.exp(logits_RV - highest_R[:, None]).sum(axis=1)
-        nats_R = highest_R + np.log(mass_R) - logits_RV[np.arange(len(logits_RV)), ids[len(lead) :]]
-        return float(nats_R.sum()), int((v.kind_of[ids[len(lead) :]] == Kind.DURATION).sum())
+        nats_R = highest_R + np.log(mass_R) - logits_RV[np.arange(len(logits_RV)), tokens[len(lead) :]]
+        return float(nats_R.sum()), int((v.kind_of[tokens[len(lead) :]] == Kind.DURATION).sum())
 
     def _file(self, prompt: Prompt, suffix: str) -> Path:
         return self.out / f"{prompt.path.stem[:80]}-{prompt.sha256[: HASH_LENGTH // 2]}.{suffix}"
