@@ -95,13 +95,13 @@ class Worker:
 
 def _open(engine: str, model: str, threads: int) -> Any:
     if engine.startswith("onnx"):
-        from partimento.generate.onnx_backend import OnnxBackend
-        from partimento.model.export.onnx_folder import prepare
+        from partimento.export.onnx_folder import prepare
+        from partimento.generate.backends.onnx_backend import OnnxBackend
 
         return OnnxBackend(prepare(model, engine), threads=threads)
     import torch
 
-    from partimento.generate.backend import TorchBackend
+    from partimento.generate.backends.backend import TorchBackend
     from partimento.model.checkpoint import load
 
     torch.set_num_threads(threads)
@@ -200,7 +200,7 @@ def llama(arguments: argparse.Namespace) -> dict[str, float]:
 
 
 def measure(arguments: argparse.Namespace, model: str) -> list[dict[str, Any]]:
-    from partimento.model.export.onnx_folder import prepare
+    from partimento.export.onnx_folder import prepare
 
     (prompt,) = prompts_of(arguments.folder, model, tokens=arguments.prompt_tokens, count=1)
     kl_prompts = prompts_of(arguments.folder, model, tokens=KL_TOKENS, count=KL_PROMPTS)

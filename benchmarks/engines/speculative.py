@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import Program, drawn, publish, table
+from partimento.generate.backends.engines import open_model
 from partimento.generate.engine import Engine
-from partimento.generate.engines import open_model
 from partimento.generate.settings import Settings
 from partimento.midi.performance import Performance
 

@@ -15,8 +15,8 @@ import time
 from collections.abc import Sequence
 
 from benchmarks.common import Program, publish, table
-from partimento.generate.onnx_backend import OnnxBackend
-from partimento.model.export.onnx_folder import prepare
+from partimento.export.onnx_folder import prepare
+from partimento.generate.backends.onnx_backend import OnnxBackend
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -22,8 +22,8 @@ from partimento.corpus.duplicates.fingerprints import fingerprint
 from partimento.corpus.duplicates.index import PassageIndex
 from partimento.corpus.overlap import fingerprints_of
 from partimento.corpus.store.note_store import NoteStore
+from partimento.generate.decode.sampling import Sampling
 from partimento.generate.engine import Engine
-from partimento.generate.sampling import Sampling
 from partimento.generate.settings import Settings
 from partimento.midi.performance import Performance
 from partimento.model.checkpoint import load

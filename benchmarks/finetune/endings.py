@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from benchmarks.common import Program, publish, table, title_of
 from partimento import Engine, Settings, Tokenizer, Vocabulary
 from partimento.corpus.store.note_store import NoteStore
-from partimento.generate.sampling import Sampling
+from partimento.generate.decode.sampling import Sampling
 from partimento.model.checkpoint import load
 from partimento.model.precision import native_bfloat16
 from partimento.tokens.notes import Notes

@@ -26,7 +26,7 @@ from partimento.corpus.survey.labels import Labels
 from partimento.evaluate.continuation.prompts import Span, choose
 from partimento.evaluate.continuation.report import described, judged, write
 from partimento.evaluate.continuation.run import Run
-from partimento.generate.sampling import Sampling
+from partimento.generate.decode.sampling import Sampling
 
 
 def main(words: Sequence[str] | None = None) -> None:

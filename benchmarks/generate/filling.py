@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 
 from benchmarks.common import Program, midi_files, publish, table
 from partimento import Engine, Performance, Tokenizer
-from partimento.generate.events import Event, around_gap, latest, spell, split
-from partimento.generate.gap import Gap
+from partimento.generate.prompt.events import Event, around_gap, latest, spell, split
+from partimento.generate.prompt.gap import Gap
+from partimento.generate.prompt.start import begin_gap
 from partimento.generate.settings import Continuation
-from partimento.generate.start import begin_gap
 from partimento.midi.columns import NS_PER_S
 from partimento.tokens.vocabulary import Kind
 

@@ -33,7 +33,7 @@ from benchmarks.common import Program
 from partimento.corpus.loaders.examples import ViewPairLoader
 from partimento.corpus.loaders.packed import PackedLoader
 from partimento.corpus.store.note_store import NoteStore
-from partimento.generate.backend import TorchBackend
+from partimento.generate.backends.backend import TorchBackend
 from partimento.model.checkpoint import load
 from partimento.model.config import ModelConfig
 from partimento.model.heads import Embedder

@@ -117,8 +117,8 @@ def main(argv: list[str]) -> None:
         raise UserError(f"{taken[0]} exists already; give --force to overwrite, or another folder with -o")
 
     # Only now: loading an engine takes longer than all of the refusals above.
+    from partimento.generate.decode.sampling import Sampling
     from partimento.generate.engine import Engine
-    from partimento.generate.sampling import Sampling
     from partimento.generate.settings import Guidance, Settings, Wishes
 
     names = (field.name for field in dataclasses.fields(Sampling))

@@ -67,7 +67,7 @@ def main(argv: list[str]) -> int:
         raise UserError("--split goes by labels; give a CSV that has a column split with --labels")
     from partimento.evaluate.continuation.prompts import Span
     from partimento.evaluate.continuation.report import evaluate_continuation
-    from partimento.generate.sampling import Sampling
+    from partimento.generate.decode.sampling import Sampling
 
     names = [field.name for field in dataclasses.fields(Sampling)]
     evaluate_continuation(

@@ -1,7 +1,7 @@
 """`partimento export MODEL --format FORMAT -o DIR`: a model for other engines, and onto the hub.
 
 Knows the formats by name and the files that every export has. Refuses to know how a format is written
-(`partimento.model.export`).
+(`partimento.export`).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Options:
 def main(argv: list[str]) -> None:
     """Run the verb with the arguments after its name."""
     options = parse(Options, argv, verb="export")
-    from partimento.model.export.formats import write
+    from partimento.export.formats import write
     from partimento.model.hub import LICENCES, push_to_hub
 
     if options.out.exists() and not options.force:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from partimento.errors import UserError
-from partimento.generate.sampling import Sampling
+from partimento.generate.decode.sampling import Sampling
 from partimento.generate.settings import MOST_CANDIDATES
 
 SMALL: Final = 100_000_000

@@ -26,15 +26,15 @@ from numpy.typing import NDArray
 
 from partimento.errors import UserError
 from partimento.generate.abilities import Abilities
-from partimento.generate.engines import open_model
-from partimento.generate.gap import Gap
-from partimento.generate.language_model import LanguageModel
-from partimento.generate.prefix_cache import PrefixCache
+from partimento.generate.backends.engines import open_model
+from partimento.generate.backends.language_model import LanguageModel
+from partimento.generate.decode.sampling import Sampling
+from partimento.generate.prompt.gap import Gap
+from partimento.generate.prompt.prefix_cache import PrefixCache
+from partimento.generate.prompt.session import Session
+from partimento.generate.prompt.start import begin_gap
 from partimento.generate.run import NoteHandler, Notes, Run
-from partimento.generate.sampling import Sampling
-from partimento.generate.session import Session
 from partimento.generate.settings import Continuation, Guidance, Settings
-from partimento.generate.start import begin_gap
 from partimento.midi.performance import Performance
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Engine(LanguageModel):
     ) -> Engine:
         """The engine of a bundled model, a file, a folder or a model of the hub (docs/models.md).
 
-        `engine` forces what runs it (`partimento.generate.engines.ENGINES`); `say` is told what does. Raises
+        `engine` forces what runs it (`partimento.generate.backends.engines.ENGINES`); `say` is told what does. Raises
         `UserError` if there is no such model, or no language model in it.
         """
         opened = open_model(name_or_path, engine, say=say)
@@ -120,7 +120,7 @@ class Engine(LanguageModel):
     @property
     def vector_size(self) -> int:
         """Numbers of the vectors that `like` takes; raises `UserError` for a model that takes none."""
-        from partimento.generate.guidance import vector_size
+        from partimento.generate.backends.guidance import vector_size
 
         return vector_size(self.backend)
 
@@ -130,7 +130,7 @@ class Engine(LanguageModel):
         Vectors are those of the embedding model that this one was trained with. Raises `UserError` for a model that
         takes no vectors, or some of another size.
         """
-        from partimento.generate.guidance import GuidedBackend
+        from partimento.generate.backends.guidance import GuidedBackend
 
         guided = GuidedBackend(self.backend, vector_E)
         window = min(self.context, guided.config.context)

@@ -21,19 +21,19 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from partimento.generate.draft import Draft
-from partimento.generate.language_model import LanguageModel
-from partimento.generate.prefix_cache import PrefixCache
-from partimento.generate.search import TOKENS_OF_A_SEGMENT, Search
+from partimento.generate.backends.draft import Draft
+from partimento.generate.backends.language_model import LanguageModel
+from partimento.generate.decode.search import TOKENS_OF_A_SEGMENT, Search
+from partimento.generate.decode.variation import Variation
+from partimento.generate.prompt.prefix_cache import PrefixCache
+from partimento.generate.prompt.start import Start
+from partimento.generate.prompt.writer import as_performance
 from partimento.generate.settings import Continuation, GeneratedNote, Settings, Timings
-from partimento.generate.start import Start
-from partimento.generate.variation import Variation
-from partimento.generate.writer import as_performance
 from partimento.midi.performance import Performance
 
 if TYPE_CHECKING:
-    from partimento.generate.backend import Cache
-    from partimento.generate.sampling import Proposal
+    from partimento.generate.backends.backend import Cache
+    from partimento.generate.decode.sampling import Proposal
 
 Notes = Generator[tuple[int, GeneratedNote]]
 NoteHandler = Callable[[int, GeneratedNote], None]

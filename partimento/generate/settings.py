@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partimento.errors import UserError
-from partimento.generate.sampling import Sampling
+from partimento.generate.decode.sampling import Sampling
 from partimento.midi.performance import Performance
 
 MOST_VARIATIONS = 64

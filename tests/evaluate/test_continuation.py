@@ -29,8 +29,8 @@ from partimento.evaluate.continuation.scores import (
     median,
     nats_a_note,
 )
+from partimento.generate.decode.sampling import Sampling
 from partimento.generate.engine import Engine
-from partimento.generate.sampling import Sampling
 from partimento.generate.settings import Settings
 from partimento.midi.performance import Performance
 from partimento.model.checkpoint import save

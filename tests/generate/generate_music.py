@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from partimento.generate.abilities import Abilities
-from partimento.generate.backend import TorchBackend
+from partimento.generate.backends.backend import TorchBackend
 from partimento.generate.engine import Engine
 from partimento.midi.performance import Performance
 from partimento.model.config import ModelConfig

@@ -4,8 +4,8 @@ import pytest
 
 from partimento.errors import UserError
 from partimento.generate.abilities import Abilities
+from partimento.generate.decode.sampling import Sampling
 from partimento.generate.engine import Engine
-from partimento.generate.sampling import Sampling
 from partimento.generate.settings import Settings
 from partimento.model.checkpoint import save
 from tests.generate.generate_music import prompt, random_engine

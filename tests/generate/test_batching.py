@@ -10,9 +10,9 @@ import pytest
 from partimento.errors import UserError
 from partimento.generate import batching
 from partimento.generate.batching import Batch, Decided, Failed, Job, Over, Standing
+from partimento.generate.decode.sampling import Sampling
 from partimento.generate.engine import Engine
 from partimento.generate.run import Run
-from partimento.generate.sampling import Sampling
 from partimento.generate.settings import Continuation, Settings
 from tests.generate.generate_music import measured_engine, prompt
 

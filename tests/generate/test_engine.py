@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from partimento.errors import UserError
+from partimento.generate.decode.sampling import Sampling
 from partimento.generate.engine import Engine
-from partimento.generate.sampling import Sampling
 from partimento.generate.settings import Continuation, Settings
 from partimento.midi.performance import Performance
 from partimento.model.checkpoint import save

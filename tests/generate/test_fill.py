@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from partimento.errors import UserError
 from partimento.generate.abilities import Abilities
-from partimento.generate.gap import Gap
-from partimento.generate.sampling import Sampling
+from partimento.generate.decode.sampling import Sampling
+from partimento.generate.decode.variation import Variation
+from partimento.generate.prompt.gap import Gap
+from partimento.generate.prompt.start import begin_gap
+from partimento.generate.prompt.writer import as_performance
 from partimento.generate.settings import Continuation, GeneratedNote, Settings
-from partimento.generate.start import begin_gap
-from partimento.generate.variation import Variation
-from partimento.generate.writer import as_performance
 from partimento.midi.columns import NS_PER_S
 from partimento.midi.performance import Performance
 from partimento.tokens.grammar import Grammar

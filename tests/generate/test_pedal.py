@@ -3,7 +3,7 @@
 import numpy as np
 
 from partimento.generate.abilities import Abilities
-from partimento.generate.sampling import Sampling
+from partimento.generate.decode.sampling import Sampling
 from partimento.generate.settings import Settings
 from partimento.midi.performance import Performance
 from partimento.tokens.grammar import Grammar

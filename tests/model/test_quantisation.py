@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from partimento.model.export.onnx_graph import BLOCK
+from partimento.export.onnx_graph import BLOCK
 from partimento.model.quantisation import quantise
 
 

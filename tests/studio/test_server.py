@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from partimento import Performance, Settings
-from partimento.generate.sampling import Sampling
+from partimento.generate.decode.sampling import Sampling
 from partimento.studio.music import columns
 from tests.generate.generate_music import measured_engine, prompt
 from tests.studio.serving import GIVEN, Client, ask, served

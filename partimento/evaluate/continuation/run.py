@@ -25,13 +25,13 @@ import numpy as np
 from partimento.errors import UserError
 from partimento.evaluate.continuation.prompts import Prompt, Span, others
 from partimento.evaluate.tasks import HASH_LENGTH, content_key
+from partimento.export.onnx_folder import GRAPH_FILE
 from partimento.files import replacing
 from partimento.generate.engine import Engine
-from partimento.generate.events import latest, spell, split
+from partimento.generate.prompt.events import latest, spell, split
+from partimento.generate.prompt.start import begin
 from partimento.generate.settings import Settings
-from partimento.generate.start import begin
 from partimento.midi.performance import Performance
-from partimento.model.export.onnx_folder import GRAPH_FILE
 from partimento.model.hub import locate
 from partimento.tokens.vocabulary import SEGMENT_MS, Kind
 
