@@ -171,7 +171,10 @@ def view_notes(length: int) -> int:
 
 
 def one_slice(count: int, rng: np.random.Generator) -> tuple[int, int]:
-    """First and last + 1 of a slice of 100 to 650 of `count` notes, or of all if there are fewer than 100."""
+    """First and last + 1 of a slice of 100 to 650 of `count` notes, or of all if there are fewer than 100.
+
+    `one_slice(400, np.random.default_rng(0))` -> (28, 384).
+    """
     low, high = (min(limit, count) for limit in SLICE_NOTES)
     length = int(rng.integers(low, high + 1))
     first = int(rng.integers(0, count - length + 1))
@@ -182,6 +185,7 @@ def two_slices(count: int, rng: np.random.Generator) -> tuple[tuple[int, int], t
     """Two slices of 100 to 650 of `count` notes, at most half of them each, that do not overlap; either comes first.
 
     The notes that are in neither are spread evenly over the room before, between and behind.
+    `two_slices(400, np.random.default_rng(0))` -> ((14, 199), (211, 375)).
     """
     low, high = (min(limit, count // 2) for limit in SLICE_NOTES)
     lengths = rng.integers(low, high + 1, 2)
@@ -194,7 +198,8 @@ def two_slices(count: int, rng: np.random.Generator) -> tuple[tuple[int, int], t
 def balanced(labels: npt.NDArray[np.int64], classes: Sequence[str], n: int, seed: int) -> npt.NDArray[np.int64]:
     """Indices of `n` of the labels, as many of each class as of any other, give or take one; ascending.
 
-    One seed's subsets contain each other: the larger adds to the smaller. Raises `UserError` for a class with too few.
+    `balanced([0, 1, 0, 1, 1], ("a", "b"), 3, seed=0)` -> [0, 2, 3]: two of a, one of b. One seed's subsets contain each
+    other: the larger adds to the smaller. Raises `UserError` for a class with too few.
     """
     chosen = []
     for index, name in enumerate(classes):

@@ -66,6 +66,10 @@ class StoreTokenizer:
 class PackedLoader:
     """An endless iterator of int32 [batch / world, length + 1]; consecutive windows of a stream overlap by one id.
 
+    Of a store of one file of two notes, with length 5 and without augmentation, the windows begin
+
+        [prefix <S> piano-60-80 onset-0 duration-400 piano-64-80], [piano-64-80 onset-500 duration-400 <E> prefix <S>]
+
     Every file is prefix, <S>, body with <D>, <E>. With `augment` each epoch draws tempo, pitch and velocity anew.
     Files are dealt out to the streams in turn, so that each comes once in an epoch.
 

@@ -131,6 +131,8 @@ class PassageLoader(ExampleLoader[Ids | Arrays]):
 class WholeFileLoader(PassageLoader):
     """A passage of each file in an epoch: from its first note on as far as it fits, or what leads to its end.
 
+    A file of two notes, with length 12: [prefix <S> note onset duration note onset duration <E> <P> <P> <P> <P>].
+
     `ending_share` of them are the latter, as many of the file's last notes as fit a drawn length of `SHORTEST_ENDING`
     to `length` ids, each doubling equally likely. Files that fit are whole, and end, among the others too.
     """

@@ -74,7 +74,11 @@ def pack_columns(
     pedal_ms: npt.NDArray[np.integer],
     pedal_down: npt.NDArray[np.uint8],
 ) -> Packed:
-    """Columns [n] of notes and [k] of pedal moves; onsets ascend, and the first note's is 0."""
+    """Columns [n] of notes and [k] of pedal moves; onsets ascend, and the first note's is 0.
+
+    Onsets 0, 120 and 70,000 ms become gaps of 0, 120 and 65,535 ms; a pedal pressed at 50 ms and let go at 500 ms
+    becomes 101 and 1000.
+    """
     onset = onset_ms.astype(np.int64)
     gaps = np.diff(onset, prepend=onset[:1])
     notes = np.empty(len(onset), NOTE)
