@@ -172,7 +172,7 @@ def training(metadata: Mapping[str, Any]) -> str:
     words = [
         extent,
         f"batch {recipe['batch']}",
-        f"{recipe['length']} ids",
+        f"{recipe['length']} tokens",
         f"{loop['optimiser']} at {loop['peak_lr']:g}",
     ]
     if "temperature" in recipe:
