@@ -10,12 +10,11 @@ from typing import Annotated
 import tyro
 
 from partimento.commands.flags import named_models, parse
-from partimento.commands.precision import told_dtype
-from partimento.embed.slicing import SUITING, Slicing
+from partimento.commands.precision import EncoderOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(EncoderOptions):
     """Look for another performance of the same piece among the nearest of all performances of ASAP.
 
     Writes retrieval.md and retrieval.csv: recall at 1 and 10 of every model, beside statistics of the notes and chance,
@@ -31,24 +30,15 @@ class Options:
     """NAME=MODEL for each embedding model, or NAME=module:function for an encoder of your own."""
     pooled: tuple[str, ...] = ()
     """NAME=MODEL for models of which the mean of the hidden states is taken instead."""
-    slicing: Slicing = SUITING
-    """Which notes of a file models read; fewer than all of them where time is short."""
-    half: bool = False
-    """Compute vectors in bfloat16 where the device multiplies it itself, which is faster; elsewhere in float32."""
-    device: str = "cpu"
-    """Where models run: cpu, cuda, mps."""
 
 
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = parse(Options, argv, verb="evaluate retrieval")
     models, pooled = named_models(options.models, flag="--models"), named_models(options.pooled, flag="--pooled")
-    from partimento.evaluate.encoders import EncoderSettings
     from partimento.evaluate.retrieval import evaluate_retrieval
 
-    dtype = told_dtype(options.device, half=options.half)
-    settings = EncoderSettings(slicing=options.slicing, dtype=dtype, device=options.device)
     say = partial(print, flush=True)
-    evaluate_retrieval(options.data, options.out, models, pooled=pooled, settings=settings, say=say)
+    evaluate_retrieval(options.data, options.out, models, pooled=pooled, settings=options.settings(), say=say)
     print(f"table in {options.out / 'retrieval.md'}")
     return 0

@@ -10,12 +10,11 @@ from typing import Annotated
 import tyro
 
 from partimento.commands.flags import named_models, parse
-from partimento.commands.precision import told_dtype
-from partimento.embed.slicing import SUITING, Slicing
+from partimento.commands.precision import EncoderOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(EncoderOptions):
     """Fill the paper's Table 2: table2.md, table2.csv and table2.png, and every cell and vector on the way there.
 
     Called again, it does what is missing or was made of another model or other files. A row that cannot be run says
@@ -32,24 +31,15 @@ class Options:
     """NAME=MODEL for each model at hand."""
     tasks: tuple[str, ...] = ()
     """Only these tasks."""
-    slicing: Slicing = SUITING
-    """Which notes of a file models read; fewer than all of them where time is short."""
-    half: bool = False
-    """Compute vectors in bfloat16 where the device multiplies it itself, which is faster; elsewhere in float32."""
-    device: str = "cpu"
-    """Where models run: cpu, cuda, mps."""
 
 
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = parse(Options, argv, verb="evaluate table2")
     models = named_models(options.models, flag="--models")
-    from partimento.evaluate.encoders import EncoderSettings
     from partimento.evaluate.table2.report import evaluate_table2
 
-    dtype = told_dtype(options.device, half=options.half)
-    settings = EncoderSettings(slicing=options.slicing, dtype=dtype, device=options.device)
     say = partial(print, flush=True)
-    evaluate_table2(options.data, options.out, models, tasks=options.tasks, settings=settings, say=say)
+    evaluate_table2(options.data, options.out, models, tasks=options.tasks, settings=options.settings(), say=say)
     print(f"table in {options.out / 'table2.md'}")
     return 0

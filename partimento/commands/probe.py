@@ -10,16 +10,15 @@ from typing import Annotated
 import tyro
 
 from partimento.commands.flags import parse
-from partimento.commands.precision import told_dtype
+from partimento.commands.precision import EncoderOptions
 from partimento.commands.progress import counted
-from partimento.embed.slicing import SUITING, Slicing
 from partimento.errors import UserError
 
 STATISTICS = "statistics"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(EncoderOptions):
     """Probe frozen vectors: one linear layer, 3e-4 falling to 0, 10, 20 and 50 epochs, the best on validation."""
 
     task: str
@@ -33,12 +32,6 @@ class Options:
     """Take the mean of a model's hidden states instead of its embedding."""
     untrained: bool = False
     """Take random weights of the model's shape instead of its own."""
-    slicing: Slicing = SUITING
-    """Which notes of a file a model reads."""
-    half: bool = False
-    """Compute vectors in bfloat16 where the device multiplies it itself, which is faster; elsewhere in float32."""
-    device: str = "cpu"
-    """Where a model runs: cpu, cuda, mps."""
     cache: Path | None = None
     """Folder in which vectors are kept, so that they are made once; one for all encoders."""
     json: bool = False
@@ -59,17 +52,15 @@ class Options:
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = parse(Options, argv, verb="probe")
-    from partimento.evaluate.encoders import EncoderSettings, VectorKind
+    from partimento.evaluate.encoders import VectorKind
     from partimento.evaluate.outcomes import evaluate_probe
     from partimento.evaluate.tasks import find
 
     task = find(options.task, options.data)
-    dtype = told_dtype(options.device, half=options.half and options.of_model)
-    settings = EncoderSettings(slicing=options.slicing, dtype=dtype, device=options.device)
     kind: VectorKind = "pooled" if options.pooled else "untrained" if options.untrained else "head"
     with counted("encoding", total=len(task.found)) as advance:
         outcome = evaluate_probe(
-            task, options.encoder, kind=kind, settings=settings, vectors=options.cache, progress=advance
+            task, options.encoder, kind=kind, settings=options.settings(), vectors=options.cache, progress=advance
         )
     score = outcome.score()
     if options.json:

@@ -38,13 +38,13 @@ def cell(row, wrong, task="genre"):
 
 
 def test_rows_carry_the_papers_figures():
-    assert ROW["emb"].published("composer") == (90.5, 90.49)
-    assert ROW["ft"].published("vgmidi") == (68.18, 69.55)
-    assert ROW["emb-scratch"].published("period") == (69.0, 68.5)
-    assert ROW["ft-100"].published("pianist8") is None and ROW["statistics"].published("genre") is None
+    assert ROW["emb"].paper["composer"] == (90.5, 90.49)
+    assert ROW["ft"].paper["vgmidi"] == (68.18, 69.55)
+    assert ROW["emb-scratch"].paper["period"] == (69.0, 68.5)
+    assert ROW["ft-100"].paper.get("pianist8") is None and ROW["statistics"].paper.get("genre") is None
     for few, more in pairwise(("ft-100", "ft-200", "ft-500", "ft-1000", "ft")):
         # What the paper says of more labels, but for one figure, holds of what was copied from it.
-        assert ROW[few].published("composer")[0] < ROW[more].published("composer")[0]
+        assert ROW[few].paper["composer"][0] < ROW[more].paper["composer"][0]
 
 
 def test_claims_hold_fail_or_stay_open():
@@ -138,6 +138,6 @@ def test_classifiers_are_judged_where_their_runs_are_finished(tmp_path, capsys):
     told = json.loads((run / "metrics.json").read_text())["test"]["accuracy"]
     assert judged["ft"].outcome.score().accuracy == told
     assert judged["ft"].outcome == Outcome.read(run / "outcome.json")  # asked once, when the run ended
-    how = "1 epoch, batch 16, 128 ids, adamw at 1e-05 (touch)"
+    how = "1 epoch, batch 16, 128 tokens, adamw at 1e-05 (touch)"
     assert f"- Fine-tuned classifier: {how}" in markdown(list(judged.values()))
     assert "no finished run in" in judged["ft-100"].reason

@@ -143,7 +143,7 @@ def csv_row(cell: Cell) -> dict[str, Any]:
         score = cell.outcome.score()
         row |= {"examples": score.examples} | bounded("accuracy", score.accuracy, score.accuracy_interval)
         row |= bounded("macro_f1", score.macro_f1, score.macro_f1_interval)
-    if published := cell.row.published(cell.task):
+    if published := cell.row.paper.get(cell.task):
         row["paper_accuracy"], row["paper_macro_f1"] = published
     return row | {"reason": cell.reason}
 
@@ -169,7 +169,7 @@ def _ours(cell: Cell) -> str:
 
 
 def _papers(row: Row, task: str) -> str:
-    published = row.published(task)
+    published = row.paper.get(task)
     return f"*{published[0]:.1f} / {published[1]:.1f}*" if published else "–"
 
 
@@ -202,7 +202,7 @@ def _draw(cells: Sequence[Cell], figure: Figure) -> None:
             at, score = rows.index(cell.row), cell.outcome.score()
             axes.plot(score.accuracy_interval, (at, at), color="tab:blue", linewidth=2, alpha=0.5)
             axes.plot(score.accuracy, at, "o", color="tab:blue", markersize=5)
-            if published := cell.row.published(task):
+            if published := cell.row.paper.get(task):
                 axes.plot(published[0] / 100, at, "|", color="tab:gray", markersize=9)
         axes.set(title=task, xlim=(0, 1), xlabel="accuracy")
         axes.set_yticks(range(len(rows)), [row.title for row in rows])

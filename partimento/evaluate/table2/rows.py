@@ -14,7 +14,8 @@ module:function.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import csv
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -31,63 +32,31 @@ FT: Final = "ft"
 OTHERS: Final = ("mert", "m3", "clamp3")
 """Rows whose encoders are somebody else's."""
 
-Paper = tuple[float, ...]
+_KINDS: Final[dict[str, VectorKind]] = {"untrained": "untrained", "pooled": "pooled"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Row:
-    """A row: its name, which of the given models it needs ("" for none), and the paper's accuracies and macro-F1 (%).
+    """A row: its name, which of the given models it needs ("" for none), and the paper's figures.
 
-    `paper` holds pairs in the order of `tasks.TASKS`; it may be empty, or end after the fourth task.
+    `paper` has accuracy and macro-F1 in percent of the tasks for which the paper gives them.
     """
 
     name: str
     title: str
-    needs: str = ""
-    paper: Paper = ()
-
-    def published(self, task: str) -> tuple[float, float] | None:
-        """The paper's accuracy and macro-F1 in percent, if it has them."""
-        at = 2 * _ORDER.index(task) if task in _ORDER else len(self.paper)
-        return (self.paper[at], self.paper[at + 1]) if at < len(self.paper) else None
+    needs: str
+    paper: Mapping[str, tuple[float, float]]
 
 
-_ORDER: Final = tuple(TASKS)
-_KINDS: Final[dict[str, VectorKind]] = {"untrained": "untrained", "pooled": "pooled"}
+def _rows() -> Iterator[Row]:
+    with Path(__file__).with_name("rows.csv").open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            words = {task: row[task].split() for task in TASKS if row[task]}
+            paper = {task: (float(accuracy), float(f1)) for task, (accuracy, f1) in words.items()}
+            yield Row(name=row["name"], title=row["title"], needs=row["needs"], paper=paper)
 
-ROWS: Final = (
-    Row(name="statistics", title="Statistics of the notes, boosted trees"),
-    Row(name="statistics-forest", title="Statistics of the notes, randomised trees"),
-    Row(name="untrained", title="Untrained encoder", needs="base"),
-    Row(name="pooled", title="Pretrained, mean of hidden states", needs="base"),
-    Row(name="mert", title="MERT", needs="mert",
-        paper=(83.0, 83.0, 63.89, 63.9, 69.5, 68.94, 69.6, 69.3, 65.06, 65.18, 45.45, 40.37)),
-    Row(name="m3", title="M3", needs="m3",
-        paper=(85.1, 85.1, 69.88, 70.12, 71.2, 70.81, 71.9, 71.72, 81.93, 81.48, 54.55, 46.13)),
-    Row(name="clamp3", title="CLaMP 3", needs="clamp3",
-        paper=(89.1, 89.1, 77.79, 77.97, 80.6, 80.2, 84.5, 84.46, 80.72, 79.76, 45.45, 36.53)),
-    Row(name="emb", title="Contrastive after pretraining", needs="emb",
-        paper=(92.4, 92.4, 82.45, 82.57, 84.7, 84.69, 90.5, 90.49, 91.57, 92.38, 63.64, 63.96)),
-    Row(name="ft", title="Fine-tuned classifier", needs=FT,
-        paper=(93.2, 93.2, 87.53, 87.59, 86.5, 86.53, 96.3, 96.32, 91.56, 92.03, 68.18, 69.55)),
-    Row(name="emb-scratch", title="Contrastive from scratch (†)", needs="emb-scratch",
-        paper=(82.3, 82.3, 66.94, 66.96, 69.0, 68.5, 65.5, 65.41, 84.34, 84.56, 59.09, 54.29)),
-    Row(name="emb-e1", title="Contrastive, one epoch", needs="emb-e1",
-        paper=(92.9, 92.9, 80.53, 80.69, 83.8, 83.71, 87.6, 87.62, 92.77, 93.71, 59.09, 57.8)),
-    Row(name="emb-t0.05", title="Contrastive, temperature 0.05", needs="emb-t0.05",
-        paper=(92.4, 92.4, 81.34, 81.48, 84.0, 83.85, 89.9, 89.9, 95.18, 95.71, 59.09, 54.32)),
-    Row(name="emb-t0.5", title="Contrastive, temperature 0.5", needs="emb-t0.5",
-        paper=(92.3, 92.3, 73.43, 73.63, 80.7, 80.56, 70.2, 70.05, 91.57, 92.7, 54.55, 45.0)),
-    Row(name="ft-100", title="Fine-tuned, 100 labels", needs=FT,
-        paper=(89.5, 89.5, 68.26, 68.2, 70.2, 70.64, 65.3, 64.1)),
-    Row(name="ft-200", title="Fine-tuned, 200 labels", needs=FT,
-        paper=(91.1, 91.1, 75.25, 75.54, 75.1, 75.68, 78.1, 78.08)),
-    Row(name="ft-500", title="Fine-tuned, 500 labels", needs=FT,
-        paper=(90.8, 90.8, 79.31, 79.49, 80.9, 80.91, 85.2, 85.18)),
-    Row(name="ft-1000", title="Fine-tuned, 1000 labels", needs=FT,
-        paper=(91.4, 91.4, 80.63, 80.68, 82.9, 83.01, 90.1, 90.12)),
-)  # fmt: skip
 
+ROWS: Final = tuple(_rows())
 NAMES: Final = tuple(dict.fromkeys(row.needs for row in ROWS if row.needs))
 """What models may be given as."""
 
