@@ -10,6 +10,8 @@ DEMO_PROMPT ?= examples/nocturne.mid
 DEMO_ARGS ?=
 
 BIN := $(VENV)/bin
+# The piano's recordings come with the installation, unless the npm registry is out of reach.
+SOUND = $(shell test -e partimento/audio/samples/A4v8.ogg && echo --render)
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
@@ -25,10 +27,11 @@ help:  ## this list
 setup: $(VENV)/.runtime  ## install the package and what it needs to run into .venv
 	@echo "Ready: $(BIN)/partimento --help"
 
-demo: $(VENV)/.runtime  ## continue a short example and draw the result (into demo/)
+demo: $(VENV)/.runtime  ## continue a short example, draw the result and write its sound (into demo/)
 	@echo "Continuing $(DEMO_PROMPT) on this machine's processor:"
-	$(BIN)/partimento continue $(DEMO_PROMPT) --plot --force -o demo $(DEMO_ARGS)
-	@echo "Look at the .png and play the .mid in demo/:"
+	$(BIN)/partimento continue $(DEMO_PROMPT) --plot $(SOUND) --force -o demo $(DEMO_ARGS)
+	@test -n "$(SOUND)" || echo "No sound: the piano was out of reach. Later: $(BIN)/python -m partimento.audio.fetch"
+	@echo "Look at the .png, and listen to the .wav or play the .mid in demo/:"
 	@ls -1 demo | sed 's|^|  demo/|'
 	@echo "Now your own: $(BIN)/partimento continue YOUR-FILE.mid --plot"
 

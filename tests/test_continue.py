@@ -2,15 +2,19 @@ import json
 from pathlib import Path
 
 import mido
+import numpy as np
 import pytest
+import soundfile
 import torch
 
+from partimento.audio import samples
 from partimento.cli import main
 from partimento.midi.performance import Performance
 from partimento.model.checkpoint import save
 from partimento.model.config import ModelConfig
 from partimento.model.transformer import Transformer
 from partimento.tokens.vocabulary import Vocabulary
+from tests.midi.test_pedalling import heard
 
 torch.set_num_threads(1)
 
@@ -80,6 +84,30 @@ def test_same_seed_same_bytes_and_nothing_is_overwritten_unasked(
     assert written.read_bytes() != first
     assert main([*argv, "--force"]) == 0
     assert written.read_bytes() == first
+
+
+def test_keys_and_pedal_sound_as_the_plain_durations_do(model: str, prompt: str, tmp_path: Path) -> None:
+    """The prompt has no pedal: all of it is new, and --no-pedal writes none."""
+    argv = ["continue", prompt, "--model", model, "--notes", "60", "--seed", "4"]
+    assert main([*argv, "-o", str(tmp_path / "played")]) == 0
+    assert main([*argv, "--no-pedal", "-o", str(tmp_path / "plain")]) == 0
+    played, plain = (Performance.from_midi(tmp_path / name / "étude-1.mid") for name in ("played", "plain"))
+    assert len(played.pedal_down) > 0 == len(plain.pedal_down)
+    assert np.array_equal(played.onset, plain.onset) and np.array_equal(np.sort(played.pitch), np.sort(plain.pitch))
+    expected, found = heard(plain), heard(played)
+    assert all(abs(expected[note] - found[note]) <= 10 for note in expected)
+    assert played.duration.sum() < plain.duration.sum()
+
+
+def test_the_sound_is_written_beside_the_notes(model: str, prompt: str, tmp_path: Path, capsys, monkeypatch) -> None:
+    argv = ["continue", prompt, "--model", model, "--notes", "5", "--prompt-seconds", "1", "--render"]
+    assert main([*argv, "-o", str(tmp_path / "out")]) == 0
+    sound, rate = soundfile.read(tmp_path / "out" / "étude-1.wav", dtype="float32")
+    expected = Performance.from_midi(tmp_path / "out" / "étude-1.mid").render()
+    assert rate == 48_000 and np.abs(sound - expected).max() < 2**-14
+    monkeypatch.setattr(samples, "FOLDER", tmp_path / "none")
+    assert main([*argv, "-o", str(tmp_path / "other")]) == 2
+    assert "partimento.audio.fetch" in capsys.readouterr().err and not (tmp_path / "other").exists()
 
 
 def test_the_continuation_alone_begins_at_once(model: str, prompt: str, tmp_path: Path) -> None:

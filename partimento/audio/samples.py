@@ -46,6 +46,16 @@ def root_of(pitch: int) -> int:
     return LOWEST + 3 * ((min(max(pitch, LOWEST), HIGHEST) - LOWEST + 1) // 3)
 
 
+def check_recordings() -> None:
+    """Raises `UserError` where files are missing."""
+    for name in ROOTS:
+        if not (FOLDER / name).is_file():
+            raise UserError(
+                f"{FOLDER / name} is missing: the recordings of the piano were not fetched when partimento was "
+                "installed; get them with: python -m partimento.audio.fetch"
+            )
+
+
 @cache
 def recording(root: int) -> Recording:
     """The recording of one of the 30 pitches; raises `UserError` where its file is missing or damaged."""
@@ -53,11 +63,7 @@ def recording(root: int) -> Recording:
 
     name = next(name for name, pitch in ROOTS.items() if pitch == root)
     path = FOLDER / name
-    if not path.is_file():
-        raise UserError(
-            f"{path} is missing: the recordings of the piano were not fetched when partimento was installed; get them "
-            "with: python -m partimento.audio.fetch"
-        )
+    check_recordings()
     try:
         waves, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from partimento.commands.flags import parse
+from partimento.commands.render import sound_file
 from partimento.errors import UserError
 from partimento.files import replacing
 from partimento.midi.performance import Performance
@@ -92,8 +93,13 @@ class Options:
     """Let the model see only so many of the latest tokens: long pieces keep their pace, and forget sooner."""
     continuation_only: bool = False
     """Write the new notes alone, beginning at once."""
+    pedal: bool = True
+    """Write keys as hands press them, with a pedal, where the model folds the pedal into durations; --no-pedal: plain
+    durations, however long a hand would have to hold them."""
     plot: bool = False
     """Also draw each result as a piano roll."""
+    render: bool = False
+    """Also write the sound of each result (.wav), as partimento render does."""
     force: bool = False
     """Overwrite files that exist."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path()
@@ -115,6 +121,10 @@ def main(argv: list[str]) -> None:
     taken = [path for files in targets for path in files.values() if path.exists()]
     if taken and not options.force:
         raise UserError(f"{taken[0]} exists already; give --force to overwrite, or another folder with -o")
+    if options.render:
+        from partimento.audio.samples import check_recordings
+
+        check_recordings()
 
     # Only now: loading an engine takes longer than all of the refusals above.
     from partimento.generate.decode.sampling import Sampling
@@ -166,7 +176,8 @@ def main(argv: list[str]) -> None:
     if options.like is not None:
         given["like"] = {"reference": options.like.name, **dataclasses.asdict(guidance)}
     for files, result in zip(targets, results, strict=True):
-        _write(options, files, result, span)
+        folded = not engine.abilities.pedal_tokens
+        _write(options, files, result.with_pedal() if options.pedal and folded else result, span)
         _write_json(files["json"], _record(options, settings, result, given))
 
 
@@ -207,7 +218,7 @@ def _span(options: Options) -> tuple[float, float]:
 
 def _targets(options: Options, number: int) -> dict[str, Path]:
     stem = f"{options.prompt.stem}-{number + 1}"
-    kinds = ["mid", "json", *(["png"] if options.plot else [])]
+    kinds = ["mid", "json", *(["png"] if options.plot else []), *(["wav"] if options.render else [])]
     return {kind: options.out / f"{stem}.{kind}" for kind in kinds}
 
 
@@ -218,6 +229,8 @@ def _write(
     first = float(generated.onset_seconds[0]) if len(generated) else 0.0
     music = generated.shift(-first) if options.continuation_only else continuation.performance
     music.write_midi(files["mid"])
+    if options.render:
+        sound_file(files["mid"], files["wav"])
     if options.plot:
         from partimento.midi.picture import draw_piano_roll
 

@@ -280,6 +280,7 @@ class Run:
         tokens, prompt_tokens = variation.final_tokens()
         return Continuation(
             performance=self.given.merge(generated),
+            given=self.given,
             generated=generated,
             tokens=tuple(tokens),
             prompt_tokens=prompt_tokens,

@@ -9,13 +9,14 @@ Shape legend: B rows, V vocabulary.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partimento.errors import UserError
 from partimento.generate.decode.sampling import Sampling
+from partimento.midi.pedalling import pedalled
 from partimento.midi.performance import Performance
 
 MOST_VARIATIONS = 64
@@ -140,7 +141,8 @@ class Timings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Continuation:
-    """One variation. `performance` is the whole, `generated` the new notes and pedal alone, on the same clock.
+    """One variation. `performance` is the whole, `given` what was there before, `generated` the new notes and pedal
+    alone, all on one clock.
 
     `tokens` spell the whole in the model's vocabulary, what was given first (`prompt_tokens` of them); `retries` says
     how often a loop was taken back, `fallback` in plain words what there is in place of what could not be had, or None.
@@ -149,6 +151,7 @@ class Continuation:
     """
 
     performance: Performance
+    given: Performance
     generated: Performance
     tokens: tuple[int, ...]
     prompt_tokens: int
@@ -156,3 +159,12 @@ class Continuation:
     fallback: str | None = None
     ended: bool | None = None
     timings: Timings
+
+    def with_pedal(self) -> Continuation:
+        """The same, played by hands and a foot: new keys of playable length and a pedal that sound as long as before.
+
+        For models that fold the pedal into durations (`Abilities.pedal_tokens` is false); what was given stays as it
+        is. docs/midi.md says how.
+        """
+        generated = pedalled(self.generated, beside=self.given)
+        return replace(self, performance=self.given.merge(generated), generated=generated)

@@ -18,9 +18,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from partimento.midi.performance import DRUM, Performance
+from partimento.midi.performance import INSTRUMENTS, Performance
 
 _MS: Final = 1_000_000
+_PIANO: Final = INSTRUMENTS.index("piano")
 TOLERANCE: Final = 10 * _MS
 """So far from where it ended a note may end (ns)."""
 LEAST_UP: Final = 50 * _MS
@@ -42,13 +43,13 @@ Times = NDArray[np.int64]
 def pedalled(music: Performance, *, beside: Performance) -> Performance:
     """`music`, whose durations sound, as it is played beside what was given, on the same clock: keys and pedal.
 
-    Of each channel but the drums': in `beside.merge(result)` every note of both sounds until it ended in `music` or
-    `beside`, to 10 ms, or until its key is struck again. Only what ends under a pedal of `beside` lasts until that is
-    lifted. Pedal intervals of `music` itself are dropped.
+    Of each channel with a piano; other notes stay as they are. In `beside.merge(result)` every note of both sounds
+    until it ended in `music` or `beside`, to 10 ms, or until its key is struck again before that. Only what ends under
+    a pedal of `beside` lasts until that is lifted. Pedal intervals of `music` itself are dropped.
     """
     duration = music.duration.copy()
     pedals: list[tuple[int, int, int]] = []
-    for channel in np.unique(music.channel[music.instrument != DRUM]).tolist():
+    for channel in np.unique(music.channel[music.instrument == _PIANO]).tolist():
         mine, theirs = music.channel == channel, beside.channel == channel
         pedal = beside.pedal_channel == channel
         given = _Given(
@@ -82,7 +83,7 @@ def _play(onset: Times, end: Times, pitch: NDArray[np.uint8], given: _Given) -> 
     again, end = _strikes(all_onsets, all_pitches, end)
     for down, up in given.pedal:
         end = np.where((down < end) & (end < up), up, end)
-    struck = again <= end
+    struck = again < end
     end = np.minimum(end, again)
     leave = _hand_moves_on(onset, pitch.astype(np.int64), all_onsets, all_pitches)
     leave = np.where(struck, np.minimum(leave, again - _REPEAT), leave)

@@ -79,6 +79,22 @@ def test_every_note_sounds_as_long_as_it_did(played):
 
 @settings(deadline=None)
 @given(rows | rows_that_end_together())
+def test_durations_read_back_are_those_written_where_no_key_is_struck_while_it_sounds(played):
+    music = Performance.from_midi(notes(played).to_midi())  # where the writer has cut such notes
+    music = music.select(~np.isin(np.arange(len(music)), [k for k in range(len(music)) if together(music, k)]))
+    found = through_a_file(music)
+    assert [key for key, _, _ in sorted(keys(found))] == [key for key, _, _ in sorted(keys(music))]
+    silent = [[end for _, _, end in sorted(keys(one))] for one in (music, found)]
+    assert np.abs(np.subtract(*silent)).max(initial=0) <= 10 * MS
+
+
+def together(music, k):
+    """Whether an earlier note strikes the same key at the same moment."""
+    return bool(((music.pitch[:k] == music.pitch[k]) & (music.onset[:k] == music.onset[k])).any())
+
+
+@settings(deadline=None)
+@given(rows | rows_that_end_together())
 def test_the_pedal_stays_up_long_enough_and_keys_go_down_after_they_came_up(played):
     result = through_a_file(notes(played))
     assert (result.pedal_down[1:] - result.pedal_up[:-1] >= 50 * MS).all()
