@@ -20,8 +20,8 @@ import torch
 from partimento import Engine, Performance, Settings
 from partimento.corpus.labels import Labels
 from partimento.evaluate.continuation import Span, choose
+from partimento.midi.columns import NS_PER_S, unite_pedals
 from partimento.midi.pedalling import pedalled
-from partimento.midi.performance import NS_PER_S, unite_pedals
 
 PROMPT, LENGTH = 15.0, 30.0
 

@@ -18,7 +18,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from partimento.midi.performance import INSTRUMENTS, Performance
+from partimento.midi.instruments import INSTRUMENTS
+from partimento.midi.performance import Performance
 
 _MS: Final = 1_000_000
 _PIANO: Final = INSTRUMENTS.index("piano")
