@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
 from partimento.model.transformer import Block
@@ -68,6 +69,8 @@ def blocks_of(root: nn.Module) -> list[Block]:
 
 
 def sync_gradients(root: nn.Module, *, now: bool) -> None:
-    """Says whether the next backward pass of a sharded module ends with the sum over processes; others ignore it."""
+    """Says whether the next backward pass ends with the mean over processes; a module of one process ignores it."""
     if isinstance(root, FSDPModule):
         root.set_requires_gradient_sync(now)
+    elif isinstance(root, DistributedDataParallel):
+        root.require_backward_grad_sync = now

@@ -10,7 +10,7 @@ Refuses to know: models. With a single process everything here does nothing, so 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -21,8 +21,6 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 Value = TypeVar("Value")
-
-_BUCKET = 2**26  # elements that travel together: few messages, and little memory beside the gradients
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,20 +41,6 @@ class World:
         if self.size > 1:
             dist.all_reduce(tensor)
         return tensor
-
-    def sum_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """Replaces gradients that each process has alone by their sums; leaves those of sharded weights."""
-        if self.size == 1:
-            return
-        gradients = [p.grad for p in parameters if p.grad is not None and not isinstance(p, DTensor)]
-        while gradients:
-            bucket = [gradients.pop()]
-            while gradients and sum(g.numel() for g in bucket) + gradients[-1].numel() <= _BUCKET:
-                bucket.append(gradients.pop())
-            flat = torch.cat([gradient.flatten() for gradient in bucket])
-            dist.all_reduce(flat)
-            for gradient, summed in zip(bucket, torch.split(flat, [g.numel() for g in bucket]), strict=True):
-                gradient.copy_(summed.view_as(gradient))
 
     def gather(self, value: Value) -> list[Value]:
         """Everybody's value, in order of rank, at every process."""

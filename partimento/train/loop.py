@@ -24,6 +24,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from partimento.corpus.loaders.order import merge_states
 from partimento.errors import UserError
@@ -104,7 +105,7 @@ class Trainer:
     ) -> None:
         settings = settled(settings, world)
         self._objective, self._settings, self._machine, self._world = objective, settings, machine, world
-        self._learner = Learner(model, objective)
+        self._learner: nn.Module = Learner(model, objective)
         place(
             self._learner,
             compiled=machine.compile,
@@ -113,6 +114,8 @@ class Trainer:
             shards=world.size if machine.shard else 1,
             half=settings.precision == "bfloat16",
         )
+        if world.size > 1 and not machine.shard:
+            self._learner = DistributedDataParallel(self._learner, broadcast_buffers=False)
         self.optimisers = make_optimisers(model, settings)
 
     def step(self, batch: Arrays | Batch, *, rate: float) -> tuple[float, float, int]:
@@ -129,10 +132,9 @@ class Trainer:
             sync_gradients(self._learner, now=number == len(pieces))
             with self._autocast():
                 loss = self._learner(piece) / targets
-            # Sharded gradients are averaged over processes; the others are summed below.
-            torch.autograd.backward(loss * (self._world.size if self._machine.shard else 1))
+            # Between processes gradients are averaged, and what is wanted is their sum.
+            torch.autograd.backward(loss * self._world.size)
             total += loss.detach()
-        self._world.sum_gradients(self._learner.parameters())
         norm_of_all = whole(nn.utils.clip_grad_norm_(self._learner.parameters(), self._settings.clip))
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:

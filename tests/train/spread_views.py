@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import torch
+from torch.nn.parallel import DistributedDataParallel
 
 from partimento.train.distributed import joined
-from partimento.train.loop import Trainer
+from partimento.train.loop import Learner, Trainer
 from partimento.train.objectives.contrastive import Contrastive
 from partimento.train.settings import Machine
 from tests.train.forked import forked
@@ -30,9 +31,9 @@ def begin() -> None:
                 make_embedder(),
             )
             targets = world.sum(torch.tensor(objective.targets(mine)))
-            loss = objective.total_loss(model, mine) / targets
-            loss.backward()
-            world.sum_gradients(model.parameters())
+            learner = DistributedDataParallel(Learner(model, objective)).train()
+            loss = learner(mine) / targets
+            (loss * world.size).backward()
             measured = world.sum(objective.measure(model, mine))
             torch.save((world.sum(loss.detach()), gradients(model), measured), folder / f"{way}-{world.rank}")
         objective = Contrastive(V, micro_batch_size=2, activation_checkpointing=True, world=world)
