@@ -10,7 +10,7 @@
 
 import { clock, firstAtLeast, type Music, pitchName } from "../music/music";
 import type { Span } from "../takes/tree";
-import { type Colours, loudness, STEPS } from "./colours";
+import { type Colours, loudness } from "./colours";
 import { KEYS, PEDAL, rulerStep, type View } from "./view";
 
 /** What is to be seen. `until`: music is decided up to there; later than `promptEnd`, what is not the model's is dim. */
@@ -27,6 +27,7 @@ export interface Picture {
 type Context = CanvasRenderingContext2D;
 const BLACK = new Set([1, 3, 6, 8, 10]);
 const BODY = 0.82;
+const MOST_ROUNDED = 1000;
 
 export function paintScore(context: Context, view: View, picture: Picture, colours: Colours): void {
   const { width, height } = view.size;
@@ -101,42 +102,64 @@ function isMade(picture: Picture, seconds: number): boolean {
   return picture.spans.some((span) => seconds >= span.from && seconds < span.to);
 }
 
-/** Notes of one look are filled as one path: thousands of them fit into a frame. */
+/** A look: whose note, how loud, dim or not; and the rectangles of its keys and of what sounds on. */
+interface Look {
+  colour: string;
+  alpha: number;
+  keys: number[];
+  tails: number[];
+}
+
+/** Notes of one look are filled together, since thousands of them have to fit into a frame. */
 function paintNotes(context: Context, view: View, picture: Picture, colours: Colours): void {
   const { music, ends } = picture;
-  const bodies = new Map<string, Path2D>();
-  const tails = new Map<string, Path2D>();
-  const pathOf = (paths: Map<string, Path2D>, key: string): Path2D => {
-    let path = paths.get(key);
-    if (!path) paths.set(key, (path = new Path2D()));
-    return path;
-  };
+  const looks = new Map<number, Look>();
   const thick = Math.max(2, view.row * BODY);
-  const radius = Math.min(2.5, thick / 3);
   for (let i = firstAtLeast(music.onset, view.start - picture.longest); i < music.onset.length; i++) {
     const onset = music.onset[i]!;
     if (onset > view.end) break;
     if (ends[i]! < view.start) continue;
     const made = isMade(picture, onset);
     const dim = !made && picture.promptEnd !== null && onset >= picture.promptEnd;
-    const key = `${made ? "m" : "p"}${dim ? "d" : ""}${loudness(music.velocity[i]!)}`;
+    const loud = loudness(music.velocity[i]!);
+    const key = (loud * 2 + Number(made)) * 2 + Number(dim);
+    let look = looks.get(key);
+    if (!look) {
+      look = { colour: (made ? colours.model : colours.people)[loud]!, alpha: dim ? 0.25 : 1, keys: [], tails: [] };
+      looks.set(key, look);
+    }
     const x = view.x(onset);
     const keyUp = Math.max(x + 2, view.x(onset + music.duration[i]!) - 1);
     const y = view.y(music.pitch[i]!) + (view.row - thick) / 2;
-    const body = pathOf(bodies, key);
-    if (thick >= 5) body.roundRect(x, y, keyUp - x, thick, radius);
-    else body.rect(x, y, keyUp - x, thick);
+    look.keys.push(x, y, keyUp - x);
     const silent = view.x(ends[i]!);
-    if (silent > keyUp + 1) pathOf(tails, key).rect(keyUp, y + thick * 0.3, silent - keyUp, Math.max(1, thick * 0.4));
+    if (silent > keyUp + 1) look.tails.push(keyUp, y + thick * 0.3, silent - keyUp);
   }
-  for (const [paths, alpha] of [[tails, 0.34], [bodies, 1]] as const) {
-    for (const [key, path] of paths) {
-      context.fillStyle = (key[0] === "m" ? colours.model : colours.people)[Number(key.at(-1)) % STEPS]!;
-      context.globalAlpha = alpha * (key[1] === "d" ? 0.25 : 1);
-      context.fill(path);
-    }
+  const all = [...looks.values()];
+  for (const { colour, alpha, tails } of all) {
+    context.fillStyle = colour;
+    context.globalAlpha = 0.34 * alpha;
+    fillAll(context, tails, Math.max(1, thick * 0.4), 0);
+  }
+  // Corners are rounded where there are few enough notes for them to be seen.
+  const round = all.reduce((count, { keys }) => count + keys.length / 3, 0) < MOST_ROUNDED;
+  for (const { colour, alpha, keys } of all) {
+    context.fillStyle = colour;
+    context.globalAlpha = alpha;
+    fillAll(context, keys, thick, round ? Math.min(2.5, thick / 3) : 0);
   }
   context.globalAlpha = 1;
+}
+
+/** Rectangles as x, y, width after each other, all of one height. */
+function fillAll(context: Context, places: readonly number[], height: number, radius: number): void {
+  if (radius < 1) {
+    for (let i = 0; i < places.length; i += 3) context.fillRect(places[i]!, places[i + 1]!, places[i + 2]!, height);
+    return;
+  }
+  context.beginPath();
+  for (let i = 0; i < places.length; i += 3) context.roundRect(places[i]!, places[i + 1]!, places[i + 2]!, height, radius);
+  context.fill();
 }
 
 function paintSelection(context: Context, view: View, picture: Picture, colours: Colours): void {

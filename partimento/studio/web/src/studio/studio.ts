@@ -22,6 +22,8 @@ const LEAD_IN = 1.5;
 /** Of files longer than this, the prompt is at first about as long as that. */
 const LONG_PROMPT = 45;
 const USUAL_PROMPT = 20;
+/** Milliseconds: what was opened is seen before its recordings are decoded. */
+const SEEN_FIRST = 250;
 
 export class Studio {
   readonly shelf: Shelf;
@@ -29,9 +31,10 @@ export class Studio {
   readonly server: Server;
   readonly maker: Maker;
   recorder: Recorder | null = null;
-  promptEnd: number | null = null;
   selection: Span | null = null;
   #at = 0;
+  /** Where people put the end of each take's prompt. */
+  readonly #promptEnds = new Map<string, number>();
   /** Called when something is to be shown anew; `fit`: other music, to be looked at as a whole. */
   onchange: (fit: boolean) => void = () => undefined;
   onnote: (text: string) => void = () => undefined;
@@ -68,6 +71,23 @@ export class Studio {
   /** Notes of the current take before a second. */
   notesBefore(seconds: number): number {
     return this.music ? firstAtLeast(this.music.onset, seconds) : 0;
+  }
+
+  /** Where the prompt of the next continuation ends; null where there is no take. */
+  get promptEnd(): number | null {
+    const { current } = this.shelf;
+    if (!current) return null;
+    const put = this.#promptEnds.get(current.id);
+    if (put !== undefined) return put;
+    const music = this.shelf.musicOf(current.id);
+    const end = endOf(music);
+    const usual = !current.made && end > LONG_PROMPT ? nearestGap(gaps(music), USUAL_PROMPT) : end;
+    this.#promptEnds.set(current.id, usual);
+    return usual;
+  }
+
+  set promptEnd(seconds: number) {
+    if (this.shelf.current) this.#promptEnds.set(this.shelf.current.id, seconds);
   }
 
   // -- takes -----------------------------------------------------------------------------------------------------------
@@ -113,20 +133,17 @@ export class Studio {
   #elsewhere(): void {
     this.pause();
     if (this.shelf.current) return this.#show(this.shelf.current.id, true);
-    this.promptEnd = this.selection = null;
+    this.selection = null;
     this.onchange(true);
   }
 
   #show(id: string, fit: boolean): void {
     this.shelf.show(id);
-    const music = this.shelf.musicOf(id);
-    const end = endOf(music);
     if (fit) {
-      this.#prepare(music.pitch);
+      setTimeout(() => this.#prepare(this.shelf.musicOf(id).pitch), SEEN_FIRST);
       this.#at = 0;
-      this.promptEnd = !this.shelf.current!.made && end > LONG_PROMPT ? nearestGap(gaps(music), USUAL_PROMPT) : end;
       this.selection = null;
-    } else if (this.limit === Infinity) this.promptEnd = Math.min(this.promptEnd ?? end, end);
+    }
     this.onchange(fit);
   }
 
@@ -178,7 +195,7 @@ export class Studio {
     const making = this.maker.begin(take, "continued", { from, to: null }, whole ? music : prompt, settings);
     const begin = this.player.playing && this.position <= from ? null : Math.max(0, from - LEAD_IN);
     this.#prepare();
-    this.promptEnd = at;
+    for (const id of making.takes) this.#promptEnds.set(id, at);
     this.selection = null;
     const columns = toColumns(making.base);
     const heard = begin ?? this.position;
@@ -206,12 +223,10 @@ export class Studio {
   }
 
   #made(takes: readonly string[]): void {
-    const { current } = this.shelf;
-    if (!current || !this.music) return this.#elsewhere();
-    if (!takes.includes(current.id)) {
-      // Nothing came of what was shown: its parent is shown again.
-      if (this.player.playing && takes.some((id) => !takeOf(this.shelf.forest, id))) this.pause();
-    } else if (current.kind === "continued") this.promptEnd = endOf(this.music);
+    for (const id of takes) this.#promptEnds.delete(id); // one goes on from the end of what was made
+    if (!this.shelf.current) return this.#elsewhere();
+    // Where nothing came of what was shown, its parent is shown again.
+    if (this.player.playing && takes.some((id) => !takeOf(this.shelf.forest, id))) this.pause();
     this.onchange(false);
   }
 
