@@ -170,6 +170,35 @@ def test_links_lead_somewhere(document):
     assert missing == []
 
 
+OLD_WORDS = {
+    "rows_at_once": "micro_batch_size",
+    "final_fraction": "min_lr_ratio",
+    "Contrasting": "ContrastiveRecipe",
+    "Finetuning": "ContinuationRecipe",
+    "carry_out": "run_stage",
+    "own_checkpoint": "latest_checkpoint",
+    "begun_with": "require_same_recipe",
+    "outlook": "next_token_probabilities",
+    "fate": "decision",
+    "takers": "filters_applied",
+    "lanes": "streams",
+    "learning by heart": "overfitting",
+    "memorised": "overfitting",
+    "longest gradient": "maximum gradient norm",
+}
+"""Words that only this project used, and what the field calls the same (docs/glossary.md)."""
+
+
+def test_the_fields_words_have_replaced_our_own():
+    old = re.compile(rf"\b({'|'.join(OLD_WORDS)})\b")
+    found = {
+        f"{path.relative_to(ROOT)}: {word}, for {OLD_WORDS[word]}"
+        for path in [*(ROOT / "partimento").rglob("*.py"), *DOCUMENTS]
+        for word in old.findall(path.read_text(encoding="utf-8"))
+    }
+    assert found == set()
+
+
 # -- what pip installs ------------------------------------------------------------------------------------------------
 
 

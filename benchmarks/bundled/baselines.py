@@ -1,8 +1,8 @@
 """Two models that anyone would try first, to read a held-out loss against.
 
-`Unigram` counts ids and ignores order. `NoteMarkov` knows the note before: it predicts pitch, velocity, the time since
-the last onset and the duration, each from its own predecessor. Both give nats, so that they compare with a network's
-cross entropy on the same notes. It refuses to know about networks.
+`Unigram` counts tokens and ignores order. `NoteMarkov` knows the note before: it predicts pitch, velocity, the time
+since the last onset and the duration, each from its own predecessor. Both give nats, so that they compare with a
+network's cross entropy on the same notes. It refuses to know about networks.
 
     >>> markov = NoteMarkov.fit(store.notes(i) for i in store.split("train"))  # doctest: +SKIP
     >>> markov.nats(notes) / (len(notes) - 1)                                  # doctest: +SKIP
@@ -30,21 +30,21 @@ _BACKOFF: Final = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unigram:
-    """Every id by its share of the training ids, each counted once more than seen."""
+    """Every id by its share of the training tokens, each counted once more than seen."""
 
     log_probability_V: Floats
 
     @classmethod
     def fit(cls, sequences: Iterable[npt.NDArray[np.integer]], size: int) -> Unigram:
-        """Count the ids of `sequences` over a vocabulary of `size` ids."""
+        """Count the tokens of `sequences` over a vocabulary of `size` tokens."""
         counts = np.ones(size)
-        for ids in sequences:
-            counts += np.bincount(ids, minlength=size)
+        for tokens in sequences:
+            counts += np.bincount(tokens, minlength=size)
         return cls(log_probability_V=np.log(counts / counts.sum()))
 
-    def nats(self, ids: npt.NDArray[np.integer]) -> float:
-        """Total nats of all `ids`."""
-        return float(-self.log_probability_V[ids].sum())
+    def nats(self, tokens: npt.NDArray[np.integer]) -> float:
+        """Total nats of all `tokens`."""
+        return float(-self.log_probability_V[tokens].sum())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

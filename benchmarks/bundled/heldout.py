@@ -3,9 +3,9 @@
     python -m benchmarks.bundled.heldout STORE [--models bundled older.safetensors] [--context 1024] [-o FILE]
 
 From every file one stretch that fits `--context`, by default the smallest of the models', is drawn (seed 0); files are
-spread evenly over the split. A network's nats are those of all ids after <S>; a note's nats are the total divided by
+spread evenly over the split. A network's nats are those of all tokens after <S>; a note's nats are the total divided by
 the number of notes. The Markov model sees the same notes; its nats a token are its total divided by the same number of
-ids. All models must speak one vocabulary.
+tokens. All models must speak one vocabulary.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CPU = torch.device("cpu")
 TRAIN_FILES_OF_UNIGRAM = 1000
 KINDS = ("note", "onset", "duration")
 UNIGRAM, MARKOV = "unigram", "Markov over notes"
-ALL, IDS, NOTES, FILES = "all", "ids", "notes", "files"
+ALL, TOKENS, NOTES, FILES = "all", "tokens", "notes", "files"
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -68,12 +68,12 @@ def main(words: Sequence[str] | None = None) -> None:
         stretch = notes.slice(first, first + room)
         body = tokenizer.encode_notes(stretch)[: context - 2]
         stretch = stretch.slice(0, int((vocabulary.kind_of[body] == vocabulary.kind_of[vocabulary.duration[0]]).sum()))
-        ids = torch.tensor([[*head, *body.tolist()]])
+        tokens = torch.tensor([[*head, *body.tolist()]])
         found = {UNIGRAM: unigram.nats(body), MARKOV: markov.nats(stretch)}
         for name, checkpoint in checkpoints.items():
             with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=native_bfloat16(CPU)):
-                logits = checkpoint.model.eval()(ids[:, :-1])[0, 1:].float()
-            nats = torch.nn.functional.cross_entropy(logits, ids[0, 2:], reduction="none").numpy()
+                logits = checkpoint.model.eval()(tokens[:, :-1])[0, 1:].float()
+            nats = torch.nn.functional.cross_entropy(logits, tokens[0, 2:], reduction="none").numpy()
             found[name] = float(nats.sum())
             if name == arguments.models[0]:
                 for kind, values in by_kind.items():
@@ -81,18 +81,22 @@ def main(words: Sequence[str] | None = None) -> None:
                     values.extend(nats[(body >= low) & (body < high)].tolist())
         for part in (ALL, collection):
             totals.update({(part, name): value for name, value in found.items()})
-            totals.update({(part, IDS): len(body), (part, NOTES): len(stretch), (part, FILES): 1})
+            totals.update({(part, TOKENS): len(body), (part, NOTES): len(stretch), (part, FILES): 1})
     names = [UNIGRAM, MARKOV, *checkpoints]
     kinds = ", ".join(f"{name} {np.mean(values):.3f}" for name, values in by_kind.items())
     publish(
         arguments,
         "Held-out loss",
         f"{totals[ALL, FILES]} files of the {arguments.split} split, {totals[ALL, NOTES]:,} notes, "
-        f"{totals[ALL, IDS]:,} tokens.",
+        f"{totals[ALL, TOKENS]:,} tokens.",
         table(
             ["model", "nats a token", "nats a note"],
             [
-                (name, f"{totals[ALL, name] / totals[ALL, IDS]:.3f}", f"{totals[ALL, name] / totals[ALL, NOTES]:.2f}")
+                (
+                    name,
+                    f"{totals[ALL, name] / totals[ALL, TOKENS]:.3f}",
+                    f"{totals[ALL, name] / totals[ALL, NOTES]:.2f}",
+                )
                 for name in names
             ],
         ),

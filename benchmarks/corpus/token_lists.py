@@ -2,8 +2,8 @@
 
 Each line is a JSON list of tokens, ["piano", pitch, velocity], ["onset", ms], ["dur", ms] or "<T>" and the like. An
 item is one line: parsed, its pitch, velocity and tempo changed token by token (one draw of each), then looked up in a
-dictionary of ids. Written for this comparison, in the plainest Python that does the same augmentation; lines are found
-by their offsets, as a memory-mapped data set finds them.
+dictionary. Written for this comparison, in the plainest Python that does the same augmentation; lines are found by
+their offsets, as a memory-mapped data set finds them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def tokens_of(vocabulary: Vocabulary) -> dict[int, Token]:
 
 
 class TokenLists:
-    """A file of JSON lines and the ids of its tokens."""
+    """A file of JSON lines and the tokens of its tokens."""
 
     def __init__(self, path: Path, vocabulary: Vocabulary) -> None:
         self._ids = {token: id for id, token in reversed(tokens_of(vocabulary).items())}
@@ -63,7 +63,7 @@ class TokenLists:
         return [tuple(token) if isinstance(token, list) else token for token in json.loads(line)]
 
     def item(self, index: int, rng: random.Random) -> np.ndarray:
-        """One line as augmented ids."""
+        """One line as augmented tokens."""
         return self.encode(augmented(self.tokens(index), rng))
 
     def encode(self, tokens: Iterable[Token]) -> np.ndarray:
@@ -72,7 +72,7 @@ class TokenLists:
 
 
 def write(path: Path, sequences: Iterable[np.ndarray], vocabulary: Vocabulary) -> None:
-    """Write sequences of ids as JSON lines."""
+    """Write sequences of tokens as JSON lines."""
     token_of = tokens_of(vocabulary)
     with path.open("w") as file:
         for ids in sequences:

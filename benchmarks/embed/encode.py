@@ -33,16 +33,17 @@ def one_slice_at_a_time(encoder: Encoder) -> Way:
     """As the published code goes: file by file, slice by slice, each alone through the whole model."""
 
     def encode(files: list[Item]) -> Vectors:
-        return np.stack([np.mean([whole(encoder, ids) for ids in encoder.sequences(file)], axis=0) for file in files])
+        slices = [[whole(encoder, tokens) for tokens in encoder.sequences(file)] for file in files]
+        return np.stack([np.mean(of_file, axis=0) for of_file in slices])
 
     return encode
 
 
 @torch.inference_mode()
-def whole(encoder: Encoder, ids: np.ndarray) -> Vectors:
+def whole(encoder: Encoder, tokens: np.ndarray) -> Vectors:
     """Every position's last hidden state, then the head at the last one: what a plain forward pass computes."""
     model = encoder._model
-    hidden_1TD = model.model(torch.from_numpy(ids[None].astype(np.int64)))
+    hidden_1TD = model.model(torch.from_numpy(tokens[None].astype(np.int64)))
     return model.emb_head(hidden_1TD[0, -1]).float().numpy()
 
 

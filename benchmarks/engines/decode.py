@@ -3,7 +3,7 @@
     python -m benchmarks.engines.decode MODEL FOLDER [--engines torch-bfloat16 onnx-int8] [--rounds 3] [-o decode.md]
     python -m benchmarks.engines.decode random:medium FOLDER --llama-bench PATH --gguf MODEL.gguf
 
-MODEL is what `partimento continue --model` takes, or `random:SIZE` for weights made up at that size (17,727 ids).
+MODEL is what `partimento continue --model` takes, or `random:SIZE` for weights made up at that size (17,727 tokens).
 FOLDER holds MIDI files, whose beginnings are the prompts. Every engine is a process of its own and all take turns
 within each round, so that other load on the machine meets them alike; the table gives medians over rounds.
 """

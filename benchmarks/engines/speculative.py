@@ -1,4 +1,4 @@
-"""What a draft brings: how many of its ids a model keeps, how much faster both are together, and when it would pay.
+"""What a draft brings: how many of its tokens a model keeps, how much faster both are together, and when it would pay.
 
     python -m benchmarks.engines.speculative gain FOLDER MODEL DRAFT [DRAFT ...] [--engine onnx-int8] [--rounds 6]
     python -m benchmarks.engines.speculative passes MODEL [DRAFT ...] [--kept 0.6] [--threads 2] [--rounds 9]
@@ -7,9 +7,9 @@
 tokens are counted by seconds of processor time, which other load on the machine falsifies less than time on a clock
 (small models decode on one thread, so on an idle machine the two are the same).
 
-`passes`: how long MODEL needs to read 1 to 7 ids behind 512, on a clock, each length in turn in every round. From that,
-and from what the draft's reading costs, follows which share of ids has to be kept for a draft of k ids to pay, and what
-the gain would be if `--kept` of them were. That is computed, not measured: it needs no trained weights.
+`passes`: how long MODEL needs to read 1 to 7 tokens behind 512, on a clock, each length in turn in every round. From
+that, and from what the draft's reading costs, follows which share of tokens has to be kept for a draft of k tokens to
+pay, and what the gain would be if `--kept` of them were. That is computed, not measured: it needs no trained weights.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def expected(kept: float, ahead: int) -> float:
 
 
 def break_even(cost: float, ahead: int) -> float:
-    """The share at which as many ids come as passes are paid for; above 1 there is none."""
+    """The share at which as many tokens come as passes are paid for; above 1 there is none."""
     low, high = 0.0, 2.0
     while high - low > 1e-6:
         middle = (low + high) / 2

@@ -75,10 +75,10 @@ def measured(store: NoteStore, files: list[int], name: str) -> NDArray[np.float6
 
     def note_nats(body: NDArray[np.int32]) -> NDArray[np.float64]:
         """Nats of each whole note of the body, with what stands before it."""
-        ids = torch.tensor([[*head, *body.tolist()]])
+        tokens = torch.tensor([[*head, *body.tolist()]])
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=native_bfloat16(CPU)):
-            logits_TV = model(ids[:, :-1])[0, 1:].float()
-        nats = torch.nn.functional.cross_entropy(logits_TV, ids[0, 2:], reduction="none").double().numpy()
+            logits_TV = model(tokens[:, :-1])[0, 1:].float()
+        nats = torch.nn.functional.cross_entropy(logits_TV, tokens[0, 2:], reduction="none").double().numpy()
         return np.diff(np.cumsum(nats)[v.kind_of[body] == Kind.DURATION], prepend=0.0)
 
     rows = []

@@ -99,10 +99,10 @@ def expectations(store: NoteStore, name: str, files: Iterable[int], length: int)
     v, model = checkpoint.vocabulary, checkpoint.model.eval()
     tokenizer = Tokenizer(v)
 
-    def ending(ids: list[int]) -> NDArray[np.float64]:
+    def ending(tokens: list[int]) -> NDArray[np.float64]:
         """P(<E>) behind each token."""
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=native_bfloat16(CPU)):
-            logits_TV = model(torch.tensor([ids]))[0].float()
+            logits_TV = model(torch.tensor([tokens]))[0].float()
         return logits_TV.softmax(dim=1)[:, v.end].double().numpy()
 
     rows = []
@@ -134,9 +134,9 @@ def window(notes: Notes, last: int, length: int, tokenizer: Tokenizer) -> NDArra
     return body
 
 
-def count_notes(ids: NDArray[np.int32], v: Vocabulary) -> int:
+def count_notes(tokens: NDArray[np.int32], v: Vocabulary) -> int:
     """How many notes tokens say."""
-    return int((v.kind_of[ids] == Kind.NOTE).sum())
+    return int((v.kind_of[tokens] == Kind.NOTE).sum())
 
 
 # -- continuations -----------------------------------------------------------------------------------------------------
@@ -155,15 +155,15 @@ def continuations(store: NoteStore, name: str, prompts: int, seconds: float) -> 
         prompt = tokenizer.decode(tokenizer.encode_notes(notes.slice(middle, after)))
         run = engine.continuing(prompt, settings, PROMPT_SECONDS)
         (found,) = run.complete(None)
-        ids, v = run.variations[0].tokens, engine.vocabulary
-        short += v.end not in ids and (v.dim not in ids or v.dim in ids[-DIM_TOKENS_LEFT:])
+        tokens, v = run.variations[0].tokens, engine.vocabulary
+        short += v.end not in tokens and (v.dim not in tokens or v.dim in tokens[-DIM_TOKENS_LEFT:])
         played = notes.onset_ms - notes.onset_ms[middle]
         theirs = np.searchsorted(played, 1000 * (PROMPT_SECONDS + seconds)) - after
         span = min(seconds, played[-1] / 1000 - PROMPT_SECONDS)
         if len(found.generated) and theirs:
             spent = float(found.generated.onset_seconds.max()) - PROMPT_SECONDS
             denser.append(len(found.generated) / max(spent, 1.0) / (theirs / span))
-        if ids[-1] == v.end and len(found.generated):
+        if tokens[-1] == v.end and len(found.generated):
             onset = found.generated.onset_seconds
             lengths.append(float(onset.max()) - PROMPT_SECONDS)
             densities.append(float((onset > onset.max() - LAST_SECONDS).sum()) / LAST_SECONDS)

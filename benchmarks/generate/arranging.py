@@ -56,7 +56,7 @@ def row(stream: np.ndarray, length: int, v: Vocabulary) -> tuple[str, ...]:
     before, after = np.concatenate(windows), np.concatenate(arranged)
     left_out = 1 - (v.kind_of[after] == Kind.NOTE).sum() / (v.kind_of[before] == Kind.NOTE).sum()
     distances = np.concatenate([_distances(window, v) for window in arranged])
-    shares = [(ids == v.segment).mean() for ids in (before, after)]
+    shares = [(tokens == v.segment).mean() for tokens in (before, after)]
     quantiles = ", ".join(f"{d:.1f}" for d in np.quantile(distances, (0.1, 0.5, 0.9)))
     return (
         str(length + 1),
@@ -72,17 +72,17 @@ def row(stream: np.ndarray, length: int, v: Vocabulary) -> tuple[str, ...]:
 def _distances(window: np.ndarray, v: Vocabulary) -> np.ndarray:
     """Seconds from each onset before a gap's end to that end."""
     found = []
-    for ids in np.split(window, np.flatnonzero(window == v.end) + 1):
-        parts = np.split(ids, np.flatnonzero(ids == v.delimiter) + 1)
+    for tokens in np.split(window, np.flatnonzero(window == v.end) + 1):
+        parts = np.split(tokens, np.flatnonzero(tokens == v.delimiter) + 1)
         if len(parts) == 3:
             after, before = (_onsets(part, v) for part in parts[1:])
             found.append(after[0] - before)
     return np.concatenate(found) if found else np.zeros(0)
 
 
-def _onsets(ids: np.ndarray, v: Vocabulary) -> np.ndarray:
-    onsets = v.kind_of[ids] == Kind.ONSET
-    return 5.0 * np.cumsum(ids == v.segment)[onsets] + v.ms_of[ids[onsets]] / 1000
+def _onsets(tokens: np.ndarray, v: Vocabulary) -> np.ndarray:
+    onsets = v.kind_of[tokens] == Kind.ONSET
+    return 5.0 * np.cumsum(tokens == v.segment)[onsets] + v.ms_of[tokens[onsets]] / 1000
 
 
 if __name__ == "__main__":

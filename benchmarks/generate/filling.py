@@ -157,12 +157,12 @@ def scored(engine: Engine, performance: Performance, begin: float) -> tuple[NDAr
     return totals[0], totals[1], np.bincount(part[kinds == Kind.NOTE], minlength=PARTS)
 
 
-def nats_of(engine: Engine, ids: list[int], last: int) -> NDArray[np.float64]:
-    """Nats of each of the last ids."""
-    cache = engine.backend.cache(batch=1, capacity=len(ids))
-    logits_TV = engine.backend.read([ids[:-1]], cache, last=last)[0].astype(np.float64)
+def nats_of(engine: Engine, tokens: list[int], last: int) -> NDArray[np.float64]:
+    """Nats of each of the last tokens."""
+    cache = engine.backend.cache(batch=1, capacity=len(tokens))
+    logits_TV = engine.backend.read([tokens[:-1]], cache, last=last)[0].astype(np.float64)
     logits_TV -= logits_TV.max(axis=1, keepdims=True)
-    return np.log(np.exp(logits_TV).sum(axis=1)) - logits_TV[np.arange(last), ids[-last:]]
+    return np.log(np.exp(logits_TV).sum(axis=1)) - logits_TV[np.arange(last), tokens[-last:]]
 
 
 def filled(engine: Engine, performance: Performance, begin: float, seconds: float) -> list[Filled]:
@@ -218,10 +218,10 @@ def inside(performance: Performance, gap: Gap) -> Performance:
 
 def spelt(engine: Engine, notes: Performance, clock_ns: int) -> list[Event]:
     """Notes as events on the clock of what is given."""
-    ids = Tokenizer(engine.vocabulary).encode(
+    tokens = Tokenizer(engine.vocabulary).encode(
         notes.shift(-clock_ns / 1e9), prefix=False, end=False, remove_silence=False
     )
-    return split(engine.vocabulary, ids)[1]
+    return split(engine.vocabulary, tokens)[1]
 
 
 def joined(engine: Engine, prefix: tuple[int, ...], before: list[Event], after: list[Event]) -> float:

@@ -1,7 +1,7 @@
 """Token by token against the published models' own tokeniser.
 
 GOLDEN is a folder with what the authors' program gave: `tokenizer.json` (its quantiser's tables and small synthetic
-files as event lists) and `files.json` (for real MIDI files under MIDI: md5, number of ids, sha256 of them, prefixes).
+files as event lists) and `files.json` (for real MIDI files under MIDI: md5, number of tokens, their sha256, prefixes).
 Cases whose name begins with BUG are those where that program misreads the tempo map; there we are meant to differ.
 
     python -m benchmarks.tokens.golden --golden GOLDEN --midi MIDI
@@ -49,8 +49,8 @@ def cases(golden: dict) -> int:
     differing, meant = [], []
     for case in golden["tokenise_cases"]:
         performance = Performance.from_midi(midi(case["tracks"], case["ticks_per_beat"]))
-        ids = TOKENIZER.encode(performance, prefix=False, remove_silence=case["remove_preceding_silence"]).tolist()
-        if ids != case["ids"] or not prefixes_agree(performance, case["prefix_set"]):
+        tokens = TOKENIZER.encode(performance, prefix=False, remove_silence=case["remove_preceding_silence"]).tolist()
+        if tokens != case["ids"] or not prefixes_agree(performance, case["prefix_set"]):
             (meant if case["name"].startswith("BUG") else differing).append(case["name"])
     total = len(golden["tokenise_cases"])
     print(f"synthetic files: {total - len(differing) - len(meant)} of {total} agree, {len(meant)} differ as meant")
@@ -61,20 +61,20 @@ def cases(golden: dict) -> int:
 
 def files(golden: dict, folder: Path) -> int:
     """Number of real files that differ or are not the same file."""
-    differing, ids_in_all = [], 0
+    differing, tokens_in_all = [], 0
     for name, wanted in golden.items():
         content = (folder / name).read_bytes()
         performance = Performance.from_midi(content)
-        ids = TOKENIZER.encode(performance, prefix=False)
-        ids_in_all += len(ids)
+        tokens = TOKENIZER.encode(performance, prefix=False)
+        tokens_in_all += len(tokens)
         same = (
             hashlib.md5(content).hexdigest() == wanted["md5"]
-            and hashlib.sha256(",".join(map(str, ids.tolist())).encode()).hexdigest() == wanted["sha256"]
+            and hashlib.sha256(",".join(map(str, tokens.tolist())).encode()).hexdigest() == wanted["sha256"]
             and prefixes_agree(performance, wanted["prefix"])
         )
         if not same:
             differing.append(name)
-    print(f"real files: {len(golden) - len(differing)} of {len(golden)} agree, {ids_in_all:,} ids")
+    print(f"real files: {len(golden) - len(differing)} of {len(golden)} agree, {tokens_in_all:,} tokens")
     for name in differing:
         print(f"  differs: {name}")
     return len(differing)

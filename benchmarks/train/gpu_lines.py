@@ -109,12 +109,12 @@ def pretraining(scene: Scene) -> Figures:
     later = log[len(log) // 2 :]
     step = statistics.median(line["seconds"] for line in later)
     waits = [1000 * line["loader_seconds"] for line in later]
-    ids = batch * length / step
+    tokens = batch * length / step
     return {
         "step": f"{1000 * step:.1f} ms",
         "waited for the loader": f"{statistics.median(waits):.2f} ms (most {max(waits):.2f})",
-        "tokens/s": f"{ids:,.0f}",
-        "utilisation": f"{ids * flops_per_token(base.config, length=length) / peak_flops(scene.device):.1%}",
+        "tokens/s": f"{tokens:,.0f}",
+        "utilisation": f"{tokens * flops_per_token(base.config, length=length) / peak_flops(scene.device):.1%}",
         "memory": scene.memory(),
         "first step": f"{log[0]['seconds']:.0f} s",
     }
@@ -136,14 +136,14 @@ def contrastive(scene: Scene, *, rows: int, compile: bool = True, activation_che
         Machine(compile=compile and not scene.toy),
         scene.world,
     )
-    seconds, ids = [], []
+    seconds, tokens = [], []
     for batch in islice(loader, scene.of(14, 4)):
-        ids.append(sum(int((batch[name] != base.vocabulary.pad).sum()) for name in ("a", "b")))
+        tokens.append(sum(int((batch[name] != base.vocabulary.pad).sum()) for name in ("a", "b")))
         seconds.append(timed(partial(trainer.step, batch, rate=1e-6)))
     step = statistics.median(seconds[len(seconds) // 2 :])
     return {
         "step": f"{step:.3f} s",
-        "tokens/s without padding": f"{statistics.mean(ids) / step:,.0f}",
+        "tokens/s without padding": f"{statistics.mean(tokens) / step:,.0f}",
         "memory": scene.memory(),
         "first step": f"{seconds[0]:.0f} s",
     }

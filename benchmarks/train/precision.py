@@ -56,7 +56,7 @@ def measured(steps: int) -> dict[str, float | str]:
     native = native_bfloat16(device)
     found: dict[str, float | str] = {"seconds to find out": time.process_time() - begun}
     found["auto"] = str(computing_dtype("auto", device)).removeprefix("torch.")
-    ids = np.random.default_rng(1).integers(len(VOCABULARY) - 600, len(VOCABULARY), (1, TOKENS + 1), dtype=np.int32)
+    tokens = np.random.default_rng(1).integers(len(VOCABULARY) - 600, len(VOCABULARY), (1, TOKENS + 1), dtype=np.int32)
     for precision in PRECISIONS:
         slow = precision == "bfloat16" and not native
         factor = torch.ones(SIDE, SIDE, dtype=getattr(torch, precision))
@@ -72,7 +72,7 @@ def measured(steps: int) -> dict[str, float | str]:
                 found[key], found[f"{key} estimated"] = found[f"step adamw {precision}"] + muon / rate, True
                 continue
             trainer = Trainer(model, Pretraining(VOCABULARY), settings, AT_ONCE, ALONE)
-            found[key] = seconds(lambda trainer=trainer: trainer.step(ids, rate=1e-4), 1 if slow else steps)
+            found[key] = seconds(lambda trainer=trainer: trainer.step(tokens, rate=1e-4), 1 if slow else steps)
     return found
 
 

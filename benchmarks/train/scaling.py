@@ -1,6 +1,6 @@
 """Loss against model size and data: five sizes, each trained on a few amounts of data, and the power law through them.
 
-    python -m benchmarks.train.scaling STORE -o FOLDER [--ids 500000 1000000 2000000] [--recipe two-cores]
+    python -m benchmarks.train.scaling STORE -o FOLDER [--tokens 500000 1000000 2000000] [--recipe two-cores]
 
 Every point is a run with a schedule of its own, cheapest first, on tokens that it sees once, as long as the corpus has
 so many. `FOLDER` holds the runs, and `scaling.md` and `scaling.png`, both made anew after each run out of what is
@@ -82,9 +82,10 @@ class PowerLaw:
             laws.append(cls(floor=floor, of_size=of_size, alpha=alpha, of_data=of_data, beta=beta, residual=residual))
         return min(laws, key=lambda law: law.residual)
 
-    def __call__(self, parameters: np.ndarray | float, ids: np.ndarray | float) -> np.ndarray | float:
+    def __call__(self, parameters: np.ndarray | float, tokens: np.ndarray | float) -> np.ndarray | float:
         """Nats a token."""
-        return self.floor + self.of_size * (parameters / 1e6) ** -self.alpha + self.of_data * (ids / 1e6) ** -self.beta
+        by_size = self.of_size * (parameters / 1e6) ** -self.alpha
+        return self.floor + by_size + self.of_data * (tokens / 1e6) ** -self.beta
 
     def __str__(self) -> str:
         return (
@@ -153,7 +154,7 @@ def report(arguments: argparse.Namespace, runs: Mapping[tuple[str, int], AnySize
     law = PowerLaw.fitted(points) if len(points) >= POINTS_OF_A_FIT else None
     if points:
         draw(points, law, arguments.out / "scaling.png")
-    amounts = sorted(set(arguments.ids))
+    amounts = sorted(set(arguments.tokens))
     rows = []
     for size in SIZES:
         config = runs[size, amounts[0]].make_config()
@@ -202,9 +203,9 @@ def folder_of(folder: Path, key: tuple[str, int]) -> Path:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Train and measure what is missing; write table and figure after each run."""
-    parser = Program(__file__, __doc__, quick="{store} -o {work} --ids 2048")
+    parser = Program(__file__, __doc__, quick="{store} -o {work} --tokens 2048")
     parser.add_argument("store", type=Path)
-    parser.add_argument("--ids", type=int, nargs="+", default=[500_000, 1_000_000, 2_000_000], help="to train on")
+    parser.add_argument("--tokens", type=int, nargs="+", default=[500_000, 1_000_000, 2_000_000], help="to train on")
     parser.add_argument("--recipe", default="two-cores")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args(words)
@@ -212,7 +213,7 @@ def main(words: Sequence[str] | None = None) -> None:
     if arguments.out is None:
         parser.error("give a folder for the runs with --out")
     arguments.out.mkdir(parents=True, exist_ok=True)
-    store, runs = NoteStore(arguments.store), grid_of(recipes.pretraining_recipe(arguments.recipe), arguments.ids)
+    store, runs = NoteStore(arguments.store), grid_of(recipes.pretraining_recipe(arguments.recipe), arguments.tokens)
     heldout = HeldOut(store, next(iter(runs.values())), files=HELDOUT_FILES, collections=False)
     for key in (None, *runs):
         if key is not None:

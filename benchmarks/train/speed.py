@@ -43,8 +43,8 @@ WARMING_UP = 5
 class PlainLoop:
     """Nothing but the training."""
 
-    def __init__(self, model: nn.Module, recipe: PretrainingRecipe, ids: np.ndarray) -> None:
-        self.model, self.recipe, self.ids = model, recipe, ids
+    def __init__(self, model: nn.Module, recipe: PretrainingRecipe, tokens: np.ndarray) -> None:
+        self.model, self.recipe, self.tokens = model, recipe, tokens
         matrices = [p for p in model.parameters() if p.dim() >= 2]
         vectors = [p for p in model.parameters() if p.dim() < 2]
         groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
@@ -53,9 +53,9 @@ class PlainLoop:
 
     def step(self) -> float:
         length = self.recipe.length
-        starts = self.random.integers(0, len(self.ids) - length - 1, self.recipe.batch)
-        x = torch.from_numpy(np.stack([self.ids[i : i + length] for i in starts]).astype(np.int64))
-        y = torch.from_numpy(np.stack([self.ids[i + 1 : i + 1 + length] for i in starts]).astype(np.int64))
+        starts = self.random.integers(0, len(self.tokens) - length - 1, self.recipe.batch)
+        x = torch.from_numpy(np.stack([self.tokens[i : i + length] for i in starts]).astype(np.int64))
+        y = torch.from_numpy(np.stack([self.tokens[i + 1 : i + 1 + length] for i in starts]).astype(np.int64))
         with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.loop.precision == "bfloat16"):
             logits = self.model(x)
             loss = F.cross_entropy(logits.view(-1, logits.size(-1)), y.view(-1))

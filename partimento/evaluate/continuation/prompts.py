@@ -29,7 +29,7 @@ from partimento.midi.performance import Performance
 from partimento.midi.reader import MidiError
 
 Half = Literal["all", "first", "second"]
-"""Which files by their content: settle how to sample on the first half, report on the second."""
+"""Which files by their content: choose how to sample on the first half, report on the second."""
 
 LEAST_NOTES: Final = 8
 """Notes without which nothing can be said of a prompt."""
