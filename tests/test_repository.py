@@ -177,7 +177,6 @@ OLD_WORDS = {
     "Finetuning": "ContinuationRecipe",
     "carry_out": "run_stage",
     "own_checkpoint": "latest_checkpoint",
-    "begun_with": "require_same_recipe",
     "outlook": "next_token_probabilities",
     "fate": "decision",
     "takers": "filters_applied",
