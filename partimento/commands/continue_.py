@@ -22,13 +22,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from partimento.commands.flags import parse
+from partimento.commands.progress import counted
 from partimento.commands.render import sound_file
 from partimento.errors import UserError
 from partimento.files import replacing
 from partimento.midi.performance import Performance
 
 if TYPE_CHECKING:
+    from partimento.generate.run import NoteHandler
     from partimento.generate.settings import Continuation, GeneratedNote, Settings
+
+
+_ASKED = (
+    "seconds", "notes", "end", "seed", "variations", "candidates", "density", "loudness",
+    "temperature", "min_p", "top_p", "time_temperature", "cut_times",
+)  # fmt: skip
+"""Options that are settings of the same name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,20 +138,10 @@ def main(argv: list[str]) -> None:
     # Only now: loading an engine takes longer than all of the refusals above.
     from partimento.generate.decode.sampling import Sampling
     from partimento.generate.engine import Engine
-    from partimento.generate.settings import Guidance, Settings, Wishes
+    from partimento.generate.settings import Guidance, Settings
 
-    names = (field.name for field in dataclasses.fields(Sampling))
-    changes: dict[str, Any] = {name: value for name in names if (value := getattr(options, name)) is not None}
-    settings = Settings(
-        seconds=span[1] - span[0] if span else options.seconds,
-        notes=options.notes,
-        end=options.end,
-        seed=options.seed,
-        variations=options.variations,
-        sampling=Sampling(**changes),
-        candidates=options.candidates,
-        wishes=Wishes(density=options.density, loudness=options.loudness),
-    )
+    asked = {name: getattr(options, name) for name in _ASKED} | ({"seconds": span[1] - span[0]} if span else {})
+    Settings.of(Sampling(), **asked)
     guidance = Guidance() if options.guidance is None else Guidance(weight=options.guidance)
     engine = Engine.load(options.model, engine=options.engine, window=options.window, say=print)
     if options.like is not None:
@@ -151,34 +150,22 @@ def main(argv: list[str]) -> None:
         engine = like(engine, options.like, model=options.model, embedder=options.like_model, guidance=guidance)
     if options.draft is not None:
         engine = engine.drafted_by(Engine.load(options.draft, say=lambda line: print(f"draft: {line}")))
-    sampling = dataclasses.replace(engine.abilities.sampling, **changes)
-    candidates = engine.candidates(settings, filling=span is not None)
-    settings = dataclasses.replace(settings, sampling=sampling, candidates=candidates)
-    if candidates > 1:
-        print(f"search: the best of {candidates} candidates, a few seconds at a time")
-    with _made(options.out):
+    settings = engine.settings(filling=span is not None, **asked)
+    if settings.candidates != 1:
+        print(f"search: the best of {settings.candidates} candidates, a few seconds at a time")
+    with _made(options.out), _progress(settings, span[0] if span else min(prompt_seconds, whole.seconds)) as on_note:
         if span:
-            with _Progress(settings, span[0]) as progress:
-                results = engine.fill(
-                    whole,
-                    *span,
-                    seed=settings.seed,
-                    variations=settings.variations,
-                    sampling=sampling,
-                    on_note=progress.note,
-                )
+            results = engine.fill(whole, *span, on_note=on_note, **asked)
         else:
-            prompt = whole.slice_time(0, prompt_seconds)
-            split_seconds = min(prompt_seconds, prompt.seconds)
-            with _Progress(settings, split_seconds) as progress:
-                results = engine.continue_(prompt, settings=settings, from_seconds=split_seconds, on_note=progress.note)
+            results = engine.continue_(whole, settings=settings, prompt_seconds=prompt_seconds, on_note=on_note)
     given: dict[str, Any] = {"fill": list(span)} if span else {"prompt_seconds": prompt_seconds}
     if options.like is not None:
         given["like"] = {"reference": options.like.name, **dataclasses.asdict(guidance)}
     for files, result in zip(targets, results, strict=True):
         folded = not engine.abilities.pedal_tokens
-        _write(options, files, result.with_pedal() if options.pedal and folded else result, span)
-        _write_json(files["json"], _record(options, settings, result, given))
+        _write(options, files, result.with_pedal() if options.pedal and folded else result)
+        with replacing(files["json"]) as part:
+            part.write_text(json.dumps(_record(options, settings, result, given), indent=1) + "\n", encoding="utf-8")
 
 
 @contextmanager
@@ -222,40 +209,26 @@ def _targets(options: Options, number: int) -> dict[str, Path]:
     return {kind: options.out / f"{stem}.{kind}" for kind in kinds}
 
 
-def _write(
-    options: Options, files: dict[str, Path], continuation: Continuation, span: tuple[float, float] | None
-) -> None:
-    generated = continuation.generated
-    first = float(generated.onset_seconds[0]) if len(generated) else 0.0
-    music = generated.shift(-first) if options.continuation_only else continuation.performance
-    music.write_midi(files["mid"])
+def _write(options: Options, files: dict[str, Path], continuation: Continuation) -> None:
+    continuation.write_midi(files["mid"], alone=options.continuation_only)
     if options.render:
         sound_file(files["mid"], files["wav"])
     if options.plot:
-        from partimento.midi.picture import draw_piano_roll
-
-        split, until = span or (first if len(generated) else None, None)
-        if options.continuation_only:
-            split, until = None, None
-        title = f"{options.prompt.stem}, {'filled' if span else 'continued'}"
-        draw_piano_roll(music, files["png"], split_seconds=split, until_seconds=until, title=title)
-    print(
-        f"{files['mid']}: {len(generated)} new notes, {music.seconds:.1f} s in all, "
-        f"{_pace(continuation)}"
-        + (f", {continuation.retries} loops taken back" if continuation.retries else "")
-        + (", stopped: the model came to no ending by itself" if continuation.ended is False else "")
-        + (f", {share:.0%} of the draft accepted" if (share := continuation.timings.draft_accepted) is not None else "")
-    )
+        continuation.draw(files["png"], alone=options.continuation_only)
+    timings, music = continuation.timings, continuation.music(alone=options.continuation_only)
+    said = [f"{len(continuation.generated)} new notes", f"{music.seconds:.1f} s in all"]
+    if timings.first_note_s is not None:
+        said.append(f"first note after {timings.first_note_s:.2f} s")
+    said.append(f"{continuation.notes_per_s:.0f} notes/s ({timings.tokens_per_s:.0f} tokens/s)")
+    if continuation.retries:
+        said.append(f"{continuation.retries} loops taken back")
+    if continuation.ended is False:
+        said.append("stopped: the model came to no ending by itself")
+    if timings.draft_accepted is not None:
+        said.append(f"{timings.draft_accepted:.0%} of the draft accepted")
+    print(f"{files['mid']}: {', '.join(said)}")
     if continuation.fallback is not None:
         print(f"{files['mid']}: {continuation.fallback}")
-
-
-def _pace(continuation: Continuation) -> str:
-    """`first note after 0.05 s, 61 notes/s (190 tokens/s)`; the pace is that of all variations together."""
-    timings, tokens = continuation.timings, len(continuation.tokens) - continuation.prompt_tokens
-    notes_per_s = timings.tokens_per_s * len(continuation.generated) / max(tokens, 1)
-    first = "" if timings.first_note_s is None else f"first note after {timings.first_note_s:.2f} s, "
-    return f"{first}{notes_per_s:.0f} notes/s ({timings.tokens_per_s:.0f} tokens/s)"
 
 
 def _record(options: Options, settings: Settings, continuation: Continuation, given: dict[str, Any]) -> dict[str, Any]:
@@ -268,43 +241,19 @@ def _record(options: Options, settings: Settings, continuation: Continuation, gi
         "draft": options.draft,
         "seed": settings.seed,
         "settings": dataclasses.asdict(settings),
-        "notes": len(continuation.generated),
-        "retries": continuation.retries,
-        "fallback": continuation.fallback,
-        "prompt_tokens": continuation.prompt_tokens,
-        "tokens": list(continuation.tokens),
-        "timings": dataclasses.asdict(continuation.timings),
+        **continuation.facts(),
     }
 
 
-def _write_json(path: Path, record: dict[str, Any]) -> None:
-    with replacing(path) as part:
-        part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+@contextmanager
+def _progress(settings: Settings, from_seconds: float) -> Iterator[NoteHandler]:
+    """How far the variation is that is furthest behind, in seconds or notes."""
+    done = [0.0] * settings.variations
+    with counted("continuing", total=settings.notes or round(settings.seconds or 0)) as advance:
 
+        def on_note(variation: int, note: GeneratedNote) -> None:
+            before = min(done)
+            done[variation] = done[variation] + 1 if settings.notes else max(0.0, note.onset_s - from_seconds)
+            advance(min(done) - before)
 
-class _Progress:
-    """A bar with the time left, of the variation that is furthest behind; nothing where stderr is no terminal."""
-
-    def __init__(self, settings: Settings, split_seconds: float) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        console = Console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._settings, self._split = settings, split_seconds
-        self._done = [0.0] * settings.variations
-        self._task = self._bar.add_task("continuing", total=settings.seconds or settings.notes)
-
-    def __enter__(self) -> _Progress:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def note(self, variation: int, note: GeneratedNote) -> None:
-        """One more note."""
-        in_notes = self._settings.seconds is None
-        self._done[variation] = self._done[variation] + 1 if in_notes else note.onset_s - self._split
-        self._bar.update(self._task, completed=max(0.0, min(self._done)))
+        yield on_note

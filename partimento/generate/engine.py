@@ -6,9 +6,9 @@ chosen the variation's (`variation.py`).
     engine = Engine.load("bundled")
     for variation, note in engine.stream(prompt, settings=Settings(seconds=30.0)):
         ...                                              # as soon as each note is decided
-    for continuation in engine.continue_(prompt, settings=Settings(variations=4)):
-        continuation.performance.write_midi(...)
-    engine.fill(performance, 12.5, 20.0)[0].performance.write_midi(...)
+    for number, continuation in enumerate(engine.continue_("x.mid", seconds=5, temperature=0.9, variations=4)):
+        continuation.write_midi(f"x-{number}.mid")
+    engine.fill("x.mid", 12.5, 20.0)[0].draw("x.png")
     session = engine.session(prompt)                     # a prompt that will change (session.py)
     engine = large.drafted_by(Engine.load("bundled"))    # the large one's music, several tokens in one pass
 
@@ -18,8 +18,9 @@ Shape legend: B rows, R last positions of a reading, V vocabulary, E channels of
 from __future__ import annotations
 
 from collections.abc import Callable
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,6 @@ from partimento.errors import UserError
 from partimento.generate.abilities import Abilities
 from partimento.generate.backends.engines import open_model
 from partimento.generate.backends.language_model import LanguageModel
-from partimento.generate.decode.sampling import Sampling
 from partimento.generate.prompt.gap import Gap
 from partimento.generate.prompt.prefix_cache import PrefixCache
 from partimento.generate.prompt.session import Session
@@ -62,44 +62,75 @@ class Engine(LanguageModel):
         abilities = Abilities.from_metadata(opened.metadata, parameters=opened.backend.config.parameters)
         return cls(opened.backend, opened.vocabulary, abilities, window=window)
 
-    def stream(self, prompt: Performance, *, settings: Settings, from_seconds: float | None = None) -> Notes:
+    def stream(
+        self,
+        prompt: Performance | str | PathLike[str],
+        *,
+        settings: Settings | None = None,
+        prompt_seconds: float | None = None,
+        from_seconds: float | None = None,
+        **asked: Any,
+    ) -> Notes:
         """Yields (variation, note) as notes are decided, those of each variation in the order of their onsets.
 
-        A length in seconds counts from `from_seconds` on the prompt's clock, by default the prompt's last release. A
-        note is held back only while the music repeats itself exactly, since such a repetition may be taken back.
+        `prompt`: a performance or a MIDI file, of which `prompt_seconds` are the prompt (None: all). Instead of
+        `settings`, any of their fields may be `asked` for, and those of `Sampling` and `Wishes`: `seconds=5`,
+        `temperature=0.9`. A length in seconds counts from `from_seconds` on the prompt's clock, by default the end of
+        its seconds or its last release.
+
+        A note is held back only while the music repeats itself exactly, since such a repetition may be taken back.
         Closing it ends the work and frees its memory.
         """
-        return self.continuing(prompt, settings, from_seconds).notes()
+        return self._asked(prompt, settings, prompt_seconds, from_seconds, asked).notes()
 
     def continue_(
         self,
-        prompt: Performance,
+        prompt: Performance | str | PathLike[str],
         *,
-        settings: Settings,
+        settings: Settings | None = None,
+        prompt_seconds: float | None = None,
         from_seconds: float | None = None,
         on_note: NoteHandler | None = None,
+        **asked: Any,
     ) -> list[Continuation]:
-        """All variations, complete; `on_note` is called as `stream` would yield."""
-        return self.continuing(prompt, settings, from_seconds).complete(on_note)
+        """All variations, complete; as `stream`, which `on_note` is called as."""
+        return self._asked(prompt, settings, prompt_seconds, from_seconds, asked).complete(on_note)
+
+    def _asked(
+        self,
+        prompt: Performance | str | PathLike[str],
+        settings: Settings | None,
+        prompt_seconds: float | None,
+        from_seconds: float | None,
+        asked: dict[str, Any],
+    ) -> Run:
+        if settings is not None and asked:
+            raise UserError(f"give settings or their fields, not both: leave out settings, or {', '.join(asked)}")
+        settings = self.settings(**asked) if settings is None else settings
+        given = prompt if isinstance(prompt, Performance) else Performance.from_midi(prompt)
+        if prompt_seconds is not None:
+            given = given.slice_time(0, prompt_seconds)
+            from_seconds = min(prompt_seconds, given.seconds) if from_seconds is None else from_seconds
+        return self.continuing(given, settings, from_seconds)
 
     def fill(
         self,
-        performance: Performance,
+        performance: Performance | str | PathLike[str],
         start_seconds: float,
         end_seconds: float,
         *,
-        seed: int = 0,
-        variations: int = 1,
-        sampling: Sampling | None = None,
         on_note: NoteHandler | None = None,
+        **asked: Any,
     ) -> list[Continuation]:
         """What begins in [start, end) is taken out and replaced so that it joins what follows; the rest stays.
 
-        New notes begin in [start, end) and may sound on. Raises `UserError` for a model that was not trained to fill,
-        a gap of less than 0.1 s or more than 60 s, and where no note follows within 60 s of its start.
+        New notes begin in [start, end) and may sound on. `asked`: `seed`, `variations`, and fields of `Sampling`.
+        Raises `UserError` for a model that was not trained to fill, a gap of less than 0.1 s or more than 60 s, and
+        where no note follows within 60 s of its start.
         """
-        settings = Settings(seed=seed, variations=variations, sampling=sampling)
-        return self.filling(performance, start_seconds, end_seconds, settings).complete(on_note)
+        given = performance if isinstance(performance, Performance) else Performance.from_midi(performance)
+        settings = self.settings(filling=True, **asked)
+        return self.filling(given, start_seconds, end_seconds, settings).complete(on_note)
 
     def filling(self, performance: Performance, start_seconds: float, end_seconds: float, settings: Settings) -> Run:
         """What `fill` does, not begun; of the settings, seed, variations and sampling count. Raises as it does."""
@@ -109,12 +140,8 @@ class Engine(LanguageModel):
             raise UserError("this model cannot fill gaps: it was not trained with infilling; take one that was")
         gap = Gap.open(performance, start_seconds, end_seconds)
         start = begin_gap(self.vocabulary, gap, context=self.context, pedal=self.abilities.pedal_tokens)
-        filling = Settings(
-            seconds=end_seconds - start_seconds,
-            seed=settings.seed,
-            variations=settings.variations,
-            sampling=settings.sampling,
-        )
+        seconds, seed, variations = end_seconds - start_seconds, settings.seed, settings.variations
+        filling = Settings(seconds=seconds, seed=seed, variations=variations, sampling=settings.sampling)
         return Run(self, gap.kept, start, filling)
 
     @property

@@ -282,6 +282,7 @@ class Run:
             performance=self.given.merge(generated),
             given=self.given,
             generated=generated,
+            filled=variation.gap,
             tokens=tuple(tokens),
             prompt_tokens=prompt_tokens,
             retries=variation.retries,

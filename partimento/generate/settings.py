@@ -9,7 +9,10 @@ Shape legend: B rows, V vocabulary.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +88,23 @@ class Settings:
         if self.candidates == 1 and self.wishes != AS_THE_PROMPT:
             raise UserError("a wish needs candidates to choose from; give 2 or more")
 
+    @classmethod
+    def of(cls, own: Sampling, **asked: Any) -> Self:
+        """Settings by the names of their fields, and of those of `Sampling` and `Wishes`; None counts as not given.
+
+        What is not asked for of the sampling is as in `own`. Raises `UserError` for any other name.
+        """
+        given = {name: value for name, value in asked.items() if value is not None}
+        drawn, wished, ours = (
+            {f.name: given.pop(f.name) for f in fields(kind) if f.name in given} for kind in (Sampling, Wishes, cls)
+        )
+        if given:
+            names = [f.name for kind in (cls, Sampling, Wishes) for f in fields(kind)]
+            raise UserError(f"there is no setting {next(iter(given))!r}; there are {', '.join(names)}")
+        sampling = replace(ours.pop("sampling", own), **drawn)
+        wishes = replace(ours.pop("wishes", AS_THE_PROMPT), **wished)
+        return cls(**ours, sampling=sampling, wishes=wishes)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guidance:
@@ -147,7 +167,7 @@ class Continuation:
     `tokens` spell the whole in the model's vocabulary, what was given first (`prompt_tokens` of them); `retries` says
     how often a loop was taken back, `fallback` in plain words what there is in place of what could not be had, or None.
     `ended`: where an ending was asked for, whether the model came to one by itself, or was stopped at the last moment
-    (None: no ending was asked for).
+    (None: no ending was asked for). `filled`: start and end of the gap in seconds, None for a continuation.
     """
 
     performance: Performance
@@ -159,6 +179,7 @@ class Continuation:
     fallback: str | None = None
     ended: bool | None = None
     timings: Timings
+    filled: tuple[float, float] | None = None
 
     def with_pedal(self) -> Continuation:
         """The same, played by hands and a foot: new keys of playable length and a pedal that sound as long as before.
@@ -168,3 +189,39 @@ class Continuation:
         """
         generated = pedalled(self.generated, beside=self.given)
         return replace(self, performance=self.given.merge(generated), generated=generated)
+
+    def music(self, *, alone: bool = False) -> Performance:
+        """The whole; or the new notes alone, beginning at once."""
+        if not alone:
+            return self.performance
+        return self.generated.shift(-float(self.generated.onset_seconds[0])) if len(self.generated) else self.generated
+
+    def write_midi(self, path: str | PathLike[str], *, alone: bool = False) -> None:
+        """Write a MIDI file of the whole, or of the new notes alone."""
+        self.music(alone=alone).write_midi(path)
+
+    def draw(self, path: str | PathLike[str], *, alone: bool = False) -> None:
+        """A piano roll as PNG, with a line where the new notes begin, and where a gap ends."""
+        from partimento.midi.picture import draw_piano_roll
+
+        first = float(self.generated.onset_seconds[0]) if len(self.generated) else None
+        split, until = (None, None) if alone else self.filled or (first, None)
+        title = f"{Path(self.performance.source.name).stem}, {'filled' if self.filled else 'continued'}"
+        draw_piano_roll(self.music(alone=alone), path, split_seconds=split, until_seconds=until, title=title)
+
+    @property
+    def notes_per_s(self) -> float:
+        """New notes made per second, of all variations together, if all have as many tokens to a note as this one."""
+        tokens = len(self.tokens) - self.prompt_tokens
+        return self.timings.tokens_per_s * len(self.generated) / max(tokens, 1)
+
+    def facts(self) -> dict[str, Any]:
+        """What there is to say of it, as JSON values."""
+        return {
+            "notes": len(self.generated),
+            "retries": self.retries,
+            "fallback": self.fallback,
+            "prompt_tokens": self.prompt_tokens,
+            "tokens": list(self.tokens),
+            "timings": asdict(self.timings),
+        }

@@ -1,3 +1,6 @@
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -228,3 +231,27 @@ def test_impossible_wishes_are_refused() -> None:
         random_engine(context=16).continue_(prompt(), settings=Settings(notes=1))
     with pytest.raises(UserError, match="no model"):
         Engine.load("none such")
+
+
+def test_a_file_and_names_do_for_a_performance_and_settings(tmp_path: Path) -> None:
+    engine, path = random_engine(), tmp_path / "x.mid"
+    prompt(20).write_midi(path)
+    (typed,) = engine.continue_(path, seconds=5, temperature=0.9, prompt_seconds=4.0, candidates=1)
+    given = Performance.from_midi(path).slice_time(0, 4.0)
+    sampling = replace(engine.abilities.sampling, temperature=0.9)
+    settings = Settings(seconds=5, sampling=sampling, candidates=1)
+    (said,) = engine.continue_(given, settings=settings, from_seconds=min(4.0, given.seconds))
+    assert typed.tokens == said.tokens
+    first = next(engine.stream(path, prompt_seconds=4.0, settings=settings))[1]
+    assert (first.pitch, first.onset_s) == (typed.generated.pitch[0], typed.generated.onset_seconds[0])
+    typed.write_midi(tmp_path / "whole.mid")
+    assert (tmp_path / "whole.mid").read_bytes() == typed.performance.to_midi()
+    typed.write_midi(tmp_path / "alone.mid", alone=True)
+    alone = Performance.from_midi(tmp_path / "alone.mid")
+    assert len(alone) == len(typed.generated) and alone.onset[0] == 0
+    typed.draw(tmp_path / "roll.png")
+    assert (tmp_path / "roll.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(UserError, match="there is no setting 'temprature'; there are seconds, "):
+        engine.continue_(path, temprature=0.9)
+    with pytest.raises(UserError, match="leave out settings, or seconds"):
+        engine.continue_(path, settings=settings, seconds=5)

@@ -12,6 +12,7 @@ Shape legend: B rows, R last positions of a reading, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,6 +84,11 @@ class LanguageModel:
                 yield
             logits_1RV = self.read([tokens[start : start + _PART]], cache, chosen=chosen)
         return logits_1RV
+
+    def settings(self, *, filling: bool = False, **asked: Any) -> Settings:
+        """Settings by name (`Settings.of`); what is not asked for is what the model's file says."""
+        settings = Settings.of(self.abilities.sampling, **asked)
+        return replace(settings, candidates=self.candidates(settings, filling=filling))
 
     def candidates(self, settings: Settings, *, filling: bool = False) -> int:
         """Candidates for each segment: what is asked for, else what the model's file says; fillings have one.

@@ -161,6 +161,12 @@ class Variation:
         del self.events[self._released :]
         self.ending.forget(behind=len(self.events))
 
+    @property
+    def gap(self) -> tuple[float, float] | None:
+        """Start and end in seconds of the gap that is filled."""
+        begin, length = self.start.from_seconds, self.settings.seconds
+        return (begin, begin + length) if self.start.after and length is not None else None
+
     def new_notes(self) -> list[GeneratedNote]:
         """All new notes."""
         return [self.start.note(event) for event in self.events if self.start.sounds(event)]
