@@ -33,7 +33,7 @@ class Options:
     recipe: str = "classifier"
     """classifier: as in the paper; classifier-small: for models of a few million parameters."""
     resume: str = "auto"
-    """auto: go on if the folder holds a run; off: refuse such a folder."""
+    """auto: go on if the folder holds a run; off: refuse such a folder; or a checkpoint to begin a new run from."""
     track: tuple[TrackerName, ...] = ()
     """Where to log beside log.jsonl."""
     slicing: Slicing = SUITING

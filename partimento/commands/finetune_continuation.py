@@ -37,7 +37,7 @@ class Options:
     embedder: str | None = None
     """The embedding model that makes the vectors; what the trained model goes by is known to it alone."""
     resume: str = "auto"
-    """auto: go on if the folder holds a run; off: refuse such a folder."""
+    """auto: go on if the folder holds a run; off: refuse such a folder; or a checkpoint to begin a new run from."""
     track: tuple[TrackerName, ...] = ()
     """Where to log beside log.jsonl."""
     settings: Annotated[ContinuationRecipe, tyro.conf.arg(name="")]

@@ -30,7 +30,7 @@ class Options:
     recipe: str = "contrastive"
     """contrastive: the paper's; contrastive-small: for small models and a few thousand files."""
     resume: str = "auto"
-    """auto: go on if the folder holds a run; off: refuse such a folder."""
+    """auto: go on if the folder holds a run; off: refuse such a folder; or a checkpoint to begin a new run from."""
     track: tuple[TrackerName, ...] = ()
     """Where to log beside log.jsonl."""
     settings: Annotated[ContrastiveRecipe, tyro.conf.arg(name="")]

@@ -169,7 +169,7 @@ def require_same_recipe(
     """
     if checkpoint is None:
         return dataclasses.replace(recipe, loop=settled(recipe.loop, world))
-    before = type(recipe).from_json(json.dumps(read_header(checkpoint)["about"]["recipe"]))
+    before = _recipe_of(checkpoint, type(recipe))
     if recipe.loop.precision == "auto":
         recipe = recipe.with_loop(precision=before.loop.precision)
     if free_steps:
@@ -225,8 +225,7 @@ def _start(recipe: RunRecipe, folder: Path, resume: str) -> Path | None:
     if own is not None or resume in ("auto", "off"):
         return own
     given = latest_checkpoint(Path(resume)) or Path(resume)
-    header = read_header(given)
-    other = type(recipe).from_json(json.dumps(header["about"]["recipe"]))
+    header, other = read_header(given), _recipe_of(given, type(recipe))
     for name in (each.name for each in dataclasses.fields(recipe) if each.name not in _FREE):
         theirs, ours = getattr(other, name), getattr(recipe, name)
         if theirs != ours:
@@ -239,6 +238,14 @@ def _start(recipe: RunRecipe, folder: Path, resume: str) -> Path | None:
     if header["step"] >= recipe.loop.steps:
         raise UserError(f"{given} is at step {header['step']} of {recipe.loop.steps}; raise loop.steps to go on")
     return given
+
+
+def _recipe_of(checkpoint: Path, kind: type[AnyRecipe]) -> AnyRecipe:
+    """With which the run of a checkpoint was begun; a `UserError` if another version of the code began it."""
+    try:
+        return kind.from_json(json.dumps(read_header(checkpoint)["about"]["recipe"]))
+    except UserError as error:
+        raise UserError(f"{checkpoint} cannot be gone on from ({error}); begin a run in another folder") from error
 
 
 def _fitted(stage: Stage[AnyRecipe], recipe: AnyRecipe, world: World, *, hours: float) -> AnyRecipe:

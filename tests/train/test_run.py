@@ -69,6 +69,14 @@ def test_a_folder_with_another_run_is_refused(tmp_path):
         pretrain_on(RECIPE, *loaders(), tmp_path, init=tmp_path / "model.safetensors")
 
 
+def test_a_run_of_an_earlier_version_is_refused_in_one_line(tmp_path):
+    pretrain_on(RECIPE, *loaders(), tmp_path)
+    state = newest(tmp_path) / "state.json"
+    state.write_text(state.read_text().replace("min_lr_ratio", "final_fraction"))
+    with pytest.raises(UserError, match=r"step-00000020 cannot be gone on from .*final_fraction.*another folder"):
+        pretrain_on(RECIPE, *loaders(), tmp_path)
+
+
 def test_another_machine_is_the_same_run(tmp_path):
     whole, halves = tmp_path / "whole", tmp_path / "halves"
     pretrain_on(RECIPE, *loaders(), whole)
