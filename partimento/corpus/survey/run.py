@@ -146,7 +146,9 @@ def survey(
         ]
         total = sum(map(len, waiting.values()))
         progress(0, total)
-        measured = map(laid_over.apply, spread(_survey_block, work, workers=min(workers, len(work)), cluster=cluster))
+        measured = spread(_survey_block, work, workers=min(workers, len(work)), cluster=cluster)
+        if laid_over:
+            measured = map(laid_over.apply, measured)
         for rows in manifest.parts.keep(measured, rows_per_part=batch // 2):
             progress(rows.num_rows, total)
         manifest.keep_only({location: [entry.path for entry in entries] for location, entries in listed.items()})
