@@ -27,8 +27,8 @@ from partimento.tokens.vocabulary import Vocabulary
 SLICE_NOTES: Final = (100, 650)
 """Notes in a view (section 3.3)."""
 IDS_PER_NOTE: Final = 3.2
-"""What a note of a stretch is taken to need: three ids, and its share of a <T> every five seconds. Music of less than a
-note a second needs more, and its stretches lose notes."""
+"""What a note of a stretch is taken to need: three tokens, and its share of a <T> every five seconds. Music of less
+than a note a second needs more, and its stretches lose notes."""
 LEAST_NOTES: Final = 50
 """Files of fewer notes have no two views that say anything; they are left out."""
 
@@ -166,7 +166,7 @@ class LabelledLoader(ExampleLoader[Arrays]):
 
 
 def view_notes(length: int) -> int:
-    """About how many notes the longest slices keep that are cut to `length` ids."""
+    """About how many notes the longest slices keep that are cut to `length` tokens."""
     return min(SLICE_NOTES[1], math.floor(length / IDS_PER_NOTE))
 
 
@@ -216,7 +216,7 @@ def balanced(labels: npt.NDArray[np.int64], classes: Sequence[str], n: int, seed
 
 
 class _Slices:
-    """Writes slices of files as padded rows of `length` ids."""
+    """Writes slices of files as padded rows of `length` tokens."""
 
     def __init__(self, store: NoteStore, vocabulary: Vocabulary, length: int) -> None:
         self._tokenizer, self._length, self._pad = StoreTokenizer(store, vocabulary), length, vocabulary.pad

@@ -1,4 +1,4 @@
-"""Batches of token ids out of a note store: packed sequences, for pretraining (section 3.2).
+"""Batches of tokens out of a note store: packed sequences, for pretraining (section 3.2).
 
 Each row of a batch reads an endless stream of files, or several in turn, one file after the other, each augmented
 afresh in every epoch. What a stream yields depends only on (seed, stream, position), so a loader can be set back to any
@@ -33,7 +33,7 @@ Transform = Callable[[Ids, np.random.Generator], Ids]
 
 
 class StoreTokenizer:
-    """Stored notes as ids of one vocabulary. With `pedal` the pedal is spelled out, else folded into durations.
+    """Stored notes as tokens of one vocabulary. With `pedal` the pedal is spelled out, else folded into durations.
 
     `head` is what every sequence begins with: the piano's prefix and <S>.
     """
@@ -50,7 +50,7 @@ class StoreTokenizer:
         return self.encode(self.notes(file, rng, first, last))
 
     def notes(self, file: int, rng: np.random.Generator | None, first: int = 0, last: int | None = None) -> Notes:
-        """The same before they are ids."""
+        """The same before they are tokens."""
         notes = self._store.notes(file, first, last, fold_pedal=self._fold)
         return notes if rng is None else augment.augment(notes, augment.draw(notes, rng))
 
@@ -59,12 +59,12 @@ class StoreTokenizer:
         return self._tokenizer.encode_notes(notes)
 
     def sequence(self, body: Ids, *, dim: bool) -> Ids:
-        """Prefix, <S>, body, <E>; with `dim`, <D> about 100 ids before the end."""
+        """Prefix, <S>, body, <E>; with `dim`, <D> about 100 tokens before the end."""
         return np.concatenate([self.head, self._tokenizer.insert_dim(body) if dim else body, self.end])
 
 
 class PackedLoader:
-    """An endless iterator of int32 [batch / world, length + 1]; consecutive windows of a stream overlap by one id.
+    """An endless iterator of int32 [batch / world, length + 1]; consecutive windows of a stream overlap by one token.
 
     Of a store of one file of two notes, with length 5 and without augmentation, the windows begin
 
@@ -146,7 +146,7 @@ class PackedLoader:
         return [stream for streams in self._streams_of_rows for stream in streams]
 
     def _fill(self, stream: _Stream, window: Ids) -> None:
-        """Write the stream's next length + 1 ids; the last of them is the first of the window after."""
+        """Write the stream's next length + 1 tokens; the last of them is the first of the window after."""
         filled = 0
         while True:
             if stream.ids is None:
@@ -158,7 +158,7 @@ class PackedLoader:
             if filled == len(window):
                 break
             stream.file, stream.offset, stream.ids = stream.file + 1, 0, None
-        # The window's last id is also the next one's first: one step back, which never leaves the file it stands in.
+        # The window's last token is also the next one's first: one step back, which never leaves the file it stands in.
         stream.offset -= 1
 
     def _encode(self, position: int) -> Ids:
@@ -169,7 +169,7 @@ class PackedLoader:
 
 
 class _Stream:
-    """An endless sequence of files: which of them, the offset of the next id in it, and its ids if at hand."""
+    """An endless sequence of files: which of them, the offset of the next token in it, and its tokens if at hand."""
 
     __slots__ = ("file", "ids", "number", "offset")
 

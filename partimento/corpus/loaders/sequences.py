@@ -3,7 +3,7 @@
 <D> and <E> stand where a file is over and nowhere else: a model that saw them where music was merely cut would learn at
 which position sequences stop, not how pieces do. A passage that stops before its file does just stops. Passages that
 end a file begin so far back that they are of all lengths, on a clock of their own, as a prompt from the middle of a
-piece is. They refuse to know losses, but they say which ids are no targets.
+piece is. They refuse to know losses, but they say which tokens are no targets.
 
     >>> loader = WholeFileLoader(store, vocabulary, "train", length=8192, batch=16, seed=0)  # doctest: +SKIP
     >>> loader = StretchLoader(store, vocabulary, "train", length=1024, batch=16, seed=0)    # doctest: +SKIP
@@ -32,7 +32,7 @@ from partimento.tokens.vocabulary import Vocabulary
 ENDING_SHARE: Final = 0.5
 """How many of the passages are drawn from the end of a file."""
 SHORTEST_ENDING: Final = 256
-"""Ids of the shortest sequence that is begun where its file is under way, to end with it: <D> and some music before."""
+"""Tokens of the shortest sequence that begins where its file is under way and ends with it: <D> and music before."""
 FULLNESS: Final = 0.75
 """How full the stretches of a file are on average, so that there is room to draw how long the last one is."""
 
@@ -40,10 +40,10 @@ FULLNESS: Final = 0.75
 class PassageLoader(ExampleLoader[Ids | Arrays]):
     """Batches int32 [batch / world, length + 1]: each row prefix, <S>, notes of one file, then <P> (section 3.2).
 
-    Where the passage ends with its file, <D> stands about 100 ids before the end, and <E> behind. `transform` is
+    Where the passage ends with its file, <D> stands about 100 tokens before the end, and <E> behind. `transform` is
     applied to every row as `PackedLoader` does. A `disturbed_share` of the rows have stretches disturbed
     (`tokens/disturb.py`) and are not transformed; batches are then mappings: `ids`, and `given` bool of the same shape,
-    true where an id is not the pianist's and so no target.
+    true where a token is not the pianist's and so no target.
     """
 
     def __init__(
@@ -87,12 +87,12 @@ class PassageLoader(ExampleLoader[Ids | Arrays]):
         return {"ids": batch, "given": given} if self._disturbed_share else batch
 
     def _sequence(self, example: int, rng: np.random.Generator, *, disturbed: bool) -> tuple[Ids, Own | None]:
-        """A sequence of at most length + 1 ids, and of a disturbed one which notes are the pianist's."""
+        """A sequence of at most length + 1 tokens, and of a disturbed one which notes are the pianist's."""
         file, first, last = self._notes_of(example)
         room, seed = self._ending(rng), int(rng.integers(2**63))
         over = last == self._counts[file]
         if over and room is not None:
-            # A note takes at least three ids, so what is too long by n ids has n / 3 notes too many, or fewer.
+            # A note takes at least three tokens, so what is too long by n has n / 3 notes too many, or fewer.
             first = max(first, last - room // 3)
             body, own = self._body(file, first, last, seed, disturbed)
             while len(body) > room and first < last - 1:
@@ -125,7 +125,7 @@ class PassageLoader(ExampleLoader[Ids | Arrays]):
 
     @abstractmethod
     def _ending(self, rng: np.random.Generator) -> int | None:
-        """So many ids the notes may take that come last in the example's notes; None: those that come first, all."""
+        """So many tokens the notes may take that come last in the example's notes; None: those that come first, all."""
 
 
 class WholeFileLoader(PassageLoader):
@@ -134,7 +134,7 @@ class WholeFileLoader(PassageLoader):
     A file of two notes, with length 12: [prefix <S> note onset duration note onset duration <E> <P> <P> <P> <P>].
 
     `ending_share` of them are the latter, as many of the file's last notes as fit a drawn length of `SHORTEST_ENDING`
-    to `length` ids, each doubling equally likely. Files that fit are whole, and end, among the others too.
+    to `length` tokens, each doubling equally likely. Files that fit are whole, and end, among the others too.
     """
 
     def __init__(
