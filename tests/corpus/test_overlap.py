@@ -14,10 +14,9 @@ import pytest
 
 from partimento import cli
 from partimento.corpus import overlap
-from partimento.corpus.duplicates import alignment, fingerprints
+from partimento.corpus.duplicates import alignment, fingerprints, relations
 from partimento.corpus.duplicates import index as passages
 from partimento.corpus.duplicates.index import PassageIndex
-from partimento.corpus.duplicates.relations import relations as duplicates
 from partimento.corpus.survey.manifest import READABLE, REFUSED, SCHEMA, open_for_writing
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
@@ -178,7 +177,7 @@ def test_the_documentation_names_the_rule_of_the_code():
         f"{alignment.CELL_MS // 1000}-second cells",
         f"At least {alignment.PIECE_HITS} different passages run along",
         f"at least {alignment.PIECE_COVERED:.0%}".replace("%", " %"),
-        f"stands in {duplicates.MOST_PLACES} places",
+        f"stands in {relations.MOST_PLACES} places",
         f"the first {passages.MOST_PLACES} are kept",
     ):
         assert words in text, words
