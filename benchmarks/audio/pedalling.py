@@ -1,6 +1,6 @@
 """Keys and pedal of continuations beside those of the pianists who played the prompts.
 
-    python benchmarks/audio/pedalling.py FOLDER LABELS WORK [--files 10] [-o benchmarks/audio/pedalling.md]
+    python -m benchmarks.audio.pedalling FOLDER LABELS WORK [--files 10] [-o benchmarks/audio/pedalling.md]
 
 Prompts are files of the labels' validation split, chosen as by coherence.py (second half), that have a pedal: at least
 20 intervals. Each is continued by 30 s from its first 15 s by the bundled model; the pianist's own 15 to 45 s stand
@@ -9,39 +9,49 @@ beside it. Continuations are kept in WORK as MIDI files of plain durations, so t
 
 from __future__ import annotations
 
-import argparse
-import datetime
-import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from benchmarks.common import Program, percent, publish, table
 from partimento import Engine, Performance, Settings
-from partimento.corpus.labels import Labels
-from partimento.evaluate.continuation import Span, choose
+from partimento.corpus.survey.labels import Labels
+from partimento.evaluate.continuation.prompts import Span, choose
 from partimento.midi.columns import NS_PER_S, unite_pedals
 from partimento.midi.pedalling import pedalled
 
 PROMPT, LENGTH = 15.0, 30.0
+MEASURES: dict[str, Callable[[float], str]] = {
+    "median key, ms": "{:.0f}".format,
+    "median sounding duration, ms": "{:.0f}".format,
+    "most keys held at once": "{:.0f}".format,
+    "time with more than ten keys held": percent,
+    "time under the pedal": percent,
+    "notes let go of under the pedal": percent,
+    "pedal intervals in 10 s": "{:.1f}".format,
+}
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Continue, give keys and pedal, write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("labels", type=Path)
-    parser.add_argument("work", type=Path)
-    parser.add_argument("--files", type=int, default=10)
-    parser.add_argument("--machine", default=f"{os.cpu_count()} cores")
-    parser.add_argument("-o", "--out", type=Path, default=Path(__file__).with_suffix(".md"))
-    arguments = parser.parse_args()
+    program = Program(__file__, __doc__, quick="{midi} {labels} {work} --files 1 --split train --least-pedal 0")
+    program.add_argument("folder", type=Path)
+    program.add_argument("labels", type=Path)
+    program.add_argument("work", type=Path)
+    program.add_argument("--files", type=int, default=10)
+    program.add_argument("--split", default="validation")
+    program.add_argument("--least-pedal", type=int, default=20, help="intervals that a prompt's music must have")
+    arguments = program.parse_args(words)
     torch.set_num_threads(1)
     labels = Labels.load(csv=arguments.labels)
     found = choose(
-        arguments.folder, Span(), labels=labels, split="validation", half="second", files=3 * arguments.files
+        arguments.folder, Span(), labels=labels, split=arguments.split, half="second", files=3 * arguments.files
     )
-    paths = [prompt.path for prompt in found if len(prompt.music.pedal_down) >= 20][: arguments.files]
+    paths = [prompt.path for prompt in found if len(prompt.music.pedal_down) >= arguments.least_pedal][
+        : arguments.files
+    ]
     arguments.work.mkdir(parents=True, exist_ok=True)
     engine = None
     rows, wrong, notes = [], 0, 0
@@ -62,7 +72,18 @@ def main() -> None:
         notes += len(plain)
         rows.append([measured(music) for music in (plain, played, whole.slice_time(PROMPT, PROMPT + LENGTH))])
         print(path.name, rows[-1], flush=True)
-    arguments.out.write_text(page(np.array(rows), wrong, notes, arguments.machine), encoding="utf-8")
+    publish(
+        arguments,
+        "Keys and pedal of continuations, and of pianists",
+        f"{len(rows)} held-out prompts that have a pedal, continued by {LENGTH:.0f} s by the bundled model, beside "
+        "what the "
+        'pianist played there. "Plain" is what the model writes and `--no-pedal` keeps. Medians over files, least and '
+        "most in brackets.",
+        compared(np.array(rows)),
+        f"Of {notes} new notes {wrong} end more than 10 ms from where they did, once written and read back. The pedal "
+        "is down for less of the time than a pianist's, because no note may end wrong for it; pianists also press it "
+        "where no note needs it.",
+    )
 
 
 def heard(music: Performance) -> np.ndarray:
@@ -97,37 +118,14 @@ def measured(music: Performance) -> tuple[float, ...]:
     )
 
 
-def page(rows: np.ndarray, wrong: int, notes: int, machine: str) -> str:
+def compared(rows: np.ndarray) -> str:
     """The table; `rows` are [files, (plain, played, pianist), measures]."""
-    names = (
-        "median key, ms", "median sounding duration, ms", "most keys held at once", "time with more than ten keys held",
-        "time under the pedal", "notes let go of under the pedal", "pedal intervals in 10 s",
-    )  # fmt: skip
     lines = []
-    for m, name in enumerate(names):
+    for m, (name, shown) in enumerate(MEASURES.items()):
         middle, low, high = (q(rows[:, :, m], axis=0) for q in (np.median, np.min, np.max))
-        style = "{:.0%}" if m in (3, 4, 5) else "{:.0f}" if m < 3 else "{:.1f}"
-        cells = (
-            f"{style.format(a)} ({style.format(b)} to {style.format(c)})"
-            for a, b, c in zip(middle, low, high, strict=True)
-        )
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    table = "\n".join(lines)
-    return f"""# Keys and pedal of continuations, and of pianists
-
-{len(rows)} held-out prompts that have a pedal, continued by {LENGTH:.0f} s by the bundled model, beside what the
-pianist played there. "Plain" is what the model writes and `--no-pedal` keeps. Medians over files, least and most in
-brackets.
-
-| | plain | with pedal | pianist |
-|---|---|---|---|
-{table}
-
-Of {notes} new notes {wrong} end more than 10 ms from where they did, once written and read back. The pedal is down for
-less of the time than a pianist's, because no note may end wrong for it; pianists also press it where no note needs it.
-
-{machine}, {datetime.date.today()}. `python benchmarks/audio/pedalling.py FOLDER LABELS WORK`
-"""
+        cells = (f"{shown(a)} ({shown(b)} to {shown(c)})" for a, b, c in zip(middle, low, high, strict=True))
+        lines.append((name, *cells))
+    return table(["", "plain", "with pedal", "pianist"], lines)
 
 
 if __name__ == "__main__":

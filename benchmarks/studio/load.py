@@ -1,6 +1,6 @@
 """The studio's server under load: listeners who must not starve, idle sockets, clients that vanish, nonsense.
 
-    python benchmarks/studio/load.py --clients 8 --seconds 60 -o load.json
+    python -m benchmarks.studio.load --clients 8 --seconds 60 -o load.json
 
 It starts `partimento studio` itself, on a free port, and watches it in /proc. A listener starts playing with its first
 note, says every second where it is, and starves whenever it wants to play what is not yet decided.
@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,7 @@ from typing import Any
 
 from websockets.asyncio.client import connect
 
+from benchmarks.common import Program, write
 from partimento.midi.performance import Performance
 from partimento.studio.music import columns
 
@@ -245,18 +246,17 @@ async def measure(server: Server, options: argparse.Namespace) -> dict[str, Any]
     return result
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure the studio's server under load.")
-    parser.add_argument("--clients", type=int, default=8)
-    parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("-o", "--out", type=Path)
-    parser.add_argument("studio", nargs="*", help="arguments of partimento studio, behind --")
-    options = parser.parse_args()
+def main(words: Sequence[str] | None = None) -> None:
+    program = Program(__file__, __doc__, quick="--clients 2 --seconds 3")
+    program.add_argument("--clients", type=int, default=8)
+    program.add_argument("--seconds", type=float, default=60.0)
+    program.add_argument("studio", nargs="*", help="arguments of partimento studio, behind --")
+    options = program.parse_args(words)
     with server(options.studio) as running:
         result = json.dumps(asyncio.run(measure(running, options)), indent=1)
     print(result)
     if options.out:
-        options.out.write_text(result + "\n")
+        write(options.out, result + "\n")
 
 
 if __name__ == "__main__":
