@@ -89,7 +89,8 @@ class Studio:
             assert settings.seconds is not None
             seconds, end = settings.seconds, request.prompt.end
             begin = partial(self.engine.continuing, given, settings, None if end is None else min(end, given.seconds))
-        take = TakeInProgress(request, settings, given, self.model)
+        folded = not self.engine.abilities.pedal_tokens
+        take = TakeInProgress(request, settings, given, self.model, folded=folded)
         take.job = self.batch.join(
             begin,
             rows=candidates * settings.variations,
@@ -117,8 +118,12 @@ class TakeInProgress:
 
     job: Job
 
-    def __init__(self, request: Continue | Fill, settings: Settings, given: Performance, model: str) -> None:
+    def __init__(
+        self, request: Continue | Fill, settings: Settings, given: Performance, model: str, *, folded: bool
+    ) -> None:
+        """`folded`: the model's durations hold the pedal, which is found again for what is kept."""
         self.request, self._settings, self._given, self._model = request, settings, given, model
+        self._folded = folded
         self.continuations: tuple[Continuation, ...] = ()
         self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[tuple[float, batching.Event]] = asyncio.Queue()
@@ -156,8 +161,8 @@ class TakeInProgress:
                 for variation in sorted({number for number, _ in notes}):
                     yield self._notes(at, variation, event)
             case batching.Over(continuations=continuations, stopped=stopped):
-                self.continuations = continuations
-                for variation, continuation in enumerate(continuations):
+                self.continuations = tuple(each.with_pedal() if self._folded else each for each in continuations)
+                for variation, continuation in enumerate(self.continuations):
                     yield protocol.Take(
                         id=id_,
                         variation=variation,

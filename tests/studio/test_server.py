@@ -33,7 +33,7 @@ def address(engine):
 def made(engine, **asked):
     """What the engine makes by itself."""
     settings = Settings(**{"seconds": 4.0, "candidates": 2, "sampling": SAMPLING} | asked)
-    return [columns(one.generated) for one in engine.continue_(prompt(), settings=settings)]
+    return [columns(one.with_pedal().generated) for one in engine.continue_(prompt(), settings=settings)]
 
 
 def test_a_take_is_what_the_engine_makes_and_is_told_as_it_comes(address, engine):
@@ -190,7 +190,7 @@ def test_over_http_it_is_the_same_music(address, engine):
     data = prompt().to_midi()
     status, body = ask(address, "/continue?seconds=4&candidates=2&seed=3&temperature=1.0&min_p=0", data)
     settings = Settings(seconds=4.0, candidates=2, seed=3, sampling=SAMPLING)
-    (expected,) = engine.continue_(Performance.from_midi(data), settings=settings)
+    expected = engine.continue_(Performance.from_midi(data), settings=settings)[0].with_pedal()
     assert (status, body) == (200, expected.performance.to_midi())
     _, only = ask(address, "/continue?seconds=4&candidates=2&seed=3&temperature=1.0&min_p=0&only=new", data)
     assert only == expected.generated.to_midi()
