@@ -21,6 +21,8 @@ import numpy.typing as npt
 
 NS_PER_S: Final = 1_000_000_000
 
+_NOTE_COLUMNS = ("pitch", "velocity", "onset", "duration", "channel", "instrument")
+
 IntColumn = npt.NDArray[np.int64]
 ByteColumn = npt.NDArray[np.uint8]
 
@@ -98,14 +100,7 @@ class NoteColumns:
         return replace(self, **kept)
 
     def _note_columns(self) -> dict[str, npt.NDArray]:
-        return {
-            "pitch": self.pitch,
-            "velocity": self.velocity,
-            "onset": self.onset,
-            "duration": self.duration,
-            "channel": self.channel,
-            "instrument": self.instrument,
-        }
+        return {name: getattr(self, name) for name in _NOTE_COLUMNS}
 
 
 def unite_pedals(down: IntColumn, up: IntColumn, channel: ByteColumn) -> tuple[IntColumn, IntColumn, ByteColumn]:

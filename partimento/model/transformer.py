@@ -26,13 +26,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from partimento.model.config import ModelConfig
+from partimento.model.positions import Positions
 
 
-class KVCache:
+class KVCache(Positions):
     """Keys and values of the positions a `Transformer` has seen, in memory allocated once.
 
-    `capacity` positions for each of `batch` rows; all rows have the same `length`. `dtype` is that in which the model
-    computes (its weights', or autocast's).
+    `dtype` is that in which the model computes (its weights', or autocast's).
     """
 
     def __init__(
@@ -44,49 +44,20 @@ class KVCache:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> None:
-        if not 0 < capacity <= config.context:
-            raise ValueError(f"cache capacity {capacity} is outside 1..{config.context}, the context of the model")
-        if batch < 1:
-            raise ValueError(f"cache batch is {batch}; at least one row is needed")
-        self.config = config
+        super().__init__(config, batch=batch, capacity=capacity)
         shape = (config.n_layers, batch, config.n_heads, capacity, config.head_dim)
         self._keys_LBHCK = torch.zeros(shape, dtype=dtype, device=device)
         self._values_LBHCK = torch.zeros(shape, dtype=dtype, device=device)
-        self._length = 0
         self.unseen_B: Tensor | None = None  # rows whose first position is hidden from all later ones
-
-    @property
-    def length(self) -> int:
-        """Positions held; the next token given to the model takes this position."""
-        return self._length
-
-    @property
-    def batch(self) -> int:
-        """Rows."""
-        return self._keys_LBHCK.shape[1]
-
-    @property
-    def capacity(self) -> int:
-        """Positions there is room for."""
-        return self._keys_LBHCK.shape[3]
 
     def layers(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Keys and values of each layer, [B, H, length, K] each: views, for reading."""
         held = slice(0, self._length)
         yield from zip(self._keys_LBHCK[:, :, :, held], self._values_LBHCK[:, :, :, held], strict=True)
 
-    def rollback(self, length: int) -> None:
-        """Forgets all positions from `length` on."""
-        if not 0 <= length <= self._length:
-            raise ValueError(f"cannot roll back to {length}: the cache holds {self._length} positions")
-        self._length = length
-
     def take(self, rows: Sequence[int], *, capacity: int | None = None) -> KVCache:
         """A new cache whose rows are copies of these rows of this one, which stays as it is; by default as roomy."""
-        capacity = self.capacity if capacity is None else capacity
-        if capacity < self._length:
-            raise ValueError(f"a cache of {capacity} positions cannot take in the {self._length} of this one")
-        keys_LBHCK = self._keys_LBHCK
+        capacity, keys_LBHCK = self.check_copy(capacity), self._keys_LBHCK
         taken = KVCache(
             self.config, batch=len(rows), capacity=capacity, dtype=keys_LBHCK.dtype, device=keys_LBHCK.device
         )
@@ -97,20 +68,6 @@ class KVCache:
         taken._length = self._length
         taken.unseen_B = None if self.unseen_B is None else self.unseen_B[list(rows)]
         return taken
-
-    def check_room(self, batch: int, new: int) -> None:
-        """Raises `ValueError` unless so many more positions of so many rows fit."""
-        if batch != self.batch:
-            raise ValueError(f"tokens have {batch} rows but the cache has {self.batch}")
-        if self._length + new > self.capacity:
-            raise ValueError(
-                f"{new} more positions do not fit a cache that holds {self._length} of {self.capacity}; "
-                "roll it back or allocate a larger one"
-            )
-
-    def advance(self, new: int) -> None:
-        """Counts positions that have been written in every layer."""
-        self._length += new
 
     def _places(self, new: int) -> slice:
         return slice(self._length, self._length + new)

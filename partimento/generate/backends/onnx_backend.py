@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from partimento.export.onnx_folder import GRAPH_FILE, read_facts
 from partimento.generate.backends.machine import cores
 from partimento.model.config import ModelConfig
+from partimento.model.positions import Positions
 
 _QUIET = 3  # errors only
 
@@ -31,70 +32,38 @@ _QUIET = 3  # errors only
 ONE_THREAD_BELOW = 50_000_000
 
 
-class OnnxCache:
+class OnnxCache(Positions):
     """Keys and values of one session, in memory allocated once, bound to its inputs and outputs alike."""
 
     def __init__(
         self, session: onnxruntime.InferenceSession, config: ModelConfig, *, batch: int, capacity: int
     ) -> None:
-        if not 0 < capacity <= config.context:
-            raise ValueError(f"cache capacity {capacity} is outside 1..{config.context}, the context of the model")
-        if batch < 1:
-            raise ValueError(f"cache batch is {batch}; at least one row is needed")
-        self._session, self._config = session, config
+        super().__init__(config, batch=batch, capacity=capacity)
+        self._session = session
         int8 = any(value.type == "tensor(int8)" for value in session.get_inputs())
         shape = (config.n_layers, 2, batch, config.n_heads, capacity, config.head_dim)
         self._held_L2BHCK = np.zeros(shape, np.int8 if int8 else np.float32)
-        self._length = 0
         self.int8 = int8
         self.binding = self.bound()
 
     def bound(self) -> onnxruntime.IOBinding:
         """A binding of the session to these buffers."""
         binding = self._session.io_binding()
-        for layer in range(self._config.n_layers):
+        for layer in range(self.config.n_layers):
             for part, name in enumerate(("key", "value")):
                 buffer = onnxruntime.OrtValue.ortvalue_from_numpy(self._held_L2BHCK[layer, part])
                 binding.bind_ortvalue_input(f"past_{name}.{layer}", buffer)
                 binding.bind_ortvalue_output(f"{name}.{layer}", buffer)
         return binding
 
-    @property
-    def length(self) -> int:
-        """Positions held; the next token given to the model takes this position."""
-        return self._length
-
-    @property
-    def batch(self) -> int:
-        """Rows."""
-        return self._held_L2BHCK.shape[2]
-
-    @property
-    def capacity(self) -> int:
-        """Positions there is room for."""
-        return self._held_L2BHCK.shape[4]
-
-    def rollback(self, length: int) -> None:
-        """Forgets all positions from `length` on."""
-        if not 0 <= length <= self._length:
-            raise ValueError(f"cannot roll back to {length}: the cache holds {self._length} positions")
-        self._length = length
-
     def take(self, rows: Sequence[int], *, capacity: int | None = None) -> OnnxCache:
         """A new cache whose rows are copies of these rows of this one, which stays as it is; by default as roomy."""
-        capacity = self.capacity if capacity is None else capacity
-        if capacity < self._length:
-            raise ValueError(f"a cache of {capacity} positions cannot take in the {self._length} of this one")
-        taken = OnnxCache(self._session, self._config, batch=len(rows), capacity=capacity)
+        taken = OnnxCache(self._session, self.config, batch=len(rows), capacity=self.check_copy(capacity))
         held = slice(0, self._length)
         for to, row in enumerate(rows):
             taken._held_L2BHCK[:, :, to, :, held] = self._held_L2BHCK[:, :, row, :, held]
         taken._length = self._length
         return taken
-
-    def advance(self, new: int) -> None:
-        """Says that `new` more positions were written."""
-        self._length += new
 
     def begin(self, keys_and_values_L2BHTK: NDArray[np.int8]) -> None:
         """Takes in the first T positions."""
@@ -146,13 +115,7 @@ class OnnxBackend:
         """
         tokens = np.asarray(ids_BT, np.int64)
         batch, new = tokens.shape
-        if batch != cache.batch:
-            raise ValueError(f"tokens have {batch} rows but the cache has {cache.batch}")
-        if cache.length + new > cache.capacity:
-            raise ValueError(
-                f"{new} more positions do not fit a cache that holds {cache.length} of {cache.capacity}; "
-                "roll it back or allocate a larger one"
-            )
+        cache.check_room(batch, new)
         if batch > 1 and new > 1 and cache.length:
             # The attention kernel takes several tokens after a past for one row only.
             columns = [self.read(tokens[:, t : t + 1].tolist(), cache) for t in range(new)]
