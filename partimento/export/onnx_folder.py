@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from partimento.errors import UserError
-from partimento.files import new_folder
+from partimento.files import new_folder, replacing
 from partimento.model.config import ModelConfig
 from partimento.model.hub import locate
 from partimento.tokens.vocabulary import Vocabulary
@@ -38,7 +38,6 @@ GRAPH_FILE = "model.onnx"
 FACTS_FILE = "partimento.json"
 VOCABULARY_FILE = "vocabulary.json"
 _GENERATION = 4  # counts up when the same checkpoint shall give another folder
-_CHUNK = 1 << 24
 
 
 def write_onnx(folder: Path, checkpoint: Checkpoint[Transformer], format_: str) -> None:
@@ -122,12 +121,9 @@ def remembered_sha256(path: Path) -> str:
     note = cache_folder() / "hashes" / hashlib.sha256(identity.encode()).hexdigest()[:32]
     if note.is_file():
         return note.read_text(encoding="ascii")
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     note.parent.mkdir(parents=True, exist_ok=True)
-    temporary = note.with_name(f"{note.name}.{os.getpid()}.tmp")
-    temporary.write_text(digest.hexdigest(), encoding="ascii")
-    temporary.replace(note)
-    return digest.hexdigest()
+    with replacing(note) as part:
+        part.write_text(sha256, encoding="ascii")
+    return sha256
