@@ -42,11 +42,6 @@ CHANGED = ("change", "recall", f"recall, {LONG} notes and more", "precision", "r
 Change = Callable[[Notes, np.random.Generator], Notes]
 
 
-def notes_of(performance: Performance) -> Notes:
-    """As the survey takes them."""
-    return Notes.from_performance(performance)
-
-
 def reencoded(performance: Performance, rng: np.random.Generator) -> Notes:
     """Written by mido with other ticks, as type 0 or as type 1 with two tracks, and read again."""
     ticks = int(rng.choice([96, 220, 384, 480, 960]))
@@ -72,7 +67,7 @@ def reencoded(performance: Performance, rng: np.random.Generator) -> Notes:
         file.tracks.append(out)
     data = io.BytesIO()
     file.save(file=data)
-    return notes_of(Performance.from_midi(data.getvalue()))
+    return Notes.from_performance(Performance.from_midi(data.getvalue()))
 
 
 def transposed(notes: Notes, rng: np.random.Generator) -> Notes:
@@ -139,7 +134,7 @@ CHANGES: dict[str, Change] = {
 
 def changed(performance: Performance, rng: np.random.Generator) -> Iterator[tuple[str, Notes]]:
     """The performance unchanged and in every change."""
-    notes = notes_of(performance)
+    notes = Notes.from_performance(performance)
     yield "exact", notes
     yield "re-encoded (other ticks and tempo, type 0 or 1)", reencoded(performance, rng)
     for name, change in CHANGES.items():
@@ -218,7 +213,7 @@ def at_scale(performances: list[Performance], copies: int) -> dict[str, float]:
     """Group the files and `copies` changed copies of them; how many stand in the group of their original."""
     rng = np.random.default_rng(11)
     changes = list(CHANGES.values())
-    originals = [notes_of(performance) for performance in performances]
+    originals = [Notes.from_performance(performance) for performance in performances]
     prints: list[Fingerprint] = []
     counts, source, total = [], [], 0
     for n in range(copies):
@@ -280,7 +275,7 @@ def main(words: Sequence[str] | None = None) -> None:
                 performance = Performance.from_midi(arguments.folder / row["path"])
             except UserError:
                 continue
-            notes = notes_of(performance)
+            notes = Notes.from_performance(performance)
             if not len(notes):
                 continue
             start = time.process_time()
@@ -308,6 +303,7 @@ def main(words: Sequence[str] | None = None) -> None:
     stored = sum(len(kept.to_bytes()) for kept in prints) / notes_total
     wrong = Counter(pair for tally in tallies.values() for pair in tally.wrong)
     wrongly = "\n".join(f"- {rows[a]['path']}: {rows[b]['path']} ({count} x)" for (a, b), count in wrong.most_common())
+    queries = " / ".join(f"{np.percentile(waits, q):.2f}" for q in (50, 90, 99))
     listed = (f"{n} x {size}" for size, n in sorted(sizes.items()))
     publish(
         arguments,
@@ -336,10 +332,7 @@ def main(words: Sequence[str] | None = None) -> None:
                 ("Fingerprint.to_bytes()", f"{stored:.2f} bytes a note"),
                 ("passage index on disk", f"{index_bytes:.2f} bytes a note"),
                 ("building the index", f"{len(rows) / building:,.0f} files/s"),
-                (
-                    "query of one file, median, 90 %, 99 %",
-                    f"{' / '.join(f'{np.percentile(waits, q):.2f}' for q in (50, 90, 99))} ms",
-                ),
+                ("query of one file, median, 90 %, 99 %", f"{queries} ms"),
                 (
                     f"relations() of {large['files']:,} files, {large['notes'] / 1e6:.0f} M notes",
                     f"{large['cpu']:.0f} s",

@@ -85,15 +85,8 @@ def pretraining(scene: Scene) -> Figures:
     def loader(split: str, **more: Any) -> PackedLoader:
         return PackedLoader(store, base.vocabulary, split, length, batch, 1, streams=4, **more)
 
-    settings = LoopSettings(
-        steps=steps,
-        warmup_steps=1,
-        peak_lr=1e-4,
-        optimiser="muon",
-        eval_every=steps,
-        eval_batches=1,
-        checkpoint_every=steps,
-    )
+    rarely = {"eval_every": steps, "eval_batches": 1, "checkpoint_every": steps}
+    settings = LoopSettings(steps=steps, warmup_steps=1, peak_lr=1e-4, optimiser="muon", **rarely)
     with tempfile.TemporaryDirectory() as folder:
         train(
             base.model.to(scene.device),

@@ -21,6 +21,8 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Interval = tuple[float, float]
+Estimate = tuple[float, Interval]
+"""A value and its 95 % interval."""
 
 RESAMPLES: Final = 2000
 _EDGES: Final = (2.5, 97.5)
@@ -54,7 +56,7 @@ def score(truth: Ints, predicted: Ints, *, classes: int, pieces: Ints, seed: int
     )
 
 
-def share(hits: Floats, *, pieces: Ints, seed: int = 0) -> tuple[float, Interval]:
+def share(hits: Floats, *, pieces: Ints, seed: int = 0) -> Estimate:
     """The mean of hits (0..1) [n] and its interval; `pieces` [n] are resampled together."""
     weight_Rn = np.concatenate([np.ones((1, len(hits))), resampled(pieces, seed)])
     share_R = weight_Rn @ hits / weight_Rn.sum(1)

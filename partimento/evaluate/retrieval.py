@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from partimento.errors import UserError
 from partimento.evaluate.encoders import EXACT, STATISTICS, EncoderSettings, file_encoder
-from partimento.evaluate.metrics import Interval, share
+from partimento.evaluate.metrics import Estimate, share
 from partimento.evaluate.tables import bounded, table, write
 from partimento.evaluate.tasks import Example, Task, contents, located, read_manifest
 
@@ -49,17 +49,14 @@ def performances() -> Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Recall of an encoder by a distance on the queries of a split, with 95 % intervals (pieces resampled)."""
+    """Recall at each of `AT` of an encoder by a distance on the queries of a split; intervals resample pieces."""
 
     encoder: str
     distance: str
     split: str
     queries: int
     pieces: int
-    at_1: float
-    at_1_interval: Interval
-    at_10: float
-    at_10_interval: Interval
+    recall: Mapping[int, Estimate]
 
 
 def evaluate_retrieval(
@@ -167,20 +164,9 @@ def _by_split(
         if not chosen.any():
             continue
         pieces = np.array([examples[query].piece for query in query_q[chosen]])
-        (at_1, at_1_interval), (at_10, at_10_interval) = (share(hit_q[chosen], pieces=pieces) for hit_q in hits)
-        found.append(
-            Finding(
-                encoder=name,
-                distance=distance,
-                split=called,
-                queries=len(pieces),
-                pieces=len(set(pieces.tolist())),
-                at_1=at_1,
-                at_1_interval=at_1_interval,
-                at_10=at_10,
-                at_10_interval=at_10_interval,
-            )
-        )
+        recall = {at: share(hit_q[chosen], pieces=pieces) for at, hit_q in zip(AT, hits, strict=True)}
+        facts = {"queries": len(pieces), "pieces": len(set(pieces.tolist()))}
+        found.append(Finding(encoder=name, distance=distance, split=called, recall=recall, **facts))
     if not found:
         raise UserError("no piece has two performances among the data; see partimento evaluate retrieval --help")
     return found
@@ -194,19 +180,20 @@ def markdown(findings: Sequence[Finding]) -> str:
     for split in SPLIT_NAMES.values():
         of_split = [finding for finding in findings if finding.split == split]
         if of_split:
-            rows = [(one.encoder, one.distance, *_percent(one)) for one in of_split]
+            rows = [(one.encoder, one.distance, *map(_percent, one.recall.values())) for one in of_split]
             parts.append(f"Pieces {split}: {of_split[0].queries} queries of {of_split[0].pieces} pieces.")
-            parts.append(table(["vectors", "distance", "recall at 1", "recall at 10"], rows))
+            parts.append(table(["vectors", "distance", *(f"recall at {at}" for at in AT)], rows))
     return "\n\n".join(parts) + "\n"
 
 
 def csv_row(finding: Finding) -> dict[str, Any]:
     """A finding as a line of the CSV, recalls as shares."""
     facts = {name: getattr(finding, name) for name in ("encoder", "distance", "split", "queries", "pieces")}
-    facts |= bounded("at_1", finding.at_1, finding.at_1_interval)
-    return facts | bounded("at_10", finding.at_10, finding.at_10_interval)
+    for at, estimate in finding.recall.items():
+        facts |= bounded(f"at_{at}", *estimate)
+    return facts
 
 
-def _percent(finding: Finding) -> list[str]:
-    both = (finding.at_1, finding.at_1_interval), (finding.at_10, finding.at_10_interval)
-    return [f"{100 * value:.1f} [{100 * low:.0f}–{100 * high:.0f}]" for value, (low, high) in both]
+def _percent(estimate: Estimate) -> str:
+    value, (low, high) = estimate
+    return f"{100 * value:.1f} [{100 * low:.0f}–{100 * high:.0f}]"

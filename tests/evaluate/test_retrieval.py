@@ -45,11 +45,11 @@ def test_recall_is_that_of_sorted_lists(seed):
     pieces = rng.integers(0, 12, 40).tolist()
     vectors = rng.normal(size=(40, 3)) + np.array(pieces)[:, None] % 3
     found = next(f for f in judged("x", vectors, examples(pieces)) if f.distance == "cosine")
-    for at, value in ((1, found.at_1), (10, found.at_10)):
+    for at, (value, _) in found.recall.items():
         hits = sorted_by_hand(vectors.tolist(), pieces, at)
         assert value == pytest.approx(np.mean(list(hits.values())))
         assert found.queries == len(hits)
-    assert found.at_1_interval[0] <= found.at_1 <= found.at_1_interval[1]
+    assert found.recall[1][1][0] <= found.recall[1][0] <= found.recall[1][1][1]
 
 
 @settings(deadline=None, max_examples=25)
@@ -61,7 +61,7 @@ def test_chance_is_the_mean_over_all_draws(pieces):
             by_chance(examples(pieces))
         return
     (found,) = by_chance(examples(pieces))
-    for at, value in ((1, found.at_1), (10, found.at_10)):
+    for at, (value, _) in found.recall.items():
         shares = []
         for i in queries:
             others = [pieces[j] for j in range(len(pieces)) if j != i]
@@ -90,12 +90,12 @@ def test_held_out_pieces_are_judged_among_all_but_by_themselves():
     pieces = [0, 0, 1, 1, 2]
     vectors = np.array([[1, 0], [1, 0.1], [0, 1], [1, 0.05], [-1, 0]])
     held_out, trained = (f for f in judged("x", vectors, examples(pieces, {0})) if f.distance == "cosine")
-    assert (held_out.split, held_out.queries, held_out.at_1) == (
+    assert (held_out.split, held_out.queries, held_out.recall[1][0]) == (
         "held out",
         2,
         0.0,
     )  # the stray one of piece 1 is nearer
-    assert (trained.split, trained.queries, trained.at_10) == ("trained on", 2, 1.0)
+    assert (trained.split, trained.queries, trained.recall[10][0]) == ("trained on", 2, 1.0)
     text = markdown([held_out, trained])
     assert "Pieces held out: 2 queries of 1 pieces." in text and "| x | cosine | 0.0 [0–0] | 100.0 [100–100] |" in text
     first, second = csv.DictReader(as_csv([csv_row(held_out), csv_row(trained)]).splitlines())

@@ -29,12 +29,12 @@ from partimento.evaluate.continuation.scores import (
     PROMPT,
     UNRELATED,
     Descriptor,
-    Estimate,
     Finding,
     findings,
     measured,
     nats_a_note,
 )
+from partimento.evaluate.metrics import Estimate
 from partimento.evaluate.tables import bounded, table
 from partimento.generate.engine import Engine
 from partimento.generate.settings import Settings

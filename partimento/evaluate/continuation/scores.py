@@ -31,16 +31,15 @@ from numpy.typing import NDArray
 
 from partimento.evaluate.continuation.prompts import Prompt, Span, others
 from partimento.evaluate.continuation.run import Continued
-from partimento.evaluate.metrics import Interval, interval, resampled
+from partimento.evaluate.metrics import Estimate, interval, resampled
 from partimento.midi.descriptors import Stretch
 from partimento.midi.performance import Performance
 
 Floats = NDArray[np.float64]
 Window = tuple[float, float]
-Estimate = tuple[float, Interval]
-"""A value and its 95 % interval; all NaN where there is none."""
 
 UNKNOWN: Final[Estimate] = (float("nan"), (float("nan"), float("nan")))
+"""Where there is no value."""
 
 MODEL: Final = "model"
 PIANISTS: Final = "pianists"
