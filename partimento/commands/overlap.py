@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import sys
 import tempfile
@@ -19,11 +17,9 @@ import tyro
 from partimento.commands.flags import parse
 from partimento.commands.progress import counted
 from partimento.errors import UserError
-from partimento.files import replacing
 
 if TYPE_CHECKING:
     from partimento.corpus.duplicates.index import Indexed, PassageIndex
-    from partimento.corpus.overlap import Finding
 
 EXIT_OVERLAP = 1
 
@@ -63,10 +59,10 @@ def main(argv: list[str]) -> int:
         findings = list(overlap.overlap(files, index))
         size = len(index)
     counts = Counter(finding.relation for finding in findings)
-    rows = [_row(finding) for finding in findings]
+    rows = [finding.row for finding in findings]
     related = [row for row in rows if row["relation"] != overlap.NONE]
     if options.out:
-        _write(options.out, rows)
+        overlap.write(findings, options.out)
     if options.json:
         summary = {"a": options.a, "b": options.b, "files_in_a": len(rows), "files_in_b": size}
         counted_by = {relation: counts[relation] for relation in overlap.RELATIONS}
@@ -103,18 +99,6 @@ def _counted(what: str, files: Iterable[Indexed]) -> Iterator[Indexed]:
             advance(1)
 
 
-def _row(finding: Finding) -> dict[str, Any]:
-    """One row of the list: the file of B stands `transposition` above that of A, and t s of A is scale * t + shift."""
-    match = finding.match
-    row: dict[str, Any] = {"file": finding.name, "relation": finding.relation, "other": finding.other}
-    row |= dict.fromkeys(("transposition", "scale", "shift_s", "covered"))
-    if match:
-        row["transposition"], row["covered"] = match.transposition, round(match.covered, 3)
-        if match.same_performance:
-            row["scale"], row["shift_s"] = round(match.scale, 4), round(match.shift_ms / 1000, 3)
-    return row
-
-
 def _how(row: dict[str, Any]) -> str:
     parts = []
     if row["transposition"]:
@@ -122,12 +106,3 @@ def _how(row: dict[str, Any]) -> str:
     if row["scale"] is not None:
         parts.append(f"time x {row['scale']:g} {row['shift_s']:+g} s")
     return f" ({', '.join(parts)})" if parts else ""
-
-
-def _write(path: Path, rows: list[dict[str, Any]]) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, ["file", "relation", "other", "transposition", "scale", "shift_s", "covered"])
-    writer.writeheader()
-    writer.writerows(rows)
-    with replacing(path) as part:
-        part.write_text(text.getvalue(), encoding="utf-8", newline="")

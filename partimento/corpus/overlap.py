@@ -1,7 +1,7 @@
 """What two collections of MIDI have in common, file by file: the leak check.
 
 Knows what a collection can be (a folder, archive or URL of MIDI files, a surveyed corpus, a note store, a passage
-index) and finds for every file of one its nearest relation in the other. It refuses to know how that is printed.
+index) and finds for every file of one its nearest relation in the other. It refuses to know how that is shown.
 
     >>> index = PassageIndex.build(fingerprints_of("training"), "index")  # doctest: +SKIP
     >>> [found for found in overlap(fingerprints_of("test"), index)]      # doctest: +SKIP
@@ -9,11 +9,12 @@ index) and finds for every file of one its nearest relation in the other. It ref
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from partimento.corpus.duplicates import index as passages
 from partimento.corpus.duplicates.fingerprints import Fingerprint, fingerprint
@@ -22,6 +23,7 @@ from partimento.corpus.sources import performances
 from partimento.corpus.store import note_store
 from partimento.corpus.survey import manifest
 from partimento.errors import UserError
+from partimento.files import replacing
 from partimento.tokens.notes import Notes
 
 EXACT: Final = "exact"
@@ -29,6 +31,7 @@ SAME_PERFORMANCE: Final = "same performance"
 SAME_PIECE: Final = "same piece"
 NONE: Final = "none"
 RELATIONS: Final = (EXACT, SAME_PERFORMANCE, SAME_PIECE, NONE)
+COLUMNS: Final = ("file", "relation", "other", "transposition", "scale", "shift_s", "covered")
 
 Refused = Callable[[str, UserError], None]
 """Told the name of a file that cannot be read, and why."""
@@ -45,6 +48,25 @@ class Finding:
     relation: str
     other: str = ""
     match: Match | None = None
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """As a row of a list, `COLUMNS`; t s of the file is scale * t + shift_s of the other, a performance's only."""
+        row: dict[str, Any] = dict.fromkeys(COLUMNS)
+        row |= {"file": self.name, "relation": self.relation, "other": self.other}
+        if self.match:
+            row |= {"transposition": self.match.transposition, "covered": round(self.match.covered, 3)}
+            if self.match.same_performance:
+                row |= {"scale": round(self.match.scale, 4), "shift_s": round(self.match.shift_ms / 1000, 3)}
+        return row
+
+
+def write(findings: Iterable[Finding], path: Path) -> None:
+    """A CSV file with a row for every finding, whole or not at all."""
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(finding.row for finding in findings)
 
 
 def fingerprints_of(location: str, refused: Refused) -> Iterator[Indexed]:
