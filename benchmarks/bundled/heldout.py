@@ -61,7 +61,7 @@ def main(words: Sequence[str] | None = None) -> None:
     totals: Counter[tuple[str, str]] = Counter()
     by_kind: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for index in heldout:
-        collection = store.files[index].labels.get("collection", "unknown")
+        collection = store.file(index).labels.get("collection", "unknown")
         notes = store.notes(index)
         room = (context - 2) // 4
         first = int(rng.integers(0, max(1, len(notes) - room)))

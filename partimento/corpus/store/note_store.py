@@ -5,7 +5,7 @@ vocabulary. Reading: this file knows shards, splits, labels and hashes, and refu
 makes stores, `packing.py` says what the eight bytes are. docs/store.md describes the files.
 
     >>> store = NoteStore("store")              # doctest: +SKIP
-    >>> store.notes(0), store.files[0].split    # doctest: +SKIP
+    >>> store.notes(0), store.file(0).split    # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, overload
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -158,9 +158,9 @@ class NoteStore:
         return NoteStore, (self.path,)
 
     @property
-    def files(self) -> StoredFiles:
-        """The rows of the files, made when asked for."""
-        return StoredFiles(self)
+    def files(self) -> Iterator[StoredFile]:
+        """The rows of the files in turn: a million of them at once would take a gigabyte."""
+        return map(self.file, range(len(self)))
 
     def split(self, name: str) -> npt.NDArray[np.int64]:
         """Indices of the files of a split; raises `UserError` if it has none."""
@@ -190,7 +190,7 @@ class NoteStore:
         return unpack(self.packed(index), first, last, fold_pedal=fold_pedal)
 
     def file(self, index: int) -> StoredFile:
-        """One file's row."""
+        """One file's row; raises `IndexError` beyond the last."""
         row = self._texts.slice(index, 1).to_pylist()[0]
         return StoredFile(
             name=row["name"],
@@ -254,29 +254,6 @@ class NoteStore:
             mapped = np.memmap(path, dtype, mode="r").view(np.ndarray) if path.stat().st_size else np.empty(0, dtype)
             self._maps[shard, part] = mapped
         return self._maps[shard, part]
-
-
-class StoredFiles(Sequence[StoredFile]):
-    """The rows of a store's files, each made when asked for: a million objects would take a gigabyte."""
-
-    def __init__(self, store: NoteStore) -> None:
-        self._store = store
-
-    def __len__(self) -> int:
-        return len(self._store)
-
-    @overload
-    def __getitem__(self, index: int) -> StoredFile: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> tuple[StoredFile, ...]: ...
-
-    def __getitem__(self, index: Any) -> StoredFile | tuple[StoredFile, ...]:
-        """Raises `IndexError` beyond the last."""
-        numbers = range(len(self))[index]
-        if isinstance(index, slice):
-            return tuple(self._store.file(i) for i in numbers)
-        return self._store.file(numbers)
 
 
 def digest(path: Path) -> str:

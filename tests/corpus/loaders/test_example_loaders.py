@@ -179,7 +179,7 @@ def test_views_are_slices_of_their_file(store):
         }
         assert sorted(batch["file"].tolist()) == [1, 2, 3, 4, 5]
         for file, piece, a, b in zip(batch["file"], batch["piece"], batch["a"], batch["b"], strict=True):
-            assert piece == store.files[file].piece
+            assert piece == store.file(file).piece
             (begin, middle), (after, end) = sorted(place_in(file, sequence(view)) for view in (a, b))
             assert middle <= after
             assert min(100, COUNTS[file] // 2) <= middle - begin and min(100, COUNTS[file] // 2) <= end - after

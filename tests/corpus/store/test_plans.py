@@ -49,7 +49,7 @@ def test_what_was_kept_is_stored_with_all_that_is_known(corpus, tmp_path, capsys
         "deep/3.mid": ("test", 21),
         "deep/2.mid": ("test", 22),  # declared otherwise, but of one piece with 3.mid
     }
-    first = store.files[2]
+    first = store.file(2)
     assert first.name == "deep/4.mid" and first.labels == {
         "composer": "bach", "title": "Aria", "collection": "asap"
     }  # fmt: skip
