@@ -57,7 +57,7 @@ def test_times_in_the_listing_count_segments():
 def test_the_listing_shows_any_ids():
     v = Vocabulary.aria()
     ids = np.random.default_rng(0).integers(0, len(v), 500)
-    shown = [event.tokens for event in display.events(v, ids)]
+    shown = [event.tokens for event in display.grouped(v, ids)]
     assert [id for event in shown for id in event] == ids.tolist()
     assert len(display.listing(v, ids)) == len(shown)
     assert display.listing(v, []) == []

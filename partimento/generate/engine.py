@@ -1,7 +1,7 @@
 """Continues performances and fills gaps in them: a model, its vocabulary, and what may be asked of them.
 
 It knows what a model can do and reads tokens with it; how rows share a cache is the run's (`run.py`), how tokens are
-chosen the variation's (`variation.py`).
+chosen the variation's (`decode/variation.py`).
 
     engine = Engine.load("bundled")
     for variation, note in engine.stream(prompt, settings=Settings(seconds=30.0)):
@@ -9,7 +9,7 @@ chosen the variation's (`variation.py`).
     for number, continuation in enumerate(engine.continue_("x.mid", seconds=5, temperature=0.9, variations=4)):
         continuation.write_midi(f"x-{number}.mid")
     engine.fill("x.mid", 12.5, 20.0)[0].draw("x.png")
-    session = engine.session(prompt)                     # a prompt that will change (session.py)
+    session = engine.session(prompt)                     # a prompt that will change (prompt/session.py)
     engine = large.drafted_by(Engine.load("bundled"))    # the large one's music, several tokens in one pass
 
 Shape legend: B rows, R last positions of a reading, V vocabulary, E channels of a vector.

@@ -1,7 +1,7 @@
 """One call of the engine: its variations, the batches they share, its clock.
 
 It knows when rows of a cache may be shared, copied, rolled back or have to be read anew, and where candidates of a
-search are followed by the best of them. How tokens are chosen is the variation's (`variation.py`).
+search are followed by the best of them. How tokens are chosen is the variation's (`decode/variation.py`).
 
     run = Run(engine, prompt, start, settings)
     for variation, note in run.notes(): ...

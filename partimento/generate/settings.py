@@ -57,7 +57,7 @@ class Settings:
 
     `end` brings the piece to a close near that length: within 20 % of it the model ends the piece by itself, or it is
     stopped there. `variation` k of a seed is the same music whatever the number of `variations`. `candidates`: of so
-    many, the best is kept, a few seconds at a time (`search.py`); 1 samples exactly what the model says. Without
+    many, the best is kept, a few seconds at a time (`decode/search.py`); 1 samples exactly what the model says. Without
     `sampling` or `candidates` the model's own are used (`abilities.py`).
     """
 

@@ -32,7 +32,7 @@ _PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class TokenGroup:
     """Tokens that belong together: the index of the first, all of them, and when they sound in ms, None if never."""
 
     index: int
@@ -40,9 +40,9 @@ class Event:
     ms: int | None
 
 
-def events(vocabulary: Vocabulary, tokens: Sequence[int] | npt.NDArray[np.integer]) -> list[Event]:
+def grouped(vocabulary: Vocabulary, tokens: Sequence[int] | npt.NDArray[np.integer]) -> list[TokenGroup]:
     """Any tokens grouped into events: a note with the onset and duration that follow it, everything else by itself."""
-    found: list[Event] = []
+    found: list[TokenGroup] = []
     array = np.asarray(tokens, np.int64).reshape(-1).tolist()
     texts = [vocabulary.kind_of[token] if 0 <= token < len(vocabulary) else -1 for token in array]
     segment_ms = 0
@@ -59,7 +59,7 @@ def events(vocabulary: Vocabulary, tokens: Sequence[int] | npt.NDArray[np.intege
             last += 1
             if kind == Kind.NOTE and last < len(array) and texts[last] == Kind.DURATION:
                 last += 1
-        found.append(Event(index=i, tokens=tuple(array[i:last]), ms=ms))
+        found.append(TokenGroup(index=i, tokens=tuple(array[i:last]), ms=ms))
         i = last
     return found
 
@@ -77,7 +77,7 @@ def listing(vocabulary: Vocabulary, tokens: Sequence[int] | npt.NDArray[np.integ
             ", ".join(vocabulary.text_of(token) for token in event.tokens),
             "" if event.ms is None else f"{event.ms / 1000:.2f} s",
         )
-        for event in events(vocabulary, tokens)
+        for event in grouped(vocabulary, tokens)
     ]
     if not rows:
         return []
