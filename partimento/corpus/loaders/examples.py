@@ -37,12 +37,29 @@ Arrays = dict[str, npt.NDArray]
 
 
 class ExampleLoader(ABC, Generic[Batch]):
-    """An endless iterator over examples of one file each; subclasses say what a batch of them is."""
+    """An endless iterator over examples of one file each; subclasses say which there are and what a batch of them is.
 
-    def __init__(self, files: npt.NDArray[np.int64], *, batch: int, seed: int, rank: int, world: int) -> None:
-        self._epochs, self._seed = Epochs(files, seed), seed
+    `batch` counts the rows of all `world` processes; this one, `rank`, makes its share. `length` is a row's, in tokens.
+    """
+
+    def __init__(
+        self,
+        store: NoteStore,
+        vocabulary: Vocabulary,
+        split: str,
+        *,
+        length: int,
+        batch: int,
+        seed: int,
+        augment: bool = True,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self._store, self._vocabulary, self._length = store, vocabulary, length
+        self._split, self._augment, self._seed = split, augment, seed
         self._share = Share(batch=batch, rank=rank, world=world)
         self._position = 0
+        self._epochs = Epochs(self._examples(store.split(split)), seed)
 
     @property
     def examples_per_epoch(self) -> int:
@@ -74,6 +91,10 @@ class ExampleLoader(ABC, Generic[Batch]):
         self._position = state["examples"]
 
     @abstractmethod
+    def _examples(self, files: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Of the files of the split the numbers that an epoch shuffles; all else is set when this is asked."""
+
+    @abstractmethod
     def _make(self, drawn: list[tuple[int, np.random.Generator]]) -> Batch:
         """A batch of files, each with its random numbers."""
 
@@ -87,26 +108,12 @@ class ViewPairLoader(ExampleLoader[Arrays]):
     left out.
     """
 
-    def __init__(
-        self,
-        store: NoteStore,
-        vocabulary: Vocabulary,
-        split: str,
-        *,
-        length: int,
-        batch: int,
-        seed: int,
-        augment: bool = True,
-        rank: int = 0,
-        world: int = 1,
-    ) -> None:
-        files = store.split(split)
-        files = files[store.counts[files] >= LEAST_NOTES]
+    def _examples(self, files: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        self._slices = _Slices(self._store, self._vocabulary, self._length)
+        files = files[self._store.counts[files] >= LEAST_NOTES]
         if not len(files):
-            raise UserError(f"{store.path}: no file in split {split!r} has {LEAST_NOTES} notes or more")
-        super().__init__(files, batch=batch, seed=seed, rank=rank, world=world)
-        self._store, self._augment = store, augment
-        self._slices = _Slices(store, vocabulary, length)
+            raise UserError(f"{self._store.path}: no file in split {self._split!r} has {LEAST_NOTES} notes or more")
+        return files
 
     def _make(self, drawn: list[tuple[int, np.random.Generator]]) -> Arrays:
         files = np.array([file for file, _ in drawn])
@@ -134,27 +141,27 @@ class LabelledLoader(ExampleLoader[Arrays]):
         split: str,
         *,
         label: str,
-        length: int,
-        batch: int,
-        seed: int,
         classes: Sequence[str] | None = None,
         labelled: int | None = None,
-        augment: bool = True,
-        rank: int = 0,
-        world: int = 1,
+        **more: Any,
     ) -> None:
-        names, files = store.label(label), store.split(split)
-        self.classes = tuple(classes or sorted({found for file in files if (found := names[file]) is not None}))
+        names = store.label(label)
+        known = {found for file in store.split(split) if (found := names[file]) is not None}
+        self.classes = tuple(classes or sorted(known))
         index_of = {name: index for index, name in enumerate(self.classes)}
         self._label_of = np.array([index_of.get(name or "", -1) for name in names], np.int64)
+        self._label, self._labelled = label, labelled
+        super().__init__(store, vocabulary, split, **more)
+
+    def _examples(self, files: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        self._slices = _Slices(self._store, self._vocabulary, self._length)
         files = files[self._label_of[files] >= 0]
         if not len(files):
-            raise UserError(f"{store.path}: no file in split {split!r} has a label {label!r} among the classes")
-        if labelled is not None:
-            files = files[balanced(self._label_of[files], self.classes, labelled, seed)]
-        super().__init__(files, batch=batch, seed=seed, rank=rank, world=world)
-        self._store, self._augment = store, augment
-        self._slices = _Slices(store, vocabulary, length)
+            where = f"{self._store.path}: no file in split {self._split!r}"
+            raise UserError(f"{where} has a label {self._label!r} among the classes")
+        if self._labelled is not None:
+            files = files[balanced(self._label_of[files], self.classes, self._labelled, self._seed)]
+        return files
 
     def _make(self, drawn: list[tuple[int, np.random.Generator]]) -> Arrays:
         files = np.array([file for file, _ in drawn])

@@ -53,22 +53,17 @@ class PassageLoader(ExampleLoader[Ids | Arrays]):
         split: str,
         *,
         length: int,
-        batch: int,
-        seed: int,
-        augment: bool = True,
-        rank: int = 0,
-        world: int = 1,
         pedal: bool = False,
         transform: Transform | None = None,
         disturbed_share: float = 0.0,
+        **more: Any,
     ) -> None:
         self._tokenizer, self._counts = StoreTokenizer(store, vocabulary, pedal=pedal), store.counts
         self._room = length + 1 - len(self._tokenizer.head) - 2
         if self._room < 3:
             raise UserError(f"length is {length}; a sequence of a whole note and its frame needs at least 6")
-        self._length, self._augment, self._vocabulary = length, augment, vocabulary
         self._transform, self._disturbed_share = transform, disturbed_share
-        super().__init__(self._examples(store.split(split), seed), batch=batch, seed=seed, rank=rank, world=world)
+        super().__init__(store, vocabulary, split, length=length, **more)
 
     def file_of(self, example: int) -> int:
         """The file that an example is taken from."""
@@ -116,10 +111,6 @@ class PassageLoader(ExampleLoader[Ids | Arrays]):
         return self._tokenizer.encode(notes), own
 
     @abstractmethod
-    def _examples(self, files: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
-        """The numbers that an epoch shuffles."""
-
-    @abstractmethod
     def _notes_of(self, example: int) -> tuple[int, int, int]:
         """File, first note and last note + 1 of an example."""
 
@@ -143,7 +134,7 @@ class WholeFileLoader(PassageLoader):
         self._ending_share = ending_share
         super().__init__(store, vocabulary, split, **more)
 
-    def _examples(self, files: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:  # noqa: ARG002
+    def _examples(self, files: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         return files
 
     def _notes_of(self, example: int) -> tuple[int, int, int]:
@@ -165,10 +156,10 @@ class StretchLoader(PassageLoader):
     rest; the others are even.
     """
 
-    def _examples(self, files: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
+    def _examples(self, files: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         most = max(1, math.floor(self._room / IDS_PER_NOTE))
         self._table = np.concatenate(
-            [self._stretches(file, most, generator(Purpose.STRETCHES, seed, file)) for file in files.tolist()]
+            [self._stretches(file, most, generator(Purpose.STRETCHES, self._seed, file)) for file in files.tolist()]
         )
         return np.arange(len(self._table))
 
