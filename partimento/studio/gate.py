@@ -76,7 +76,7 @@ class Gate:
         if self._is_token(in_address):
             if scope["type"] == "http" and scope["path"] == "/":
                 response = RedirectResponse("/", status_code=303)
-                response.set_cookie(COOKIE, self._token, httponly=True, samesite="strict")
+                response.set_cookie(COOKIE, self._token, httponly=True, samesite="lax")
                 return response
             return None
         bearer = headers.get("authorization", "").removeprefix("Bearer ")

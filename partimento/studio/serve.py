@@ -7,10 +7,12 @@ Knows sockets, uvicorn and the browser. Refuses to know routes (`app.py`) and wh
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import webbrowser
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import uvicorn
@@ -54,7 +56,8 @@ def serve(
         if browser and PAGE.is_dir():
             # It listens already, so the browser waits until the server answers.
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-        uvicorn.Server(configuration(gate)).run(sockets=[listening])
+        with suppress(KeyboardInterrupt):  # which uvicorn raises once more, when it has closed everything
+            uvicorn.Server(configuration(gate)).run(sockets=[listening])
 
 
 def configuration(gate: Gate) -> uvicorn.Config:
@@ -80,7 +83,8 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:
-        why = getattr(error, "strerror", None) or str(error)
+        number = getattr(error, "errno", None)
+        why = os.strerror(number) if number and number > 0 else str(error)
         raise UserError(f"cannot listen on {host}, port {port}: {why.lower()}; give another with --port") from error
 
 
