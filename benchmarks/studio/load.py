@@ -41,6 +41,7 @@ class Listener:
 
     name: str
     first_note_s: float | None = None
+    first_note_cpu_s: float | None = None
     told_wait_s: float | None = None
     waited_s: float | None = None
     least_ahead_s: float = float("inf")
@@ -94,7 +95,7 @@ async def listen(server: Server, name: str, music: dict[str, Any], seconds: floa
         await socket.recv()
         asked = {"seconds": seconds, **settings}
         request = {"type": "continue", "id": "a", "prompt": {**music, "end": PROMPT_SECONDS}, "settings": asked}
-        began = time.time()
+        began, cpu = time.time(), server.cpu_s()
         await socket.send(json.dumps({**request, "heard": PROMPT_SECONDS}))
         started: float | None = None
         until, over = 0.0, False
@@ -123,7 +124,7 @@ async def listen(server: Server, name: str, music: dict[str, Any], seconds: floa
                 heard.delays_ms.append(1000 * (time.time() - message["at"]))
                 if started is None:
                     started, first = time.time(), message["notes"]["onset"][0]
-                    heard.first_note_s = started - began
+                    heard.first_note_s, heard.first_note_cpu_s = started - began, server.cpu_s() - cpu
                 heard.notes += len(message["notes"]["onset"])
                 until = message["until"]
             elif message["type"] in ("done", "error"):
@@ -238,6 +239,7 @@ async def measure(server: Server, options: argparse.Namespace) -> dict[str, Any]
 
     alone = [await listen(server, name, music, 5.0) for name, music in prompts.items()]
     found("first_note_s", {one.name: round(one.first_note_s or -1, 3) for one in alone})
+    found("first_note_cpu_s", {one.name: round(one.first_note_cpu_s or -1, 3) for one in alone})
     found("idle", await idle(server, 50, 20.0))
     found("come_and_go", await come_and_go(server, 200, some))
     found("nonsense", await nonsense(server, 5000, some))
