@@ -24,6 +24,7 @@ from partimento.midi.performance import Performance
 from partimento.studio.app import application
 from partimento.studio.build import PAGE
 from partimento.studio.gate import LOOPBACK, Gate, new_token
+from partimento.studio.music import tokens_behind
 
 MOST_MESSAGE_BYTES: Final = 8 * 1024 * 1024
 _GRACE_S: Final = 2
@@ -89,6 +90,8 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def _warm_up(engine: Engine) -> None:
-    """Compiles and loads what the first take would wait for."""
-    prompt = Performance.from_notes(pitch=[60, 64, 67], velocity=60, onset=[0.0, 0.4, 0.8], duration=0.4)
+    """Compiles and loads what the first file and the first take would wait for."""
+    played = Performance.from_notes(pitch=[60, 64, 67], velocity=60, onset=[0.0, 0.4, 0.8], duration=0.4)
+    prompt = Performance.from_midi(played.to_midi())
+    tokens_behind(engine.vocabulary, prompt, pedal=engine.abilities.pedal_tokens)
     engine.continue_(prompt, settings=Settings(notes=4))

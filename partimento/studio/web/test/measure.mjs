@@ -17,7 +17,8 @@ await page.waitForSelector("body[data-online=true]");
 /** Milliseconds from the drop to the frame that shows notes; the median of several. */
 const base64 = readFileSync(file).toString("base64");
 const drops = [];
-for (let i = 0; i < 5; i++) {
+for (let i = 0; i < 7; i++) {
+  await page.waitForTimeout(1000); // what is decoded and counted behind the picture is no part of it
   drops.push(
     await page.evaluate(async (text) => {
       const transfer = new DataTransfer();

@@ -37,6 +37,7 @@ export class Roll extends HTMLElement {
   #end = 0;
   #seconds = 0;
   #playing = false;
+  #follows = true;
   #stale = true;
   #colours: Colours | null = null;
   #frame = 0;
@@ -99,10 +100,12 @@ export class Roll extends HTMLElement {
   /** The moment that is heard, or where playing would begin; while it plays, the page is turned in time. */
   moment(seconds: number, playing: boolean): void {
     if (seconds === this.#seconds && playing === this.#playing) return;
-    const turned = playing && this.#seconds <= this.#view.end;
+    const [first, last] = [this.#view.start, this.#view.start + this.#view.shown * 0.9];
+    // Whoever looks elsewhere while it plays is left there, until the playhead comes by.
+    this.#follows ||= (playing && !this.#playing) || (this.#seconds >= first && this.#seconds <= last);
     this.#seconds = seconds;
     this.#playing = playing;
-    if (turned && !this.#pointers.size && (seconds > this.#view.start + this.#view.shown * 0.9 || seconds < this.#view.start)) {
+    if (playing && this.#follows && !this.#pointers.size && (seconds > last || seconds < first)) {
       this.#look(seconds - this.#view.shown * 0.1);
     }
     this.#schedule();
@@ -255,7 +258,13 @@ export class Roll extends HTMLElement {
     event.preventDefault();
     if (event.ctrlKey || event.metaKey) {
       this.zoom(Math.exp(-event.deltaY / 200), event.clientX - this.getBoundingClientRect().left);
-    } else this.#look(this.#view.start + (event.deltaX || event.deltaY) / this.#view.zoom);
+    } else this.#leaf(this.#view.start + (event.deltaX || event.deltaY) / this.#view.zoom);
+  }
+
+  /** Somebody moves the paper. */
+  #leaf(start: number): void {
+    this.#look(start);
+    this.#follows = false;
   }
 
   /** A click sets the moment; a mouse that is drawn along marks a span; fingers move and stretch the paper. */
@@ -283,7 +292,7 @@ export class Roll extends HTMLElement {
         const other = [...this.#pointers].find(([id]) => id !== event.pointerId)![1];
         const factor = Math.max(8, Math.abs(event.clientX - other.x)) / Math.max(8, Math.abs(before.x - other.x));
         this.zoom(factor, (event.clientX + other.x) / 2 - this.getBoundingClientRect().left);
-      } else this.#look(began + (down.clientX - event.clientX) / this.#view.zoom);
+      } else this.#leaf(began + (down.clientX - event.clientX) / this.#view.zoom);
       this.#pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
     };
     const up = (event: PointerEvent): void => {

@@ -393,5 +393,9 @@ describe("for everybody", () => {
     const menu = (await page.locator(".menu [role=menu]").boundingBox())!;
     expect(menu.x).toBeGreaterThanOrEqual(0);
     expect(menu.x + menu.width).toBeLessThanOrEqual(380);
+    await page.keyboard.press("Escape");
+    await page.click("[data-do=continue]");
+    await expect.poll(() => page.getAttribute("[data-do=play]", "aria-pressed")).toBe("true");
+    await expect.poll(() => page.locator(".place-handle").getAttribute("class")).not.toContain("away"); // it is followed
   });
 });
