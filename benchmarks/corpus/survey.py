@@ -140,7 +140,7 @@ def drive(folder: Path, corpus: Path, total: int, stop_at: int | None = None) ->
     with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as victim:
         assert victim.stdout is not None
         for line in victim.stdout:
-            done = int(line)
+            done += int(line)
             if done >= next_report:
                 next_report = done + total / 10
                 memory = sum(resident(process) for process in family(victim.pid)) / 2**20
