@@ -27,8 +27,8 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
 from benchmarks.common import Program, again, output_of, publish, table, times
-from partimento.corpus.loaders import PackedLoader
-from partimento.corpus.store import NoteStore
+from partimento.corpus.loaders.packed import PackedLoader
+from partimento.corpus.store.note_store import NoteStore
 from partimento.model.initialisation import musical_initialisation
 from partimento.model.parallel import place
 from partimento.model.transformer import Transformer
