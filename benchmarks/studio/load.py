@@ -1,14 +1,13 @@
 """The studio's server under load: listeners who must not starve, idle sockets, clients that vanish, nonsense.
 
-    python -m benchmarks.studio.load --clients 8 --seconds 60 -o load.json
+python -m benchmarks.studio.load --clients 8 --seconds 60 -o load.md
 
 It starts `partimento studio` itself, on a free port, and watches it in /proc. A listener starts playing with its first
-note, says every second where it is, and starves whenever it wants to play what is not yet decided.
+note, says every second where it is, and starves whenever it wants to play what is not decided yet.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -18,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ from typing import Any
 
 from websockets.asyncio.client import connect
 
-from benchmarks.common import Program, write
+from benchmarks.common import Program, publish, table
 from partimento.midi.performance import Performance
 from partimento.studio.music import columns
 
@@ -138,7 +138,9 @@ async def listen(server: Server, name: str, music: dict[str, Any], seconds: floa
     return heard
 
 
-async def crowd(server: Server, clients: int, seconds: float, prompts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+async def crowd(
+    server: Server, clients: int, seconds: float, prompts: dict[str, dict[str, Any]], settings: dict[str, Any]
+) -> dict[str, Any]:
     names = [list(prompts)[number % len(prompts)] for number in range(clients)]
     cpu, began = server.cpu_s(), time.time()
     watched: list[dict[str, int]] = []
@@ -150,7 +152,7 @@ async def crowd(server: Server, clients: int, seconds: float, prompts: dict[str,
 
     watching = asyncio.create_task(watch())
     heard = await asyncio.gather(
-        *(listen(server, name, prompts[name], seconds, seed=number) for number, name in enumerate(names))
+        *(listen(server, name, prompts[name], seconds, seed=number, **settings) for number, name in enumerate(names))
     )
     watching.cancel()
     delays = sorted(delay for one in heard for delay in one.delays_ms)
@@ -228,37 +230,78 @@ async def nonsense(server: Server, messages: int, music: dict[str, Any]) -> dict
     return {"messages": messages, "answers": answered, "alive": hello["type"] == "hello"}
 
 
-async def measure(server: Server, options: argparse.Namespace) -> dict[str, Any]:
-    prompts = {path.stem: columns(Performance.from_midi(path)) for path in sorted((ROOT / "examples").glob("*.mid"))}
+async def measure(server: Server, options: Namespace) -> dict[str, Any]:
+    """Everything, one after another; what is known is said at once on stderr."""
+    folder = options.prompts or ROOT / "examples"
+    prompts = {path.stem: columns(Performance.from_midi(path)) for path in sorted(folder.glob("*.mid"))}
     some = next(iter(prompts.values()))
-    result: dict[str, Any] = {"load_average": os.getloadavg()}
+    result: dict[str, Any] = {"load": [round(value, 1) for value in os.getloadavg()]}
 
     def found(name: str, value: Any) -> None:
         result[name] = value
         print(name, json.dumps(value), file=sys.stderr)
 
-    alone = [await listen(server, name, music, 5.0) for name, music in prompts.items()]
-    found("first_note_s", {one.name: round(one.first_note_s or -1, 3) for one in alone})
-    found("first_note_cpu_s", {one.name: round(one.first_note_cpu_s or -1, 3) for one in alone})
-    found("idle", await idle(server, 50, 20.0))
-    found("come_and_go", await come_and_go(server, 200, some))
-    found("nonsense", await nonsense(server, 5000, some))
-    found("crowd", await crowd(server, options.clients, options.seconds, prompts))
-    found("load_average_after", os.getloadavg())
+    found("alone", [vars(await listen(server, name, music, 5.0)) for name, music in prompts.items()])
+    found("idle", await idle(server, options.sockets, options.idle))
+    found("come_and_go", await come_and_go(server, options.aborts, some))
+    found("nonsense", await nonsense(server, options.messages, some))
+    settings = {} if options.candidates is None else {"candidates": options.candidates}
+    found("crowd", await crowd(server, options.clients, options.seconds, prompts, settings))
+    found("load_after", [round(value, 1) for value in os.getloadavg()])
     return result
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    program = Program(__file__, __doc__, quick="--clients 2 --seconds 3")
+    """Measures and writes the page."""
+    small = "--model {model} --prompts {midi} --clients 2 --seconds 2 --sockets 5 --idle 1 --aborts 5 --messages 100"
+    program = Program(__file__, __doc__, quick=small)
+    program.add_argument("--model", default="bundled")
+    program.add_argument("--prompts", type=Path, help="a folder of MIDI files; the examples where none is given")
     program.add_argument("--clients", type=int, default=8)
     program.add_argument("--seconds", type=float, default=60.0)
-    program.add_argument("studio", nargs="*", help="arguments of partimento studio, behind --")
+    program.add_argument("--candidates", type=int, help="the model's own number where none is given")
+    program.add_argument("--sockets", type=int, default=50)
+    program.add_argument("--idle", type=float, default=20.0, help="seconds that the idle sockets are watched")
+    program.add_argument("--aborts", type=int, default=200)
+    program.add_argument("--messages", type=int, default=5000)
     options = program.parse_args(words)
-    with server(options.studio) as running:
-        result = json.dumps(asyncio.run(measure(running, options)), indent=1)
-    print(result)
-    if options.out:
-        write(options.out, result + "\n")
+    with server(["--model", options.model]) as running:
+        result = asyncio.run(measure(running, options))
+    crowd_ = result["crowd"]
+    numbers = ("first_note_s", "first_note_cpu_s", "told_wait_s", "waited_s", "least_ahead_s", "starved_s", "notes")
+    before, after = result["come_and_go"]["before"], result["come_and_go"]["after"]
+    publish(
+        options,
+        "The studio's server under load",
+        f"Load averages before and after: {result['load']}, {result['load_after']}. Prompts are the first 15 s.",
+        "## One listener at a time",
+        table(
+            ["prompt", "first note, s", "processor time until then, s"],
+            [(one["name"], _said(one["first_note_s"]), _said(one["first_note_cpu_s"])) for one in result["alone"]],
+        ),
+        f"## {options.clients} listeners, {options.seconds:.0f} s each",
+        table(
+            ["prompt", *(name.replace("_s", ", s").replace("_", " ") for name in numbers)],
+            [(one["name"], *(_said(one[name]) for name in numbers)) for one in crowd_["clients"]],
+        ),
+        f"Starved: {crowd_['starved']} of {options.clients}. From the decision to the client: median "
+        f"{crowd_['delay_ms']['median']} ms, 95th percentile {crowd_['delay_ms']['p95']} ms. The server had "
+        f"{crowd_['cores']} cores for {crowd_['seconds']} s. Resident, MB: {crowd_['resident_mb']}; "
+        f"threads: {crowd_['threads']}.",
+        "## Others",
+        table(
+            ["what", "found"],
+            [
+                (f"{options.sockets} idle sockets", f"{100 * result['idle']['share_of_a_core']:.2f} % of a core"),
+                (f"{options.aborts} connects and aborts", f"before {before}, after {after}"),
+                (f"{options.messages} broken messages", f"answers {result['nonsense']['answers']}, then a new client"),
+            ],
+        ),
+    )
+
+
+def _said(value: float | None) -> str:
+    return "" if value is None else f"{value:g}" if isinstance(value, int) else f"{value:.2f}"
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 A take is a `Run`; this decides which one goes on next and on which thread, knows how far each listener is, and tells
 whoever waits for how long. Refuses to know how music is made, and who the clients are. The rows of one take are read
 together and never with those of another, so nothing of what it becomes can depend on its neighbours; on a processor
-that costs little, since matrices of eight rows are as fast as larger ones (benchmarks/studio/load.md).
+that costs little, since matrices of eight rows are as fast as larger ones (benchmarks/studio/rows.md).
 
     with Batch(engine) as batch:
         job = batch.join(lambda: engine.continuing(prompt, settings, None), rows=8, seconds=30.0, tell=print)

@@ -301,7 +301,7 @@ class Run:
 def _even(rows: Sequence[Variation | None]) -> list[int]:
     """Which rows to keep: those that go on, and where that is an odd number one that does not, if there is any.
 
-    Kernels of ONNX Runtime sum the last row of an odd batch in another order (benchmarks/studio/load.md).
+    Kernels of ONNX Runtime sum the last row of an odd batch in another order (benchmarks/studio/rows.md).
     """
     kept = [i for i, row in enumerate(rows) if row is not None]
     return kept + [i for i, row in enumerate(rows) if row is None][: len(kept) % 2]
