@@ -160,7 +160,12 @@ def test_the_readmes_python_runs(text, tmp_path, monkeypatch):
     runpy.run_path(str(tmp_path / "snippet.py"))
 
 
-CARDS_AND_RESULTS = [*sorted((ROOT / "partimento").rglob("*.md")), *sorted((ROOT / "benchmarks").rglob("*.md"))]
+CARDS_AND_RESULTS = [
+    path
+    for folder in ("partimento", "benchmarks")
+    for path in sorted((ROOT / folder).rglob("*.md"))
+    if "node_modules" not in path.parts
+]
 
 
 @pytest.mark.parametrize("document", [*DOCUMENTS, *CARDS_AND_RESULTS], ids=lambda path: path.name)
