@@ -51,6 +51,7 @@ class PlayerElement extends HTMLElement {
     this.#button.className = "round";
     this.#button.innerHTML = ICON;
     this.#words.setAttribute("role", "status");
+    this.#time.setAttribute("aria-live", "off");
     const stage = document.createElement("div");
     stage.className = "stage";
     stage.append(this.#roll);

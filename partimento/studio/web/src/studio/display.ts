@@ -98,6 +98,7 @@ export class Display {
     this.panel.show(shelf.forest);
     this.#showModel();
     this.#showButtons();
+    this.#say();
     find("#prompt-facts").textContent =
       take && studio.promptEnd !== null ? `Prompt: ${this.#promptFacts(studio.promptEnd)}` : "";
   }
@@ -142,6 +143,14 @@ export class Display {
     make.disabled = !shelf.current && !recorder;
     find<HTMLButtonElement>("[data-do=undo]").disabled = !shelf.history.canUndo;
     find<HTMLButtonElement>("[data-do=redo]").disabled = !shelf.history.canRedo;
+  }
+
+  /** Screen readers hear what begins and ends, and no numbers that change all the time. */
+  #say(): void {
+    const { making, state } = this.#studio.maker;
+    const said = find("#said");
+    const text = making ? state : said.textContent ? "The music is made." : "";
+    if (said.textContent !== text) said.textContent = text;
   }
 
   #aheadText(): string {

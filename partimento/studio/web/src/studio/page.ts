@@ -60,6 +60,10 @@ export class Page {
     for (const button of document.querySelectorAll<HTMLElement>("[data-do]")) {
       button.addEventListener("click", () => this.do(button.dataset["do"]!));
     }
+    document.addEventListener("click", (event) => {
+      // Space plays after a click of the mouse; a button that was reached with the keyboard is pressed by it.
+      if (event.detail) (event.target as Element).closest("button")?.blur();
+    });
     wireFiles(studio, display);
     wireKeys(this);
     display.update(true);

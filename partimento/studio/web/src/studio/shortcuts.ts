@@ -59,6 +59,7 @@ function handled(page: Page, event: KeyboardEvent): boolean {
     return true;
   }
   if (event.key === " ") {
+    if (target.closest("button, a")) return false;
     if (event.repeat) return true;
     page.do("play");
     return true;

@@ -48,7 +48,7 @@ export class Studio {
     this.maker.onnote = (text) => this.onnote(text);
     this.maker.onmade = (takes) => this.#made(takes);
     player.onend = () => {
-      this.#at = 0;
+      this.#at = this.music ? endOf(this.music) : 0;
       this.onchange(false);
     };
   }

@@ -378,6 +378,14 @@ describe("for everybody", () => {
     for (const wanted of ["open", "record", "export-menu", "handle prompt-handle", "handle place-handle", "take", "play", "seconds", "variations", "knob", "continue"]) {
       expect(reached).toContain(wanted);
     }
+    // A button that has the focus is pressed by Space; after a click of the mouse Space plays.
+    await page.locator("[data-do=help]").focus();
+    await page.keyboard.press("Space");
+    await page.waitForSelector("dialog[open]");
+    await page.keyboard.press("Enter");
+    await page.click("[data-do=zoom-in]");
+    await page.keyboard.press("Space");
+    await expect.poll(() => page.getAttribute("[data-do=play]", "aria-pressed")).toBe("true");
   });
 
   test.each(["light", "dark"] as const)("it is usable at 380 pixels, %s", async (colorScheme) => {
