@@ -294,11 +294,12 @@ class Batch:
     def _let_in(self) -> None:
         load, rows = sum(map(self._load, self._running)), sum(job.rows for job in self._running)
         while self._line:
-            job = self._line[0]
+            job = next((job for job in self._line if job.stopping), self._line[0])  # it needs no more than to be told
             fits = load + self._load(job) <= _BUSY * self.workers and rows + job.rows <= self._most_rows
             if self._running and not fits and not job.stopping:
                 break
-            self._running.append(self._line.popleft())
+            self._line.remove(job)
+            self._running.append(job)
             load, rows = load + self._load(job), rows + job.rows
         for place, (job, seconds) in enumerate(zip(self._line, self._waits(load), strict=True), 1):
             if job.standing is None or job.standing.place != place:

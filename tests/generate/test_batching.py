@@ -9,12 +9,13 @@ import pytest
 
 from partimento.errors import UserError
 from partimento.generate import batching
+from partimento.generate.abilities import Abilities
 from partimento.generate.batching import Batch, Decided, Failed, Job, Over, Standing
 from partimento.generate.decode.sampling import Sampling
 from partimento.generate.engine import Engine
 from partimento.generate.run import Run
 from partimento.generate.settings import Continuation, Settings
-from tests.generate.generate_music import measured_engine, prompt
+from tests.generate.generate_music import measured_engine, prompt, random_engine
 
 WILD = Sampling(temperature=1.0, min_p=0.0)
 NOTHING = {"takes": 0, "rows": 0, "waiting": 0}
@@ -34,6 +35,7 @@ class Told:
 
     def __init__(self, batch: Batch, begin: Callable[[], Run], settings: Settings, heard: float | None = None) -> None:
         self.events: list[batching.Event] = []
+        self.hook: Callable[[batching.Event], None] = lambda _event: None
         self._over = threading.Event()
         rows = settings.variations * (settings.candidates or 1)
         seconds = settings.seconds or 1.0
@@ -41,6 +43,7 @@ class Told:
 
     def _tell(self, event: batching.Event) -> None:
         self.events.append(event)
+        self.hook(event)
         if isinstance(event, Over | Failed):
             self._over.set()
 
@@ -118,6 +121,28 @@ def test_a_sleeper_makes_nothing_and_keeps_nobody_from_going_on(engine: Engine) 
         sleeper.job.stop()
         (whole,) = sleeper.result()
         assert whole.generated.onset_seconds.max() <= until[-1]
+
+
+def test_what_is_stopped_in_line_is_over_at_once(engine: Engine) -> None:
+    with Batch(engine, most_rows=1) as batch:
+        first = join(batch, engine, asked(seconds=500.0))
+        second, third = join(batch, engine, asked(1, seconds=500.0)), join(batch, engine, asked(2))
+        third.job.stop()
+        (nothing,) = third.result()
+        assert len(nothing.generated) == 0 and len(nothing.performance) == len(prompt())
+        assert not first.is_over and not second.is_over
+
+
+def test_a_filling_that_is_stopped_leaves_the_gap_empty() -> None:
+    engine = random_engine(abilities=Abilities(infilling=True))
+    with Batch(engine) as batch:
+        with batch.lock:  # no step is made before the hook is there
+            told = Told(batch, lambda: engine.filling(prompt(60), 5.0, 15.0, asked()), asked())
+            told.hook = lambda event: told.job.stop() if event == Standing(state="running") else None
+        (whole,) = told.result()
+    stopped = any(isinstance(event, Over) and event.stopped for event in told.events)
+    outside = [onset for onset in prompt(60).onset_seconds if not 5.0 <= onset < 15.0]
+    assert stopped and whole.performance.onset_seconds.tolist() == outside
 
 
 def test_a_take_that_fails_is_told_and_the_others_go_on(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
