@@ -132,8 +132,8 @@ async def listen(server: Server, name: str, music: dict[str, Any], seconds: floa
             if started is not None and not over:
                 heard.least_ahead_s = min(heard.least_ahead_s, until - playhead())
                 if until < playhead():
-                    started += playhead() - until  # what a listener does: waits
-                    heard.starved_s += 0.05
+                    waits = playhead() - until
+                    started, heard.starved_s = started + waits, heard.starved_s + waits
         reporting.cancel()
     return heard
 
