@@ -26,7 +26,6 @@ from partimento.commands.progress import counted
 from partimento.commands.render import sound_file
 from partimento.errors import UserError
 from partimento.files import replacing
-from partimento.midi.performance import Performance
 
 if TYPE_CHECKING:
     from partimento.generate.run import NoteHandler
@@ -125,6 +124,8 @@ def main(argv: list[str]) -> None:
     for flag in ("guidance", "like_model"):
         if options.like is None and getattr(options, flag) is not None:
             raise UserError(f"--{flag.replace('_', '-')} goes with a reference; give one with --like")
+    from partimento.midi.performance import Performance
+
     whole = Performance.from_midi(options.prompt)
     targets = [_targets(options, number) for number in range(options.variations)]
     taken = [path for files in targets for path in files.values() if path.exists()]
