@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from partimento.corpus.loaders.sequences import ENDING_SHARE
-from partimento.corpus.store.note_store import MANIFEST
 from partimento.errors import UserError
 from partimento.train.settings import LoopSettings, RunRecipe
 
@@ -29,7 +27,7 @@ class ContinuationRecipe(RunRecipe):
     passages: Literal["first", "all"]
     """Of a file longer than a sequence, first: one sequence in an epoch, of its beginning as in the paper or of its end
     (see ending_share); all: the rest too, as sequences of their own."""
-    ending_share: float = ENDING_SHARE
+    ending_share: float = 0.5
     """Share of the sequences that are drawn from the end of a file, so long that <E> stands at no place in particular,
     where passages is first. The others begin with a file. Half of them, because a file that is cut has no ending to
     learn from, and most are."""
@@ -118,4 +116,6 @@ def recipe_for(corpus: Path, *, lora: bool) -> ContinuationRecipe:
 
 def is_store(corpus: Path) -> bool:
     """Whether there is a note store rather than MIDI files."""
+    from partimento.corpus.store.note_store import MANIFEST  # flags are read without waiting for its libraries
+
     return (corpus / MANIFEST).is_file()
