@@ -80,7 +80,7 @@ def application(engine: Engine, *, model: str, opened: Performance | None = None
     async def opened_file(request: Request) -> Response:
         if opened is None:
             raise HTTPException(404, "the command was given no file")
-        return await asyncio.to_thread(_uploaded, _studio(request), opened.to_midi(), opened.source.name)
+        return await asyncio.to_thread(_uploaded, _studio(request), opened.to_midi(), Path(opened.source.name).name)
 
     @app.post("/continue")
     async def continue_(request: Request) -> Response:

@@ -251,6 +251,7 @@ export class Roll extends HTMLElement {
   #seekTo(seconds: number): void {
     const at = Math.min(Math.max(0, seconds), this.#end);
     this.reveal(at);
+    this.moment(at, this.#playing); // a second arrow key may come before the page has answered
     this.#tell("seek", { seconds: at });
   }
 

@@ -187,7 +187,7 @@ export class Display {
     const { music, recorder, selection } = this.#studio;
     chip.hidden = !this.offers || !music || recorder !== null;
     if (chip.hidden) return;
-    find("[data-do=again]").hidden = selection !== null;
+    for (const what of ["again", "mark"]) find(`[data-do=${what}]`).hidden = selection !== null;
     find("[data-do=fill]").hidden = selection === null;
     const middle = selection && this.roll.xOf((selection.from + selection.to) / 2) - chip.offsetWidth / 2;
     const x = middle ?? this.roll.xOf(position) + NEAR_A_MOMENT;

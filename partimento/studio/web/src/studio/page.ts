@@ -18,7 +18,10 @@ import { find } from "./find";
 import { wireKeys } from "./shortcuts";
 import type { Studio } from "./studio";
 
-const LONGEST_ENDING = 60; // seconds
+// Seconds.
+const LONGEST_ENDING = 60;
+const SPAN = 4;
+const LEAST_SPAN = 0.1;
 
 export class Page {
   readonly studio: Studio;
@@ -106,6 +109,9 @@ export class Page {
         if (studio.selection) this.#make(() => studio.fill(studio.selection!, this.settings()));
         else display.note("mark a span first: draw across the roll, or set its ends with [ and ]");
         break;
+      case "mark":
+        this.mark(studio.position, studio.position + SPAN);
+        break;
       case "prompt-here":
         if (current) studio.promptEnd = Math.max(0.05, studio.position);
         display.update();
@@ -151,16 +157,21 @@ export class Page {
     if (take) this.studio.choose(take.id);
   }
 
-  /** Sets one end of the marked span to where one is. */
-  markEdge(end: boolean): void {
+  /** Marks a span, within the music. */
+  mark(from: number, to: number): void {
     const { studio, display } = this;
     if (!studio.music) return;
-    const [at, last] = [studio.position, endOf(studio.music)];
-    const span = studio.selection ?? { from: 0, to: last };
-    const [from, to] = end ? [Math.min(span.from, at - 0.1), at] : [at, span.to > at + 0.1 ? span.to : last];
-    studio.selection = { from: Math.max(0, from), to: Math.min(last, to) };
+    const last = endOf(studio.music);
+    studio.selection = { from: Math.max(0, Math.min(from, last - LEAST_SPAN)), to: Math.min(last, to) };
     display.offers = true;
     display.update();
+  }
+
+  /** Sets one end of the marked span to where one is. */
+  markEdge(end: boolean): void {
+    const { position, selection } = this.studio;
+    if (end) this.mark(Math.min(selection?.from ?? 0, position - LEAST_SPAN), position);
+    else this.mark(position, selection && selection.to > position + LEAST_SPAN ? selection.to : Infinity);
   }
 
   /** `asked`: by the button, so that people hear why no MIDI keyboard plays. */

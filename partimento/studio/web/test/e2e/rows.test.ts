@@ -237,6 +237,23 @@ describe("takes", () => {
     expect(inside(filled!.id).length).toBeGreaterThan(0);
   });
 
+  test("a span is marked without a mouse, and let go", async () => {
+    page = await opened();
+    await page.locator(".place-handle").focus();
+    for (let i = 0; i < 3; i++) await page.keyboard.press("ArrowRight");
+    await page.keyboard.press("[");
+    for (let i = 0; i < 4; i++) await page.keyboard.press("ArrowRight");
+    await page.keyboard.press("]");
+    const edges = page.locator(".edge-handle");
+    await expect.poll(() => edges.nth(1).getAttribute("aria-valuenow")).toBe("7.00");
+    expect(await edges.nth(0).getAttribute("aria-valuenow")).toBe("3.00");
+    await page.locator("#chip [data-do=fill]").click({ trial: true });
+    await page.keyboard.press("Escape");
+    await expect.poll(() => edges.nth(0).isVisible()).toBe(false);
+    await page.click("#chip [data-do=mark]");
+    await expect.poll(() => edges.nth(1).getAttribute("aria-valuenow")).toBe("11.00");
+  });
+
   test("they are still there after a reload, and can be gone on with", async () => {
     page = await opened();
     await lasting(page, 2);
