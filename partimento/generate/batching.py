@@ -39,7 +39,7 @@ _BUSY: Final = 0.8
 """Of the machine's time, what takes are let in for."""
 _UNHEARD_S: Final = 1.0
 """Before its first note a take counts as so far ahead: it goes before all that are not about to run dry."""
-_LOAD_OF_A_ROW: Final = 0.02
+_LOAD_OF_A_ROW: Final = 0.03
 """Seconds of work for a second of music of one row, until it was measured."""
 _ENOUGH_S: Final = 2.0
 """So much music says what a take costs."""

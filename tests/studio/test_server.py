@@ -1,5 +1,6 @@
 """The server over real sockets: it makes what the engine makes, whoever else is there, and nothing is left behind."""
 
+import http.client
 import json
 import os
 import random
@@ -158,6 +159,23 @@ def test_two_hundred_that_come_and_go_leave_nothing(address, tmp_path, monkeypat
         time.sleep(0.05)  # those of the clients of this test
     assert threading.active_count() <= threads
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("form", ["mid", "events"])
+def test_who_hangs_up_on_a_request_ends_its_take(address, form):
+    def takes() -> int:
+        return json.loads(ask(address, "/status")[1])["takes"]
+
+    connection = http.client.HTTPConnection(address)
+    connection.request("POST", f"/continue?seconds=600&candidates=1&format={form}", prompt().to_midi())
+    until = time.monotonic() + 20
+    while not takes() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert takes() == 1
+    connection.close()
+    while takes() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert takes() == 0
 
 
 def test_fuzzed_messages_are_answered_or_ignored(address):
