@@ -37,6 +37,8 @@ MOST_ROWS: Final = 128
 MOST_WAITING: Final = 64
 _BUSY: Final = 0.8
 """Of the machine's time, what takes are let in for."""
+_SETTLED_S: Final = 3.0
+"""The next one is let in when all others are so far ahead: what the machine really gives is known only then."""
 _UNHEARD_S: Final = 1.0
 """Before its first note a take counts as so far ahead: it goes before all that are not about to run dry."""
 _LOAD_OF_A_ROW: Final = 0.03
@@ -139,6 +141,13 @@ class Job:
     def far_ahead(self) -> bool:
         """Whether it may sleep; what is decided to its end has only to be handed over."""
         return self._listener is not None and not self.stopping and AHEAD_S <= self.ahead < math.inf
+
+    @property
+    def unsettled_s(self) -> float:
+        """How much music it lacks before another take may be let in; a filling is heard at once, and lacks none."""
+        if self.run is not None and self.run.fills:
+            return 0.0
+        return max(0.0, _SETTLED_S - self.ahead)
 
     @property
     def load(self) -> float | None:
@@ -296,7 +305,8 @@ class Batch:
         while self._line:
             job = next((job for job in self._line if job.stopping), self._line[0])  # it needs no more than to be told
             fits = load + self._load(job) <= _BUSY * self.workers and rows + job.rows <= self._most_rows
-            if self._running and not fits and not job.stopping:
+            settled = not any(job.unsettled_s for job in self._running)
+            if self._running and not (fits and settled) and not job.stopping:
                 break
             self._line.remove(job)
             self._running.append(job)
@@ -309,17 +319,18 @@ class Batch:
         return job.rows * self._load_of_a_row if job.load is None else job.load
 
     def _waits(self, load: float) -> list[float]:
-        """A guess for everyone in line: when enough of those before are over."""
+        """A guess for everyone in line: when enough of those before are over, and the others far enough ahead."""
         pace = load / self.workers
         leaving = sorted((job.seconds_left(pace), self._load(job)) for job in self._running)
-        waits, now = [], 0.0
+        waits, now = [], sum(job.unsettled_s * self._load(job) for job in self._running) / self.workers
         for job in self._line:
             while leaving and load + self._load(job) > _BUSY * self.workers:
-                now, gone = leaving.pop(0)
-                load -= gone
+                left_at, gone = leaving.pop(0)
+                now, load = max(now, left_at), load - gone
             load += self._load(job)
             leaving = sorted([*leaving, (now + job.seconds_left(pace), self._load(job))])
             waits.append(now)
+            now += _SETTLED_S * self._load(job) / self.workers
         return waits
 
     def _say(self, job: Job, standing: Standing) -> None:

@@ -139,6 +139,11 @@ class Run:
         """All variations as far as they are."""
         return [self._result(variation) for variation in self.variations]
 
+    @property
+    def fills(self) -> bool:
+        """Whether it fills a gap: then nothing is decided before all is."""
+        return bool(self.variations[0].start.after)
+
     def cut(self) -> None:
         """Forgets what has not been handed out: the variations end there."""
         for variation in self.variations:
