@@ -23,6 +23,7 @@ import tyro
 
 from partimento.commands.flags import parse
 from partimento.commands.progress import counted
+from partimento.commands.reading import read_midi
 from partimento.commands.render import sound_file
 from partimento.errors import UserError
 from partimento.files import replacing
@@ -108,6 +109,8 @@ class Options:
     """Also draw each result as a piano roll."""
     render: bool = False
     """Also write the sound of each result (.wav), as partimento render does."""
+    strict: bool = False
+    """Refuse a damaged file instead of reading what can be read."""
     force: bool = False
     """Overwrite files that exist."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path()
@@ -124,9 +127,7 @@ def main(argv: list[str]) -> None:
     for flag in ("guidance", "like_model"):
         if options.like is None and getattr(options, flag) is not None:
             raise UserError(f"--{flag.replace('_', '-')} goes with a reference; give one with --like")
-    from partimento.midi.performance import Performance
-
-    whole = Performance.from_midi(options.prompt)
+    whole = read_midi(options.prompt, strict=options.strict)
     targets = [_targets(options, number) for number in range(options.variations)]
     taken = [path for files in targets for path in files.values() if path.exists()]
     if taken and not options.force:

@@ -17,6 +17,7 @@ import tyro
 
 from partimento.commands.flags import parse
 from partimento.commands.progress import counted
+from partimento.commands.reading import tell_repairs
 from partimento.errors import UserError
 
 
@@ -34,6 +35,8 @@ class Options:
     """The file to write: .wav, .flac or .ogg (unless given, the MIDI file's name with .wav)."""
     soundfont: Path | None = None
     """Play with this soundfont (.sf2) instead, through fluidsynth where it is installed; then all instruments sound."""
+    strict: bool = False
+    """Refuse a damaged file instead of reading what can be read."""
     force: bool = False
     """Overwrite a file that exists."""
 
@@ -52,12 +55,12 @@ def main(argv: list[str]) -> None:
 
         check_soundfont(options.soundfont)
     began = time.perf_counter()
-    seconds = sound_file(options.file, out, soundfont=options.soundfont)
+    seconds = sound_file(options.file, out, soundfont=options.soundfont, strict=options.strict)
     took = time.perf_counter() - began
     print(f"{out}: {seconds:.1f} s of sound, made {seconds / took:.0f} times as fast as it plays")
 
 
-def sound_file(midi: Path, out: Path, *, soundfont: Path | None = None) -> float:
+def sound_file(midi: Path, out: Path, *, soundfont: Path | None = None, strict: bool = False) -> float:
     """The sound of a MIDI file into another file, with progress for people; returns its seconds."""
     from partimento.audio.files import write_sound
     from partimento.audio.sampler import blocks
@@ -68,7 +71,8 @@ def sound_file(midi: Path, out: Path, *, soundfont: Path | None = None) -> float
     from partimento.midi.reader import bytes_of, read
 
     data = bytes_of(midi)
-    file = read(data, name=str(midi))
+    file = read(data, name=str(midi), strict=strict)
+    tell_repairs(file)
     performance = Performance.of(file)
     with counted("seconds of sound", total=round(performance.seconds)) as advance:
 

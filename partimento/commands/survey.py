@@ -62,6 +62,8 @@ def main(argv: list[str]) -> int:
     refused = summary.refused.total()
     print(f"surveyed now: {summary.surveyed:,} files; known before: {summary.readable + refused - summary.surveyed:,}")
     print(f"readable: {summary.readable:,} files, {summary.notes:,} notes, {summary.seconds / 3600:,.1f} h")
+    if summary.repaired:
+        print(f"damaged, read as far as they go: {summary.repaired:,} of these files (column repairs)")
     print(f"refused: {refused:,} files")
     for reason, count in summary.refused.most_common():
         print(f"  {reason:<22} {count:>9,}")

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import tyro
 
 from partimento.commands.flags import parse
+from partimento.commands.reading import read_midi
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from partimento.tokens import display
@@ -40,6 +41,8 @@ class Options:
     """Spell the pedal out instead of folding it into durations (vocabulary piano)."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """The MIDI file that --decode writes."""
+    strict: bool = False
+    """Refuse a damaged file instead of reading what can be read."""
     force: bool = False
     """Let --decode replace an existing file."""
 
@@ -56,7 +59,7 @@ def main(argv: list[str]) -> int:
         return 0
     name = options.vocabulary or "aria"
     tokenizer = Tokenizer(_VOCABULARIES[name]())
-    performance = Performance.from_midi(options.file)
+    performance = read_midi(options.file, strict=options.strict)
     tokens = tokenizer.encode(performance, pedal_tokens=options.pedal_tokens)
     texts = [tokenizer.vocabulary.text_of(token) for token in tokens.tolist()]
     if options.json:

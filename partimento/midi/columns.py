@@ -28,11 +28,23 @@ ByteColumn = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """A damaged place of a file: `reason` (the value of a `Reason`, docs/midi.md), byte, and what was done there."""
+
+    reason: str
+    offset: int
+    done: str
+
+    def __str__(self) -> str:
+        return f"{self.reason} at byte {self.offset}: {self.done}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
     """Where a performance came from.
 
     `sha256` is that of the file's bytes (empty for a performance that was never a file); `truncated` says that the
-    file ended inside a chunk and only what stands before the cut is here.
+    file ended inside a chunk and only what stands before the cut is here; `repairs` are the other damaged places.
     """
 
     name: str = ""
@@ -42,6 +54,7 @@ class Provenance:
     tracks: int = 0
     ticks_per_beat: int = 0
     tempi: int = 0
+    repairs: tuple[Repair, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from partimento.errors import UserError
-from partimento.midi.columns import NS_PER_S, ByteColumn, IntColumn, NoteColumns, Provenance, unite_pedals
+from partimento.midi.columns import NS_PER_S, ByteColumn, IntColumn, NoteColumns, Provenance, Repair, unite_pedals
 from partimento.midi.instruments import DRUM, instrument_of_channels
 
 
@@ -35,14 +35,17 @@ class Performance(NoteColumns):
     # -- making one ---------------------------------------------------------------------------------------------------
 
     @classmethod
-    def from_midi(cls, source: str | PathLike[str] | bytes, *, name: str = "") -> Performance:
+    def from_midi(cls, source: str | PathLike[str] | bytes, *, name: str = "", strict: bool = False) -> Performance:
         """Read a Standard MIDI File from a path or from its bytes; raises `MidiError` (docs/midi.md).
 
-        `name` is what bytes are called in messages, and in `source`.
+        `name` is what bytes are called in messages, and in `source`. Of a damaged file what can be read is read, and
+        `repairs` says what was done; `strict` refuses it instead.
         """
         from partimento.midi import reader
 
-        return cls.of(reader.read(source, name=name) if isinstance(source, bytes) else reader.read_file(source))
+        if isinstance(source, bytes):
+            return cls.of(reader.read(source, name=name, strict=strict))
+        return cls.of(reader.read_file(source, strict=strict))
 
     @classmethod
     def of(cls, notes: NoteColumns) -> Performance:
@@ -123,6 +126,11 @@ class Performance(NoteColumns):
         return sampler.render(self)
 
     # -- looking at it ------------------------------------------------------------------------------------------------
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """The damaged places of the file that it was read from, and what was done there (docs/midi.md)."""
+        return self.source.repairs
 
     @property
     def end(self) -> int:

@@ -1,8 +1,8 @@
 """Standard MIDI File -> `MidiFile`, which `Performance.from_midi` makes a performance of.
 
-It knows containers (plain files and RIFF), headers and which instrument a channel is; the byte-level pass lives in
-`smf.py`, what becomes of its ticks in `resolve.py`. It refuses to repair what it cannot read: a refusal is a
-`MidiError` with a stable reason code and the byte offset. docs/midi.md states every rule.
+It knows headers and which instrument a channel is; what stands around them is `containers.py`'s, the byte-level pass
+`smf.py`'s, what becomes of its ticks `resolve.py`'s. A refusal is a `MidiError` with a stable reason code and the byte
+offset. docs/midi.md states every rule.
 
     >>> from partimento.midi.reader import read_file
     >>> read_file("prompt.mid").texts  # doctest: +SKIP
@@ -21,15 +21,14 @@ import numpy as np
 import numpy.typing as npt
 
 from partimento.errors import UserError
-from partimento.midi import resolve, smf
-from partimento.midi.columns import NoteColumns, Provenance
+from partimento.midi import containers, resolve, smf
+from partimento.midi.columns import NoteColumns, Provenance, Repair
 from partimento.midi.instruments import CLASS_OF_PROGRAM, DRUM_CHANNEL, LEFT_OUT, instrument_of_channels
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_NOTES: Final = smf.MAX_NOTES
 MAX_SECONDS: Final = resolve.MAX_SECONDS
 _MAX_TEXT_BYTES: Final = 1000
-_MAX_RIFF_CHUNKS: Final = 1000  # millions of empty ones fit into a file
 
 
 _IS_LEFT_OUT: Final = np.tile(np.isin(CLASS_OF_PROGRAM, list(LEFT_OUT)), (16, 1))
@@ -37,7 +36,7 @@ _IS_LEFT_OUT[DRUM_CHANNEL] = False
 
 
 class Reason(StrEnum):
-    """Why a file was refused; the values are stable and may be stored."""
+    """Why a file was refused, or what was repaired in it; the values are stable and may be stored."""
 
     CANNOT_OPEN = "cannot-open"
     TOO_LARGE = "too-large"
@@ -52,6 +51,14 @@ class Reason(StrEnum):
     BAD_VARIABLE_LENGTH = "bad-variable-length"
     NO_STATUS = "no-status"
     BAD_DATA_BYTE = "bad-data-byte"
+    OVERRUN = "event-overruns-track"
+    TRACK_TOO_SHORT = "track-length-too-short"
+    TRACK_TOO_LONG = "track-length-too-long"
+    STRAY_BYTES = "stray-bytes"
+    HEADER_LENGTH = "header-length"
+    LEADING_BYTES = containers.LEADING_BYTES
+    LINE_ENDS = containers.LINE_ENDS
+    TRUNCATED = "truncated"
     TOO_MANY_NOTES = "too-many-notes"
     TOO_LONG = "too-long"
 
@@ -61,8 +68,13 @@ _OUTCOMES: Final = {
     smf.BAD_DELTA: (Reason.BAD_VARIABLE_LENGTH, "a variable-length number is longer than four bytes"),
     smf.NO_STATUS: (Reason.NO_STATUS, "an event has no status byte and none is running"),
     smf.BAD_DATA_BYTE: (Reason.BAD_DATA_BYTE, "a data byte is above 127"),
+    smf.OVERRUN: (Reason.OVERRUN, "an event goes on behind the end of its track"),
+    smf.TRACK_TOO_SHORT: (Reason.TRACK_TOO_SHORT, "the track is longer than it declares"),
+    smf.TRACK_TOO_LONG: (Reason.TRACK_TOO_LONG, "the track is shorter than it declares"),
+    smf.STRAY_BYTES: (Reason.STRAY_BYTES, "bytes that belong to no chunk"),
     smf.TOO_MANY_NOTES: (Reason.TOO_MANY_NOTES, f"more than {MAX_NOTES:,} notes; split the file"),
 }
+_DONE: Final = {smf.TRACK_TOO_SHORT: "read on to byte {}", smf.TRACK_TOO_LONG: "ended at byte {}"}
 
 
 class MidiError(UserError):
@@ -92,9 +104,9 @@ class MidiFile(NoteColumns):
     pedal_of_channel: npt.NDArray[np.uint8]
 
 
-def read_file(path: str | PathLike[str]) -> MidiFile:
-    """Read the file at `path`; raises `MidiError`."""
-    return read(bytes_of(path), name=fspath(path))
+def read_file(path: str | PathLike[str], *, strict: bool = False) -> MidiFile:
+    """Read the file at `path` (see `read`); raises `MidiError`."""
+    return read(bytes_of(path), name=fspath(path), strict=strict)
 
 
 def bytes_of(path: str | PathLike[str]) -> bytes:
@@ -107,8 +119,11 @@ def bytes_of(path: str | PathLike[str]) -> bytes:
         raise MidiError(Reason.CANNOT_OPEN, detail, name=fspath(path)) from error
 
 
-def read(data: bytes, *, name: str = "") -> MidiFile:
-    """Read the bytes of a Standard MIDI File, plain or in RIFF; raises `MidiError`. `name` is for messages."""
+def read(data: bytes, *, name: str = "", strict: bool = False) -> MidiFile:
+    """Read the bytes of a Standard MIDI File, plain or in RIFF; raises `MidiError`. `name` is for messages.
+
+    Damage costs what is damaged, and stands in `source.repairs`; `strict` refuses a file that has any.
+    """
 
     def refuse(reason: Reason, detail: str, offset: int | None = None) -> NoReturn:
         raise MidiError(reason, detail, name=name, offset=offset)
@@ -117,13 +132,15 @@ def read(data: bytes, *, name: str = "") -> MidiFile:
         refuse(Reason.TOO_LARGE, f"larger than {MAX_BYTES // 2**20} MiB")
     if not data:
         refuse(Reason.EMPTY, "the file is empty")
-    header = _find_header(data)
+    file = containers.unwrapped(data)
+    sha256 = hashlib.sha256(data).hexdigest()
+    data, header = file.data, file.header
     if header < 0:
         if data[:4] == b"RIFF":
             refuse(Reason.BAD_RIFF, "a RIFF file without a MIDI file in its data chunk", 0)
         refuse(Reason.NOT_MIDI, f"not a MIDI file (it begins with {data[:4]!r}, not b'MThd')", 0)
     header_length = int.from_bytes(data[header + 4 : header + 8], "big")
-    if len(data) < header + 14 or header_length < 6:
+    if len(data) < header + 14:
         refuse(Reason.BAD_HEADER, "the MThd header is cut short", header)
     smf_format = int.from_bytes(data[header + 8 : header + 10], "big")
     if smf_format == 2:
@@ -136,28 +153,45 @@ def read(data: bytes, *, name: str = "") -> MidiFile:
             Reason.BAD_DIVISION, "the time division is neither ticks per quarter nor a known SMPTE rate", header + 12
         )
 
-    outcome, offset, truncated, tracks, notes, pedals, tempi, programs, texts = smf.scan(
-        np.frombuffer(data, np.uint8), min(header + 8 + header_length, len(data))
+    begin = header + 8 + header_length
+    repairs = list(file.repairs)
+    if data[header + 14 : header + 18] == b"MTrk" and header_length != 6:
+        begin = header + 14
+        repairs.append(Repair(reason=Reason.HEADER_LENGTH, offset=header + 4, done="its length taken as 6"))
+    elif header_length < 6:
+        refuse(Reason.BAD_HEADER, "the MThd header is cut short", header)
+    outcome, offset, truncated, places, tracks, notes, pedals, tempi, programs, texts = smf.scan(
+        np.frombuffer(data, np.uint8), min(begin, len(data))
     )
     if outcome != smf.OK:
         refuse(*_OUTCOMES[outcome], offset=int(offset))
+    if len(places) and not np.any(notes[1] >= 0):
+        refuse(*_OUTCOMES[places[0, 0]], offset=int(places[0, 1]))
+    repairs += [_repair(*place) for place in places.tolist()]
+    if strict and (repairs or truncated):
+        cut = Repair(reason=Reason.TRUNCATED, offset=len(data), done="nothing follows")
+        first = min(repairs or [cut], key=lambda repair: repair.offset)
+        refuse(Reason(first.reason), "damaged, and to be read strictly", first.offset)
 
     if fixed_tempo:
         tempi = np.array([[0, fixed_tempo]])
     fits, onset_ticks, note_columns, pedal_columns, (pedal_time, pedal_bytes) = resolve.columns(
         notes, pedals, tempi, division
     )
+    if not fits and len(places):
+        refuse(*_OUTCOMES[places[0, 0]], offset=int(places[0, 1]))
     if not fits:
         refuse(Reason.TOO_LONG, f"lasts longer than {MAX_SECONDS // 3600} hours")
     kept_programs = _programs(*programs)
     source = Provenance(
         name=name,
-        sha256=hashlib.sha256(data).hexdigest(),
+        sha256=sha256,
         truncated=bool(truncated),
         smf_format=smf_format,
         tracks=int(tracks),
         ticks_per_beat=0 if fixed_tempo else division,
         tempi=len(tempi),
+        repairs=tuple(repairs),
     )
     pitch, velocity, channel, onset, duration = note_columns
     pedal_down, pedal_up, pedal_channel = pedal_columns
@@ -182,27 +216,17 @@ def read(data: bytes, *, name: str = "") -> MidiFile:
     )
 
 
+def _repair(code: int, offset: int, resumed: int) -> Repair:
+    done = "taken as 127, as every such value in this track" if resumed < 0 else _DONE.get(code, "read on at byte {}")
+    return Repair(reason=_OUTCOMES[code][0].value, offset=offset, done=done.format(resumed))
+
+
 def _text(data: bytes) -> str:
     """MIDI names no encoding: what is not UTF-8 is read as Latin-1, which takes every byte."""
     try:
         return data.decode()
     except UnicodeDecodeError:
         return data.decode("latin-1")
-
-
-def _find_header(data: bytes) -> int:
-    """Offset of MThd: 0 in a plain file, inside the data chunk of a RIFF file, -1 if there is none."""
-    if data[:4] == b"MThd":
-        return 0
-    if data[:4] != b"RIFF" or data[8:12] != b"RMID":
-        return -1
-    pos = 12
-    for _ in range(_MAX_RIFF_CHUNKS):
-        if data[pos : pos + 4] == b"data" and data[pos + 8 : pos + 12] == b"MThd":
-            return pos + 8
-        size = int.from_bytes(data[pos + 4 : pos + 8], "little")
-        pos += 8 + size + size % 2
-    return -1
 
 
 def _division(high: int, low: int) -> tuple[int, int]:

@@ -37,6 +37,7 @@ from tests.midi.smf_bytes import (
     tempo,
     track,
 )
+from tests.midi.test_damage import DAMAGED
 
 BEAT_NS = 500_000_000
 ONE_NOTE = track((0, note_on(60)), (480, note_off(60)))
@@ -471,7 +472,7 @@ def test_a_file_that_cannot_be_opened_is_refused_like_one_that_cannot_be_read(tm
 
 
 def test_no_reason_goes_untested():
-    assert {*REFUSED, Reason.CANNOT_OPEN} == set(Reason)
+    assert {*REFUSED, Reason.CANNOT_OPEN, Reason.TRUNCATED, *DAMAGED} == set(Reason)
 
 
 def test_a_million_notes_are_read_and_one_more_is_not():

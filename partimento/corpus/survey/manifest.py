@@ -25,7 +25,7 @@ from partimento.corpus.survey import measurements
 from partimento.errors import UserError
 from partimento.midi.reader import Reason
 
-VERSION: Final = "2"
+VERSION: Final = "3"
 _VERSION_KEY: Final = b"partimento.manifest"
 
 READABLE: Final = "readable"
@@ -47,6 +47,7 @@ SCHEMA: Final = pa.schema(
         ("reason", pa.string()),
         ("detail", pa.string()),
         ("truncated", pa.bool_()),
+        ("repairs", pa.list_(pa.string())),
         *measurements.COLUMNS.items(),
         *((column, pa.string()) for name in METADATA for column in (name, f"{name}_from")),
         ("collection", pa.string()),
@@ -164,8 +165,8 @@ def _read(part: Path, columns: list[str]) -> pa.Table:
             version = (schema.metadata or {}).get(_VERSION_KEY, b"none").decode()
             if version != VERSION:
                 raise UserError(
-                    f"{part}: manifest version {version}, this program reads {VERSION}; "
-                    f"remove {part.parent} and survey again"
+                    f"{part}: manifest version {version}, this program reads {VERSION} "
+                    f"(which says what was repaired in damaged files); remove {part.parent} and survey again"
                 )
             unknown = [name for name in columns if name not in schema.names]
             if unknown:

@@ -55,6 +55,8 @@ class Summary:
     readable: int
     refused: Counter[str] = field(default_factory=Counter)
     """Refusals by reason."""
+    repaired: int
+    """Readable files that are damaged."""
     notes: int
     seconds: float
     labelled: int
@@ -75,6 +77,7 @@ def survey_file(path: str, data: bytes) -> dict[str, Any]:
             "reason": error.reason.value,
             "detail": detail,
             "truncated": False,
+            "repairs": [],
         }
     else:
         performance = Performance.of(file)
@@ -85,6 +88,7 @@ def survey_file(path: str, data: bytes) -> dict[str, Any]:
             "reason": "",
             "detail": "",
             "truncated": performance.source.truncated,
+            "repairs": [str(repair) for repair in performance.repairs],
             "fingerprint": fingerprint(Notes.from_performance(performance)).to_bytes(),
             **asdict(measure(performance, file.onset_ticks)),
         }
@@ -166,7 +170,7 @@ def _survey_block(block: tuple[str, Sequence[Entry]]) -> pa.Table:
 def _row(path: str, data: bytes | SourceError) -> dict[str, Any]:
     if not isinstance(data, SourceError):
         return survey_file(path, data)
-    row = {"sha256": "", "verdict": REFUSED, "reason": Reason.CANNOT_OPEN.value, "truncated": False}
+    row = {"sha256": "", "verdict": REFUSED, "reason": Reason.CANNOT_OPEN.value, "truncated": False, "repairs": []}
     return row | {"detail": str(data)} | metadata.columns(metadata.of_names(path, texts=()))
 
 
@@ -178,7 +182,7 @@ def _collection(location: str, path: str) -> str:
 
 
 def _summary(corpus: str | os.PathLike[str], sources: list[str], *, surveyed: int, labelled: int) -> Summary:
-    table = read_manifest(corpus, columns=["source", "verdict", "reason", "notes", "seconds"])
+    table = read_manifest(corpus, columns=["source", "verdict", "reason", "repairs", "notes", "seconds"])
     mine = table.filter(pc.is_in(table["source"], pa.array(sources)))
     readable = mine.filter(pc.equal(mine["verdict"], READABLE))
     refused = mine.filter(pc.equal(mine["verdict"], REFUSED))
@@ -186,6 +190,7 @@ def _summary(corpus: str | os.PathLike[str], sources: list[str], *, surveyed: in
         surveyed=surveyed,
         readable=readable.num_rows,
         refused=Counter(refused["reason"].to_pylist()),
+        repaired=pc.sum(pc.greater(pc.list_value_length(readable["repairs"]), 0)).as_py() or 0,
         notes=pc.sum(readable["notes"]).as_py() or 0,
         seconds=pc.sum(readable["seconds"].cast(pa.float64())).as_py() or 0.0,
         labelled=labelled,

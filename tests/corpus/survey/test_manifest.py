@@ -106,7 +106,7 @@ def test_what_is_no_manifest_is_said_in_one_line(tmp_path):
     with pytest.raises(UserError, match="no column tempo"):
         read_manifest(tmp_path, columns=["tempo"])
     pq.write_table(pq.read_table(part).replace_schema_metadata({"partimento.manifest": "0"}), part)
-    with pytest.raises(UserError, match=r"version 0, this program reads 2; remove .*manifest and survey again"):
+    with pytest.raises(UserError, match=r"version 0, this program reads 3 .*; remove .*manifest and survey again"):
         read_manifest(tmp_path)
     part.write_bytes(b"PAR1 and nothing more")
     with pytest.raises(UserError, match="damaged"):
