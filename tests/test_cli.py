@@ -33,11 +33,15 @@ class Options:
     """What to do it to."""
     seconds: float | None = 45.0
     """For how long."""
+    times: int = 1
+    """How often."""
+    bars: int | None = None
+    """How many bars."""
     style: Literal["nocturne", "ballad"] = "nocturne"
     """In which manner."""
     end: bool = False
     """Bring it to a close."""
-    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path(".")
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path(".")
     """Where to put it."""
 
 
@@ -133,6 +137,14 @@ def test_an_unknown_verb_is_refused_with_the_list_of_verbs():
     assert all(verb.name in line for verb in VERBS)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"), [(["continu", "a.mid"], "continue"), (["finetune", "clasifier"], "classifier")]
+)
+def test_a_misspelt_verb_gets_a_suggestion(capsys, arguments, said):
+    assert main(arguments) == 2
+    assert f"; perhaps you meant {said}; the verbs are" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
 def test_every_verb_can_be_loaded_and_helps(verb):
     assert importlib.util.find_spec(verb.target.partition(":")[0]) is not None
@@ -192,7 +204,7 @@ def test_a_reader_that_stops_reading_is_no_error(tmp_path, run_verb):
 def test_flags_become_the_options(run_verb):
     done = run_verb("options", "a.mid", "--seconds", "3", "-o", "out", "--end")
     assert "seconds=3.0" in done.stdout
-    assert "output=PosixPath('out')" in done.stdout
+    assert "out=PosixPath('out')" in done.stdout
     assert "end=True" in done.stdout
     assert "style='nocturne'" in done.stdout
 
@@ -203,9 +215,13 @@ def test_flags_become_the_options(run_verb):
         ([], "Missing from partimento options: PATH"),
         (["a.mid", "b.mid"], "Unrecognized options: b.mid"),
         (["a.mid", "--second", "3"], "Unrecognized options: --second, 3; perhaps you meant --seconds"),
-        (["a.mid", "--seconds", "soon"], "Error parsing --seconds"),
+        (["a.mid", "--seconds", "soon"], "Error parsing --seconds: 'soon' is no number"),
+        (["a.mid", "--times", "1.5"], "Error parsing --times: '1.5' is no whole number"),
+        (["a.mid", "--bars", "x"], "Error parsing --bars: 'x' is no whole number"),
+        (["a.mid", "--output-dir", "x"], "Unrecognized options: --output-dir, x; perhaps you meant --out"),
+        (["a.mid", "--secnods", "3"], "perhaps you meant --seconds"),
         (["a.mid", "--style", "polka"], "Expected one of ('nocturne', 'ballad')"),
-        (["a.mid", "--output"], "Missing value for argument"),
+        (["a.mid", "--out"], "Missing value for argument"),
     ],
 )
 def test_flags_that_do_not_fit_are_one_line_that_names_them(run_verb, arguments, said):

@@ -1,4 +1,6 @@
 import json
+import re
+import shlex
 from pathlib import Path
 
 import mido
@@ -17,6 +19,10 @@ from partimento.tokens.vocabulary import Vocabulary
 from tests.midi.test_pedalling import heard
 
 torch.set_num_threads(1)
+
+ROOT = Path(__file__).parents[1]
+SHORT = {"--seconds": "2", "--notes": "20", "--fill": "4:5"}
+"""What a test asks for where the README asks for more."""
 
 
 @pytest.fixture
@@ -149,22 +155,23 @@ def test_a_file_that_is_no_midi_is_one_line(model: str, tmp_path: Path, capsys) 
 def test_a_gap_is_filled_and_the_rest_of_the_file_stays(filler: str, prompt: str, tmp_path: Path, capsys) -> None:
     out = tmp_path / "out"
     argv = ["continue", prompt, "--model", filler, "--fill", "8.6:10.3", "--variations", "2", "--plot", "-o", str(out)]
+    assert main(["continue", prompt, "--model", filler, "--notes", "3", "-o", str(out)]) == 0
     assert main(argv) == 0
     printed = capsys.readouterr().out
-    assert len(list(out.iterdir())) == 6
+    assert len(list(out.glob("*-filled-*"))) == 6
     for k in (1, 2):
-        record = json.loads((out / f"étude-{k}.json").read_text(encoding="utf-8"))
+        record = json.loads((out / f"étude-filled-{k}.json").read_text(encoding="utf-8"))
         assert record["fill"] == [8.6, 10.3] and "prompt_seconds" not in record
-        assert f"étude-{k}.mid: {record['notes']} new notes" in printed
-        given, music = Performance.from_midi(prompt), Performance.from_midi(out / f"étude-{k}.mid")
+        assert f"étude-filled-{k}.mid: {record['notes']} new notes" in printed
+        given, music = Performance.from_midi(prompt), Performance.from_midi(out / f"étude-filled-{k}.mid")
         inside = (music.onset >= 8_600_000_000) & (music.onset < 10_300_000_000)
         assert inside.sum() == record["notes"]
         kept = (given.onset < 8_600_000_000) | (given.onset >= 10_300_000_000)
         for column in ("pitch", "velocity", "onset"):
             assert getattr(music, column)[~inside].tolist() == getattr(given, column)[kept].tolist()
-    assert (out / "étude-1.mid").read_bytes() != (out / "étude-2.mid").read_bytes()
+    assert (out / "étude-filled-1.mid").read_bytes() != (out / "étude-filled-2.mid").read_bytes()
     assert main([*argv, "--continuation-only", "--force"]) == 0
-    alone = Performance.from_midi(out / "étude-2.mid")
+    alone = Performance.from_midi(out / "étude-filled-2.mid")
     assert len(alone) == record["notes"] and alone.onset[0] == 0
 
 
@@ -229,3 +236,18 @@ def test_a_draft_is_reported_and_another_vocabulary_refused(model: str, prompt: 
         "partimento: the draft speaks another vocabulary of 17,727 tokens, the model one of 2,675; "
         "take a draft with the model's own"
     )
+
+
+def test_the_commands_of_the_readme_work_one_after_another(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    shell = "".join(re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL))
+    commands = [shlex.split(line, comments=True) for line in shell.splitlines()]
+    commands = [words[1:] for words in commands if words and words[0].endswith("partimento") and words[1] != "studio"]
+    assert len(commands) > 3
+    for words in commands:
+        flags = ["", *words[:-1]]
+        assert main([SHORT.get(flag, word) for flag, word in zip(flags, words, strict=True)]) == 0, (
+            capsys.readouterr().err
+        )
+    assert (tmp_path / "demo" / "ballad-filled-1.mid").exists()

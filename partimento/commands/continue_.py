@@ -206,7 +206,8 @@ def _span(options: Options) -> tuple[float, float]:
 
 
 def _targets(options: Options, number: int) -> dict[str, Path]:
-    stem = f"{options.prompt.stem}-{number + 1}"
+    made = "" if options.fill is None else "-filled"
+    stem = f"{options.prompt.stem}{made}-{number + 1}"
     kinds = ["mid", "json", *(["png"] if options.plot else []), *(["wav"] if options.render else [])]
     return {kind: options.out / f"{stem}.{kind}" for kind in kinds}
 

@@ -17,6 +17,7 @@ turns tyro's boxed complaints into the one line of a `UserError`. Refuses to kno
 """
 
 import contextlib
+import dataclasses
 import io
 import re
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from typing import TypeVar
 
 import tyro
 
+from partimento.commands.verbs import suggestion
 from partimento.errors import UserError
 
 Options = TypeVar("Options")
@@ -32,6 +34,13 @@ Options = TypeVar("Options")
 _RULE = re.compile(r"[─-]{8,}")  # the latter where the encoding has no lines
 _FRAME = re.compile(rf"[╭╮╰╯│]|{_RULE.pattern}")
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+_NO_NUMBER = re.compile(
+    r"no type matching \{None\}\|(?P<union>INT|FLOAT) could be instantiated from \['(?P<a>.*)'\]"
+    r"|invalid literal for int\(\) with base 10: '(?P<b>.*)'|could not convert string to float: '(?P<c>.*)'"
+)
+"""How tyro and Python say that a word is no number."""
+_USUAL = {"--output": "--out", "--output-dir": "--out", "--overwrite": "--force", "--length": "--seconds"}
+"""What other programs call an option."""
 
 
 def parse(options: type[Options], argv: Sequence[str], *, verb: str, default: Options | None = None) -> Options:
@@ -51,7 +60,8 @@ def parse(options: type[Options], argv: Sequence[str], *, verb: str, default: Op
     except SystemExit as exit_:
         if exit_.code in (0, None):
             raise
-        raise UserError(f"{_one_line(complaint.getvalue())} (see partimento {verb} --help)") from None
+        said = _one_line(complaint.getvalue())
+        raise UserError(f"{said}{_suggestion(said, options)} (see partimento {verb} --help)") from None
 
 
 def recipe_name(argv: Sequence[str], default: str) -> str:
@@ -91,4 +101,24 @@ def _one_line(box: str) -> str:
             parts.append("perhaps you meant " + " or ".join(dict.fromkeys(re.findall(r"--[\w-]+", text))))
         elif text and not text.startswith(("For full helptext", "Argument helptext")):
             parts.append(text.removesuffix(".").removeprefix("Error parsing Options: "))  # said by __post_init__
-    return "; ".join(parts)
+    return "; ".join(_plainly(part) for part in parts)
+
+
+def _plainly(text: str) -> str:
+    """A complaint about a number that says what is wanted in words instead of Python's types."""
+
+    def words(found: re.Match[str]) -> str:
+        whole = found["union"] == "INT" or found["b"] is not None
+        return f"{found['a'] or found['b'] or found['c']!r} is no {'whole ' * whole}number"
+
+    return _NO_NUMBER.sub(words, text)
+
+
+def _suggestion(complaint: str, options: type) -> str:
+    """For options that tyro finds nothing like: the nearest of those there are, or what is meant by a usual name."""
+    unknown = re.match(r"Unrecognized options: (--[\w.-]+)", complaint)
+    if unknown is None or "perhaps you meant" in complaint:
+        return ""
+    flags = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(options) if field.name != "settings"]
+    usual = _USUAL.get(unknown[1])
+    return f"; perhaps you meant {usual}" if usual in flags else suggestion(unknown[1], flags)

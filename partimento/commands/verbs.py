@@ -7,6 +7,7 @@ so has a verb that has verbs of its own, such as `finetune`.
     call(["continuation", "store"], KINDS, program="partimento finetune", about="Train a model further.")
 """
 
+import difflib
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,7 +40,14 @@ def call(arguments: Sequence[str], verbs: Sequence[Verb], *, program: str, about
         if verb.name == name:
             return verb.load()(rest) or 0
     known = ", ".join(verb.name for verb in verbs)
-    raise UserError(f"unknown verb {name!r}; the verbs are: {known} (see {program} --help)")
+    meant = suggestion(name, [verb.name for verb in verbs])
+    raise UserError(f"unknown verb {name!r}{meant}; the verbs are: {known} (see {program} --help)")
+
+
+def suggestion(word: str, known: Sequence[str]) -> str:
+    """`; perhaps you meant ...`, or nothing where no known word is like it."""
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"; perhaps you meant {near[0]}" if near else ""
 
 
 def _help(verbs: Sequence[Verb], program: str, about: str) -> str:

@@ -36,6 +36,9 @@ LICENCES = {
 """Licences of models that do not carry theirs."""
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_OUR_FOLDERS = frozenset({"runs", "models", "checkpoints", "bundled", "partimento"})
+"""What people call their folders of models, and nobody of the hub is called."""
+_FILE_KINDS = frozenset({".safetensors", ".onnx", ".pt", ".pth", ".bin", ".ckpt", ".json", ".mid", ".midi"})
 
 
 def locate(name: str | Path) -> Path:
@@ -53,14 +56,21 @@ def locate(name: str | Path) -> Path:
     for file in (best_model(path), path):
         if file.is_file():
             return file
-    if isinstance(name, str) and not path.exists() and not name.endswith(".safetensors") and _HUB_NAME.fullmatch(name):
+    if isinstance(name, str) and not path.exists() and _HUB_NAME.fullmatch(name) and not _is_local(path):
         return _download(name)
     what = f"the folder holds no {MODEL_FILE}: " if path.is_dir() else ""
+    if not path.exists() and path.name != str(name):
+        what = "there is no such file or folder: "
     names = ", ".join(repr(bundled) for bundled in BUNDLED)
     raise UserError(
         f"no model {str(name)!r}: {what}give a .safetensors file, a folder with a {MODEL_FILE}, "
         f"a model of the hub such as loubb/aria-medium-base, or one of {names}"
     )
+
+
+def _is_local(path: Path) -> bool:
+    """Whether a name of two parts, of which nothing is there, says a file or folder of this machine all the same."""
+    return path.suffix in _FILE_KINDS or path.parts[0] in _OUR_FOLDERS or path.parent.exists()
 
 
 def best_model(folder: Path) -> Path:
@@ -70,26 +80,29 @@ def best_model(folder: Path) -> Path:
 
 
 def _download(repository: str) -> Path:
-    from huggingface_hub import constants, hf_hub_download
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.errors import (
         EntryNotFoundError,
         HfHubHTTPError,
         HFValidationError,
         LocalEntryNotFoundError,
     )
+    from huggingface_hub.errors import HTTPError as TransportError  # type: ignore[attr-defined]
 
     page = f"{constants.ENDPOINT}/{repository}"
+    unreachable = UserError(
+        f"{repository} is not on this machine and the hub cannot be reached; with a network, download {MODEL_FILE} "
+        f"from {page} and give its path"
+    )
     try:
         with contextlib.suppress(
             LocalEntryNotFoundError
         ):  # what is there is not asked for again: no network, no waiting
             return Path(hf_hub_download(repository, MODEL_FILE, local_files_only=True))
+        get_hf_file_metadata(hf_hub_url(repository, MODEL_FILE, endpoint=constants.ENDPOINT))  # asks once: no retries
         return Path(hf_hub_download(repository, MODEL_FILE))
     except LocalEntryNotFoundError as error:
-        raise UserError(
-            f"{repository} is not on this machine and the hub cannot be reached; with a network, download {MODEL_FILE} "
-            f"from {page} and give its path"
-        ) from error
+        raise unreachable from error
     except HFValidationError as error:
         raise UserError(f"{repository!r} is no name for the hub; give owner/name, a file or a folder") from error
     except EntryNotFoundError as error:
@@ -102,6 +115,8 @@ def _download(repository: str) -> Path:
         raise UserError(
             f"{page} cannot be read (HTTP status {status}): is the name right, and is it open to you?"
         ) from error
+    except (TransportError, ConnectionError) as error:
+        raise unreachable from error
 
 
 def push_to_hub(folder: Path, repository: str, *, private: bool = False) -> str:

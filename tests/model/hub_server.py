@@ -14,11 +14,15 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub:
-    """`files[repository][path]` is what the hub holds; `created` lists the repositories made, as requested."""
+    """`files[repository][path]` is what the hub holds; `created` lists the repositories made, as requested,
+    `asked` the files; any other `status` than 200 is what every question for a file gets.
+    """
 
     def __init__(self) -> None:
         self.files: dict[str, dict[str, bytes]] = {}
         self.created: list[dict] = []
+        self.asked: list[str] = []
+        self.status = 200
 
 
 def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
@@ -39,6 +43,10 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
 
         def _file(self) -> None:
             repository, _, path = self.path.lstrip("/").partition("/resolve/")
+            hub.asked.append(self.path)
+            if hub.status != 200:
+                self._answer(hub.status)
+                return
             content = hub.files.get(repository, {}).get(path.partition("/")[2])
             if content is None:
                 code = "EntryNotFound" if repository in hub.files else "RepoNotFound"

@@ -94,6 +94,25 @@ def test_a_folder_is_a_model_if_the_weights_are_in_it(tmp_path):
     assert load(tmp_path).path == tmp_path / "model.safetensors"
 
 
+@pytest.mark.parametrize("name", ["runs/debug", "here/model", "someone/model.safetensors", "./a/b", "a/b/c", "/a/b"])
+def test_what_says_a_path_is_never_asked_of_the_hub(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    with serve(monkeypatch, tmp_path / "cache") as hub:
+        hub.files["runs/debug"] = hub.files["here/model"] = {"model.safetensors": b""}
+        with pytest.raises(UserError, match=r"no model '.*': there is no such file or folder: give"):
+            load(name)
+        assert not hub.asked
+
+
+def test_a_hub_that_cannot_be_reached_is_asked_once(tmp_path, monkeypatch):
+    with serve(monkeypatch, tmp_path / "cache") as hub:
+        hub.status = 503
+        with pytest.raises(UserError, match=r"cannot be read \(HTTP status 503\)"):
+            load("someone/model")
+        assert len(hub.asked) == 1
+
+
 def test_the_hub_is_asked_once(tmp_path, monkeypatch):
     content = write(tmp_path / "m.safetensors", "embedding model", 17_727).read_bytes()
     with serve(monkeypatch, tmp_path / "cache") as hub:
