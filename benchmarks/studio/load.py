@@ -269,6 +269,7 @@ def main(words: Sequence[str] | None = None) -> None:
         result = asyncio.run(measure(running, options))
     crowd_ = result["crowd"]
     numbers = ("first_note_s", "first_note_cpu_s", "told_wait_s", "waited_s", "least_ahead_s", "starved_s", "notes")
+    cost = crowd_["cores"] * crowd_["seconds"] / (options.clients * options.seconds)
     before, after = result["come_and_go"]["before"], result["come_and_go"]["after"]
     publish(
         options,
@@ -286,7 +287,8 @@ def main(words: Sequence[str] | None = None) -> None:
         ),
         f"Starved: {crowd_['starved']} of {options.clients}. From the decision to the client: median "
         f"{crowd_['delay_ms']['median']} ms, 95th percentile {crowd_['delay_ms']['p95']} ms. The server had "
-        f"{crowd_['cores']} cores for {crowd_['seconds']} s. Resident, MB: {crowd_['resident_mb']}; "
+        f"{crowd_['cores']} cores for {crowd_['seconds']} s: {cost:.2f} s of them for a second of music. "
+        f"Resident, MB: {crowd_['resident_mb']}; "
         f"threads: {crowd_['threads']}.",
         "## Others",
         table(

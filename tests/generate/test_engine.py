@@ -166,7 +166,7 @@ def test_a_window_bounds_what_the_model_sees(tmp_path) -> None:
 def test_a_cache_that_grows_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(notes=100, variations=2, sampling=WILD)
     roomy = random_engine().continue_(prompt(), settings=settings)
-    monkeypatch.setattr("partimento.generate.engine._FIRST_ROOM", 3)
+    monkeypatch.setattr("partimento.generate.backends.language_model._FIRST_ROOM", 3)
     growing = random_engine().continue_(prompt(), settings=settings)
     assert [c.tokens for c in growing] == [c.tokens for c in roomy]
 
