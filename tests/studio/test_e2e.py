@@ -48,6 +48,7 @@ def vitest(address, files, *options, **environment):
         "vitest/vitest.mjs",
         "run",
         "--dir=test/e2e",
+        "--maxWorkers=2",
         "--testTimeout=120000",
         "--expect.poll.timeout=30000",
         *options,

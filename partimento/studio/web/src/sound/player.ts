@@ -10,7 +10,8 @@
 
 import type { Music } from "../music/music";
 import { LiveKeys } from "./live";
-import { type Piano, RATE } from "./sampler";
+import { type Piano } from "./sampler";
+import { RATE } from "./score";
 import { loadPiano, type Source } from "./samples";
 import { type Output, Scheduler } from "./scheduler";
 

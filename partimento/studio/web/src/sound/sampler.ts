@@ -8,9 +8,9 @@
  *     mixer.add(left, right);  // the first left.length frames; call again for the next
  */
 
-import { DRUMS, type Music } from "../music/music";
+import type { Music } from "../music/music";
+import { RATE, type Score, scoreOf, type Stroke } from "./score";
 
-export const RATE = 48_000;
 const SILENT = 1e-4;
 const FADE_IN = 96;
 const WARM_UP = 4096;
@@ -36,75 +36,6 @@ export function recording(left: Float32Array, right: Float32Array): Recording {
   let q = 0;
   while (q < left.length && Math.abs(left[q]!) < peak / 10 && Math.abs(right[q]!) < peak / 10) q++;
   return { left, right, begin: Math.max(1, q - 240) };
-}
-
-/** Frame of a time in seconds that was whole nanoseconds once. */
-export function frameOf(seconds: number): number {
-  const microseconds = Math.round(seconds * 1e6);
-  return Math.floor((6 * microseconds * 1000 + 62_500) / 125_000);
-}
-
-/** One note as the sampler sees it. */
-interface Stroke {
-  channel: number;
-  pitch: number;
-  velocity: number;
-  n0: number;
-  n1: number;
-  n2: number;
-}
-
-/** A channel's pedal: frames of its changes, and the values (0..127) that it has from there on. */
-interface Pedal {
-  frame: number[];
-  value: number[];
-}
-
-/** Strokes in the order of the performance, and the pedal of each channel that has one. */
-export interface Score {
-  strokes: Stroke[];
-  pedals: Map<number, Pedal>;
-}
-
-export function scoreOf(music: Music): Score {
-  const strokes: Stroke[] = [];
-  const latest = new Map<number, Stroke>();
-  for (let i = 0; i < music.onset.length; i++) {
-    const [pitch, velocity, channel] = [music.pitch[i]!, music.velocity[i]!, music.channel[i]!];
-    if (channel === DRUMS) continue;
-    const n0 = frameOf(music.onset[i]!);
-    const n1 = Math.max(n0 + 1, frameOf(music.onset[i]! + music.duration[i]!));
-    const key = channel * 128 + pitch;
-    const before = latest.get(key);
-    if (before && before.n0 === n0) {
-      before.velocity = Math.max(before.velocity, velocity);
-      before.n1 = Math.max(before.n1, n1);
-      continue;
-    }
-    if (before) {
-      before.n2 = n0;
-      before.n1 = Math.min(before.n1, n0);
-    }
-    const stroke = { channel, pitch, velocity, n0, n1, n2: Infinity };
-    latest.set(key, stroke);
-    strokes.push(stroke);
-  }
-  const pedals = new Map<number, Pedal>();
-  const change = (channel: number, seconds: number, value: number): void => {
-    const pedal = pedals.get(channel) ?? { frame: [], value: [] };
-    pedals.set(channel, pedal);
-    const frame = frameOf(seconds);
-    if (pedal.frame.at(-1) === frame) pedal.value[pedal.value.length - 1] = value;
-    else {
-      pedal.frame.push(frame);
-      pedal.value.push(value);
-    }
-  };
-  music.pedalDown.forEach((down, i) => {
-    change(music.pedalChannel[i]!, down, 127);
-    change(music.pedalChannel[i]!, music.pedalUp[i]!, 0);
-  });
-  return { strokes, pedals };
 }
 
 /** How firmly the damper lies on the string, by the pedal's value. */

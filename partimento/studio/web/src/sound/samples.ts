@@ -6,7 +6,8 @@
  *     const piano = await loadPiano(context, fromFolder("/samples/"), pitchesOf(music));
  */
 
-import { type Piano, RATE, recording, recordingOf } from "./sampler";
+import { type Piano, recording, recordingOf } from "./sampler";
+import { RATE } from "./score";
 
 export type Source = (name: string) => Promise<ArrayBuffer>;
 

@@ -10,7 +10,8 @@
  */
 
 import type { Music } from "../music/music";
-import { Mixer, type Piano, RATE, scoreOf } from "./sampler";
+import { Mixer, type Piano } from "./sampler";
+import { RATE, scoreOf } from "./score";
 
 export interface Output {
   /** Seconds. */

@@ -119,10 +119,14 @@ export function kept(page: Page): Promise<Kept> {
   });
 }
 
+/** Waits until the last key or click is to be seen: the page shows it one frame later. */
+export async function shown(page: Page): Promise<void> {
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+}
+
 /** Waits until the server has made what was asked for. */
 export async function made(page: Page): Promise<void> {
-  // What was asked for by the last key or click is shown one frame later.
-  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+  await shown(page);
   await page.waitForFunction(() => document.querySelector("[data-do=continue]")?.textContent === "Continue", undefined, { timeout: 40_000 });
 }
 

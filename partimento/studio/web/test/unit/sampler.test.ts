@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { emptyMusic, type Music } from "../../src/music/music";
 import { readMidi } from "../../src/player/smf";
 import { toMusic } from "../../src/server/protocol";
-import { Mixer, normalise, RATE, recording, renderAll, scoreOf } from "../../src/sound/sampler";
+import { Mixer, normalise, recording, renderAll } from "../../src/sound/sampler";
+import { RATE, scoreOf } from "../../src/sound/score";
 import { cases, piano } from "./vectors";
 
 const recorded = piano();

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { emptyMusic, type Music } from "../../src/music/music";
-import { Mixer, type Piano, RATE, recording, scoreOf } from "../../src/sound/sampler";
+import { Mixer, type Piano, recording } from "../../src/sound/sampler";
+import { RATE, scoreOf } from "../../src/sound/score";
 import { type Output, Scheduler } from "../../src/sound/scheduler";
 
 const wave = Float32Array.from({ length: 20 * RATE }, (_, i) => 0.5 * Math.cos(i / 50));
