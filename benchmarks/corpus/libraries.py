@@ -67,7 +67,7 @@ def run(way: Callable[..., str], arguments: tuple[Any, ...]) -> tuple[str, float
 
 def archive_by_sources(archive: Path, few: int | None) -> str:
     source = open_source(archive)
-    paths = [entry.path for entry in sorted(source.entries(), key=lambda entry: entry.reading_order)][:few]
+    paths = [entry.path for entry in source.entries()][:few]
     read = [data for _, data in source.read_many(paths)]
     return f"{sum(not isinstance(data, SourceError) for data in read):,} files"
 

@@ -61,7 +61,7 @@ def main(argv: list[str]) -> int:
     path = locate(options.model)
     dtype = told_dtype(device, half=options.half)
     encoder = Encoder.load(path, pooled=options.pooled, slicing=options.slicing, device=device, dtype=dtype)
-    entries, model = list(source.entries()), made_by(encoder, path)
+    entries, model = source.entries(), made_by(encoder, path)
     with counted("embedding", total=len(entries)) as advance:
         summary = embed(
             source, entries, encoder, options.out, model=model, batch_size=options.batch_size, progress=advance

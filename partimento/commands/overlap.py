@@ -79,13 +79,12 @@ def main(argv: list[str]) -> int:
 def _index(location: str, keep: Path | None, report: Any) -> Iterator[PassageIndex]:
     """B's passage index: the one it is, or one made of it, kept or not."""
     from partimento.corpus import overlap
-    from partimento.corpus.duplicates.index import PassageIndex
+    from partimento.corpus.duplicates.index import MANIFEST, PassageIndex
 
-    index = overlap.open_index(location)
-    if index and keep:
-        raise UserError(f"{location} is a passage index already; leave --keep-index out")
-    if index:
-        yield index
+    if Path(location, MANIFEST).is_file():
+        if keep:
+            raise UserError(f"{location} is a passage index already; leave --keep-index out")
+        yield PassageIndex(location)
         return
     with tempfile.TemporaryDirectory() as scratch:
         files = _counted("indexing", overlap.fingerprints_of(location, report))

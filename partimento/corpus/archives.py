@@ -3,7 +3,7 @@
 Knows zip and tar files and how they are damaged; refuses to know folders (`sources.py`) and what is in MIDI files.
 
     >>> archive = open_archive("midi.tar.gz")                                # doctest: +SKIP
-    >>> next(archive.entries()).path                                         # doctest: +SKIP
+    >>> archive.entries()[0].path                                            # doctest: +SKIP
     'Chopin/ballade.mid'
     >>> dict(archive.read_many(["Chopin/ballade.mid", "gone.mid"]))          # doctest: +SKIP
     {'Chopin/ballade.mid': b'MThd...', 'gone.mid': SourceError('gone.mid: no such member')}
@@ -50,21 +50,11 @@ Contents = Iterator[tuple[str, bytes | SourceError]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One MIDI file: path below the location ('/' between folders), bytes, nanoseconds since 1970 (0 if unknown).
-
-    `place` orders the members of an archive as they stand in it (0 elsewhere); it is only a hint for fast reading.
-    """
+    """One MIDI file: path below the location ('/' between folders), bytes, nanoseconds since 1970 (0 if unknown)."""
 
     path: str
     size: int
     modified_ns: int
-    place: int = 0
-
-    @property
-    def reading_order(self) -> tuple[str, int, str]:
-        """Sorting by this reads every archive once and forwards."""
-        archive, found, _ = self.path.partition(MEMBER)
-        return archive if found else "", self.place, self.path
 
 
 def is_midi(path: str) -> bool:
@@ -88,12 +78,15 @@ class ZipArchive:
         except _ARCHIVE_ERRORS as error:
             raise SourceError(f"{location}: {reason(error)}") from error
 
-    def entries(self) -> Iterator[Entry]:
-        """Every MIDI member, by path."""
-        for path, info in sorted(self._zip.NameToInfo.items()):
-            if is_midi(path):
-                when = timegm((*info.date_time, 0, 0, 0)) * _NS  # zip files keep local time without saying where
-                yield Entry(path=path, size=info.file_size, modified_ns=when, place=info.header_offset)
+    def entries(self) -> list[Entry]:
+        """Every MIDI member, as they stand."""
+        infos = sorted(self._zip.NameToInfo.values(), key=lambda info: (info.header_offset, info.filename))
+        return [
+            # Zip files keep local time without saying where.
+            Entry(path=info.filename, size=info.file_size, modified_ns=timegm((*info.date_time, 0, 0, 0)) * _NS)
+            for info in infos
+            if is_midi(info.filename)
+        ]
 
     def read_many(self, paths: Iterable[str]) -> Contents:
         """Members one by one."""
@@ -108,25 +101,24 @@ class ZipArchive:
 
 
 class TarArchive:
-    """A tar file, compressed or not, read forwards: a reader that asks in reading order passes over it once."""
+    """A tar file, compressed or not, read forwards: asked in the order of the entries, in one pass."""
 
     def __init__(self, location: str) -> None:
         self.location = location
         self._stream: tarfile.TarFile | None = None
 
-    def entries(self) -> Iterator[Entry]:
-        """Every MIDI member, by path."""
+    def entries(self) -> list[Entry]:
+        """Every MIDI member, as they stand."""
         found: dict[str, Entry] = {}
         try:
             with tarfile.open(self.location, "r|*") as archive:
                 while (member := _next(archive)) is not None:
                     path = from_disk(member.name)
                     if member.isfile() and is_midi(path) and path not in found:
-                        modified = int(member.mtime * _NS)
-                        found[path] = Entry(path=path, size=member.size, modified_ns=modified, place=member.offset)
+                        found[path] = Entry(path=path, size=member.size, modified_ns=int(member.mtime * _NS))
         except _ARCHIVE_ERRORS as error:
             raise SourceError(f"{self.location}: {reason(error)}") from error
-        return iter(sorted(found.values(), key=lambda entry: entry.path))
+        return list(found.values())
 
     def read_many(self, paths: Iterable[str]) -> Contents:
         """In the order in which they stand; the pass goes on from where it stopped, and once from the start again."""

@@ -10,7 +10,6 @@ index) and finds for every file of one its nearest relation in the other. It ref
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,11 +97,6 @@ def overlap(files: Iterable[Indexed], index: PassageIndex) -> Iterator[Finding]:
             continue
         relation = SAME_PERFORMANCE if matches[0].same_performance else SAME_PIECE
         yield Finding(name=name, relation=relation, other=matches[0].name, match=matches[0])
-
-
-def open_index(location: str | os.PathLike[str]) -> PassageIndex | None:
-    """The passage index at `location`, or None where there is something else."""
-    return PassageIndex(location) if (Path(location) / passages.MANIFEST).is_file() else None
 
 
 def _of_corpus(folder: Path) -> Iterator[Indexed]:

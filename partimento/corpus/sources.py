@@ -6,7 +6,7 @@ Knows how to list MIDI files (by suffix) and how to get their bytes; refuses to 
   inside archives, and links inside them, are not followed. What cannot be listed to its end (a damaged archive) is one
   entry, whose reading fails with the reason.
 - An archive (.zip, .tar, .tar.gz, .tar.bz2, .tar.xz) as the location itself. Compressed tar files can only be read
-  forwards: `read_many` in the order of `Entry.reading_order` reads one in a single pass. Of members of one name the
+  forwards: `read_many` in the order of `entries` reads one in a single pass. Of members of one name the
   last counts in a zip file and the first in a tar file.
 - Anything with `://` is listed and read by pyarrow (s3://, gs://, abfs://, hf://, file://) or by whatever fsspec has a
   driver for (az:// with adlfs, https:// with aiohttp), which take credentials from where the store's own tools do. An
@@ -59,8 +59,8 @@ class Source(Protocol):
 
     location: str
 
-    def entries(self) -> Iterator[Entry]:
-        """Every MIDI file, sorted by path; raises `SourceError` if the location cannot be listed."""
+    def entries(self) -> list[Entry]:
+        """Every MIDI file, in the order in which all are read fastest; `SourceError` if they cannot be listed."""
 
     def read_many(self, paths: Iterable[str]) -> Contents:
         """Of each path the bytes, but at most one more than a MIDI file may have, or the reason; in any order."""
@@ -98,16 +98,16 @@ def performances(location: str | os.PathLike[str]) -> Iterator[tuple[str, Perfor
         source, paths = open_source(alone.parent), [from_disk(alone.name)]
     else:
         source = open_source(location)
-        paths = [entry.path for entry in in_reading_order(source.entries())]
+        paths = [entry.path for entry in source.entries()]
     if not paths:
         raise SourceError(f"{location}: no MIDI files here ({', '.join(MIDI_SUFFIXES)})")
     for path, data in source.read_many(paths):
-        yield path, _performance(data)
-
-
-def in_reading_order(entries: Iterable[Entry]) -> list[Entry]:
-    """Sorted so that every archive is read once and forwards."""
-    return sorted(entries, key=lambda entry: entry.reading_order)
+        found: Performance | UserError
+        try:
+            found = data if isinstance(data, SourceError) else Performance.from_midi(data)
+        except MidiError as error:
+            found = error
+        yield path, found
 
 
 class Folder:
@@ -117,9 +117,21 @@ class Folder:
         self.location = location
         self._archives: dict[str, Source] = {}
 
-    def entries(self) -> Iterator[Entry]:
-        """Every MIDI file below the folder, members of archives included."""
-        return iter(sorted(self._walk(), key=lambda entry: entry.path))
+    def entries(self) -> list[Entry]:
+        """Every MIDI file below the folder, by path; then the members of one archive after the other."""
+        files: list[Entry] = []
+        members: list[Entry] = []
+        for path, file in sorted(self._walk()):
+            if is_midi(path):
+                files.append(_file_entry(path, file))
+                continue
+            try:
+                inside = self._archive(path).entries()
+            except SourceError:
+                files.append(_file_entry(path, file))
+                continue
+            members += [replace(entry, path=f"{path}{MEMBER}{entry.path}") for entry in inside]
+        return files + members
 
     def read_many(self, paths: Iterable[str]) -> Contents:
         """Files one by one; the members of an archive that stand together in `paths` in one go."""
@@ -139,7 +151,7 @@ class Folder:
     def _read(self, path: str) -> bytes:
         try:
             if path.lower().endswith(ARCHIVE_SUFFIXES):  # an entry of its own only because it could not be listed
-                list(self._archive(path).entries())
+                self._archive(path).entries()
             with _on_disk(self.location, path).open("rb") as file:
                 return file.read(READ_LIMIT)
         except SourceError:
@@ -152,24 +164,13 @@ class Folder:
             self._archives[path] = open_archive(str(_on_disk(self.location, path)))
         return self._archives[path]
 
-    def _walk(self) -> Iterator[Entry]:
+    def _walk(self) -> Iterator[tuple[str, Path]]:
         for folder, _, names in os.walk(self.location):
             below = Path(folder).relative_to(self.location).as_posix()
             for name in names:
                 path = from_disk(name if below == "." else f"{below}/{name}")
-                if is_midi(path):
-                    yield _file_entry(path, Path(folder, name))
-                elif path.lower().endswith(ARCHIVE_SUFFIXES):
-                    yield from self._members(path, Path(folder, name))
-
-    def _members(self, path: str, file: Path) -> Iterator[Entry]:
-        try:
-            inside = list(self._archive(path).entries())
-        except SourceError:
-            yield _file_entry(path, file)
-            return
-        for entry in inside:
-            yield replace(entry, path=f"{path}{MEMBER}{entry.path}")
+                if is_midi(path) or path.lower().endswith(ARCHIVE_SUFFIXES):
+                    yield path, Path(folder, name)
 
 
 class ObjectStore:
@@ -178,7 +179,7 @@ class ObjectStore:
     def __init__(self, location: str) -> None:
         self.location = location.rstrip("/")
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> list[Entry]:
         """Every MIDI object, by path."""
         from pyarrow.fs import FileSelector, FileType
 
@@ -188,7 +189,7 @@ class ObjectStore:
         except (OSError, ValueError) as error:
             raise SourceError(f"{self.location}: {reason(error)}") from error
         names = {info.path[len(root) :].lstrip("/"): info for info in found if info.type == FileType.File}
-        return (Entry(path=name, size=names[name].size, modified_ns=0) for name in sorted(names) if is_midi(name))
+        return [Entry(path=name, size=names[name].size, modified_ns=0) for name in sorted(names) if is_midi(name)]
 
     def read_many(self, paths: Iterable[str]) -> Contents:
         """Over several connections."""
@@ -228,15 +229,6 @@ def _file_entry(path: str, file: Path) -> Entry:
     except OSError:  # a link to nowhere, or gone since it was listed: reading will say so
         return Entry(path=path, size=-1, modified_ns=0)
     return Entry(path=path, size=status.st_size, modified_ns=status.st_mtime_ns)
-
-
-def _performance(data: bytes | SourceError) -> Performance | UserError:
-    if isinstance(data, SourceError):
-        return data
-    try:
-        return Performance.from_midi(data)
-    except MidiError as error:
-        return error
 
 
 def _on_disk(folder: str, path: str) -> Path:

@@ -20,6 +20,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from partimento.corpus.archives import is_midi
 from partimento.corpus.sources import performances
@@ -127,7 +128,7 @@ class Labeller:
     def over_time(self, item: Item | Tokenised) -> list[Stretch]:
         """What each slice is taken for; a slice lasts until the note behind it begins."""
         file = item if isinstance(item, Tokenised) else self.tokenise(item)
-        shares = _softmax(self._encoder.encode_sequences(file.slices))
+        shares = softmax(self._encoder.encode_sequences(file.slices), axis=1)
         return [
             Stretch(start=float(file.seconds[first]), end=float(file.seconds[last]), probabilities=row)
             for (first, last), row in zip(file.bounds, shares, strict=True)
@@ -144,7 +145,7 @@ class Labeller:
         logits = self._encoder.encode_sequences(slices, batch_size, progress=progress)
         ends = np.cumsum([0, *(len(bounds) for _, bounds in files)])
         rows = [
-            np.average(_softmax(logits[begin:end]), axis=0, weights=[last - first for first, last in bounds])
+            np.average(softmax(logits[begin:end], axis=1), axis=0, weights=[last - first for first, last in bounds])
             for (begin, end), (_, bounds) in zip(pairwise(ends), files, strict=True)
         ]
         return np.array(rows, np.float32).reshape(len(files), len(self.classes))
@@ -196,8 +197,3 @@ def _as_embedder(model: Classifier) -> Embedder:
     embedder.model = model.model
     embedder.emb_head = model.class_head
     return embedder
-
-
-def _softmax(logits: Vectors) -> Vectors:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 
 from partimento.corpus.archives import Entry, SourceError
 from partimento.corpus.rows import Parts, blocks
-from partimento.corpus.sources import Source, in_reading_order
+from partimento.corpus.sources import Source
 from partimento.corpus.store.note_store import digest
 from partimento.embed.encoder import Encoder, NothingToEmbed
 from partimento.errors import UserError
@@ -73,7 +73,7 @@ def schema(size: int) -> pa.Schema:
 
 def embed(
     source: Source,
-    entries: Iterable[Entry],
+    entries: Sequence[Entry],
     encoder: Encoder,
     out: str | Path,
     *,
@@ -89,7 +89,6 @@ def embed(
     """
     out = Path(out)
     parts = Parts(out.with_name(f"{out.name}.parts"), schema(encoder.size).with_metadata({_ABOUT: model.encode()}))
-    entries = in_reading_order(entries)
     if not entries:
         raise UserError(f"{source.location}: no MIDI files to embed")
     done = _done([out, *parts.paths], parts.schema, entries)

@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +52,7 @@ def write_onnx(folder: Path, checkpoint: Checkpoint[Transformer], format_: str) 
     width, model = FORMATS[format_], checkpoint.model
     scales = None if width == 32 else cache_scales(model, checkpoint.vocabulary)
     write_graph(folder / GRAPH_FILE, model, width, cache_scales=scales)
-    facts = {"format": format_, "config": json.loads(checkpoint.config.to_json()), "metadata": checkpoint.metadata}
+    facts = {"format": format_, "config": asdict(checkpoint.config), "metadata": checkpoint.metadata}
     (folder / FACTS_FILE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     (folder / VOCABULARY_FILE).write_text(checkpoint.vocabulary.to_json() + "\n", encoding="utf-8")
 
@@ -74,7 +74,7 @@ def read_facts(folder: Path) -> Facts:
         raise UserError(f"{folder} holds no {missing[0]}; make one with: partimento export MODEL --format onnx-int8")
     facts: dict[str, Any] = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
     vocabulary = Vocabulary.from_json((folder / VOCABULARY_FILE).read_text(encoding="utf-8"))
-    config = ModelConfig.from_json(json.dumps(facts["config"]))
+    config = ModelConfig.of(facts["config"])
     return Facts(format=facts["format"], config=config, vocabulary=vocabulary, metadata=facts["metadata"])
 
 

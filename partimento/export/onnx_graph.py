@@ -20,9 +20,9 @@ are the outputs `prompt_key.N` and `prompt_value.N` [B, H, T, K] int8, for the c
 from __future__ import annotations
 
 from collections.abc import Iterable
+from io import BufferedWriter
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -53,25 +53,17 @@ def write_graph(path: Path, model: Transformer, width: Width, *, cache_scales: C
 
     Matrices have `width` bits a weight. With `cache_scales` the buffers of keys and values are int8, else float32.
     """
-    with _Writer(path.with_name(f"{path.name}.data")) as out:
-        proto = _Builder(model, width, cache_scales, out).build()
+    with path.with_name(f"{path.name}.data").open("wb") as file:
+        proto = _Builder(model, width, cache_scales, _Writer(file)).build()
     onnx.save_model(proto, path)
 
 
 class _Writer:
     """Tensors of a graph: small ones inside, large ones at page boundaries of one file."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: BinaryIO
+    def __init__(self, file: BufferedWriter) -> None:
+        self._file = file
         self.tensors: list[TensorProto] = []
-
-    def __enter__(self) -> Self:
-        self._file = self._path.open("wb")
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._file.close()
 
     def add(self, name: str, array: NDArray) -> str:
         if array.nbytes <= _INLINE_BYTES:
@@ -84,7 +76,7 @@ class _Writer:
             data_type=helper.np_dtype_to_tensor_dtype(array.dtype),
             data_location=TensorProto.EXTERNAL,
         )
-        where = {"location": self._path.name, "offset": str(self._file.tell()), "length": str(array.nbytes)}
+        where = {"location": Path(self._file.name).name, "offset": str(self._file.tell()), "length": str(array.nbytes)}
         for key, value in where.items():
             tensor.external_data.add(key=key, value=value)
         self._file.write(np.ascontiguousarray(array).data)

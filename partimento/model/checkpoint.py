@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
@@ -94,7 +94,7 @@ def save(
     if len(vocabulary) != model.config.vocab_size:
         raise ValueError(f"vocabulary of {len(vocabulary)} tokens given with a model of {model.config.vocab_size}")
     header: dict[str, Any] = {
-        "config": json.loads(model.config.to_json()),
+        "config": asdict(model.config),
         "vocabulary": json.loads(vocabulary.to_json()),
         "metadata": metadata,
     }
@@ -162,7 +162,7 @@ def load_any(
 def _described(path: Path, header: Mapping[str, Any]) -> tuple[ModelConfig, Vocabulary, dict[str, Any]]:
     """What the header of a file of our own says."""
     try:
-        config = ModelConfig.from_json(json.dumps(header["config"]))
+        config = ModelConfig.of(header["config"])
         vocabulary = Vocabulary.from_json(json.dumps(header["vocabulary"]))
         metadata = dict(header["metadata"])
     except KeyError as error:

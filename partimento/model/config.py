@@ -10,7 +10,7 @@ sizes. Refuses to know: weights, vocabularies (only their size), training.
 from __future__ import annotations
 
 import dataclasses
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,22 +85,10 @@ class ModelConfig:
             context=context,
         )
 
-    def to_json(self) -> str:
-        """One line of JSON; `from_json` reads it back."""
-        return json.dumps(dataclasses.asdict(self))
-
     @classmethod
-    def from_json(cls, text: str) -> ModelConfig:
-        """Reads what `to_json` wrote; an unknown or missing field is a `UserError`."""
+    def of(cls, values: Mapping[str, Any]) -> ModelConfig:
+        """The configuration of which these are the fields (`dataclasses.asdict`); a `UserError` for any others."""
         try:
-            values: Any = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise UserError(f"model configuration is not JSON: {error}") from error
-        if not isinstance(values, dict):
-            raise UserError("model configuration is not a JSON object")
-        known = {field.name: field for field in dataclasses.fields(cls)}
-        foreign = sorted(set(values) - set(known))
-        missing = sorted(n for n, f in known.items() if f.default is dataclasses.MISSING and n not in values)
-        if foreign or missing:
-            raise UserError(f"model configuration: unknown fields {foreign}, missing fields {missing}")
-        return cls(**values)
+            return cls(**values)
+        except TypeError as error:
+            raise UserError(f"model configuration: {error}") from error

@@ -79,10 +79,7 @@ class Grammar:
         self.vocabulary = vocabulary
         self._instrument_prefix = {vocabulary.prefix("instrument", INSTRUMENTS[i]): i for i in vocabulary.instruments}
         bases = vocabulary.note_bases()
-        per_instrument = 128 * 13
-        self._sounds: dict[int, tuple[int, int]] = {
-            i: (int(bases[i]), int(bases[i]) + per_instrument) for i in vocabulary.instruments if bases[i] >= 0
-        }
+        self._sounds = {i: (int(bases[i]), int(bases[i]) + 128 * 13) for i in vocabulary.instruments if bases[i] >= 0}
         drum_low, drum_high = vocabulary.drum
         if drum_high > drum_low:
             self._sounds[int(vocabulary.instrument_of[drum_low])] = (drum_low, drum_high)
@@ -162,10 +159,9 @@ class Grammar:
 
     def _ranges_after(self, state: State) -> list[tuple[int, int]]:
         v = self.vocabulary
-        last_segment = state.part == Part.STREAM and state.segments == 0
-        onsets_end = state.gap_end if last_segment and state.gap_end is not None else v.onset[1]
+        onsets_end = state.gap_end if state.in_last_segment and state.gap_end is not None else v.onset[1]
         if state.expect == Expect.PREFIX_OR_START:
-            return [(v.start, v.start + 1), v.span(Kind.PREFIX)]
+            return [(v.start, v.start + 1), v.spans[Kind.PREFIX]]
         if state.expect in (Expect.NOTE_ONSET, Expect.LONE_ONSET):
             return [(state.onset, onsets_end)]
         if state.expect == Expect.DURATION:
@@ -176,9 +172,9 @@ class Grammar:
         if state.onset < onsets_end:
             named = state.instruments or frozenset(self._sounds)
             ranges += [*(self._sounds[i] for i in named if i in self._sounds), *self._pedals]
-        if not last_segment:
+        if not state.in_last_segment:
             ranges.append((v.segment, v.segment + 1))
-        if last_segment or state.part in (Part.UNDECIDED, Part.PLAIN):
+        if state.in_last_segment or state.part in (Part.UNDECIDED, Part.PLAIN):
             ranges.append((v.end, v.end + 1))
         if not state.dimmed and state.part in (Part.UNDECIDED, Part.PLAIN):
             ranges.append((v.dim, v.dim + 1))

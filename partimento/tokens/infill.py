@@ -10,7 +10,7 @@ to end. `before` and gap are one stream that runs up to there: its last <T> is t
 begins, then comes <E>. Nothing marks where the gap begins, so that each place of the stream trains a gap of its own.
 
     >>> rng = np.random.default_rng(0)
-    >>> window = rearrange(window, vocabulary, rng)             # doctest: +SKIP
+    >>> window = Infilling(vocabulary, share=0.5)(window, rng)     # doctest: +SKIP
     >>> tokens = arrange_hole(before, after, vocabulary)           # doctest: +SKIP
 """
 
@@ -39,10 +39,18 @@ _STEPS = SEGMENT_MS // GRID_MS  # places on the grid within a segment
 
 
 class Infilling:
-    """Rearranges a `share` of the windows that it is shown; the rest comes back as it is.
+    """Rearranges a `share` of the windows of a packed stream that it is shown; the rest comes back as it is.
 
     A callable (tokens int32 [W], generator) -> tokens int32 [W], as loaders take it. Raises `UserError` for a
     vocabulary without <X>.
+
+    The window is cut into excerpts: where a file begins, after 100 s (`LONGEST_EXCERPT_MS`), and where the room is used
+    up, since arranging adds tokens. Each excerpt is one sequence, on a clock that begins at its first event, with the
+    instruments heard in it as its prefix, without <D>. Its gap ends at a moment drawn evenly from its time, so a place
+    before that is between nothing and the excerpt's length away from the gap's end: in an excerpt of s seconds,
+    lengths have density 2 (s - t) / s^2, a third of s on average. A note belongs where it begins: it may sound on into
+    the part after it. Events that do not fit any more are left out, incomplete ones at the window's edges too, and
+    <P> fills what remains. A window without 16 events (`LEAST_EVENTS`) of one file comes back as it is.
     """
 
     def __init__(self, vocabulary: Vocabulary, *, share: float) -> None:
@@ -66,20 +74,6 @@ class Infilling:
         return _rearrange(
             np.asarray(tokens, np.int32), *self._columns, self._prefix_of, self._specials, self._onset, ends
         )
-
-
-def rearrange(tokens: Ids, vocabulary: Vocabulary, rng: np.random.Generator) -> Ids:
-    """A window of a packed stream, or a whole file, as arranged sequences: int32 [W] -> int32 [W].
-
-    The window is cut into excerpts: where a file begins, after 100 s (`LONGEST_EXCERPT_MS`), and where the room is used
-    up, since arranging adds tokens. Each excerpt is one sequence, on a clock that begins at its first event, with the
-    instruments heard in it as its prefix, without <D>. Its gap ends at a moment drawn evenly from its time, so a place
-    before that is between nothing and the excerpt's length away from the gap's end: in an excerpt of s seconds,
-    lengths have density 2 (s - t) / s^2, a third of s on average. A note belongs where it begins: it may sound on into
-    the part after it. Events that do not fit any more are left out, incomplete ones at the window's edges too, and
-    <P> fills what remains. A window without 16 events (`LEAST_EVENTS`) of one file comes back as it is.
-    """
-    return Infilling(vocabulary, share=1.0)(tokens, rng)
 
 
 def arrange_hole(

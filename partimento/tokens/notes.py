@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from partimento.midi.instruments import DRUM, INSTRUMENTS
 from partimento.midi.performance import Performance
@@ -56,17 +55,8 @@ class Notes:
         wanted[list(instruments)] = True
         keep = wanted[performance.instrument]
         duration = performance.sounding_duration() if fold_pedal else performance.duration
-        if keep.all():
-            onset, pitch, velocity, instrument = (
-                performance.onset,
-                performance.pitch,
-                performance.velocity,
-                performance.instrument,
-            )
-        else:
-            onset, duration = performance.onset[keep], duration[keep]
-            pitch, velocity = performance.pitch[keep], performance.velocity[keep]
-            instrument = performance.instrument[keep]
+        kept = slice(None) if keep.all() else keep  # views where nothing is left out
+        onset = performance.onset[kept]
         origin = int(onset[0]) if remove_silence and len(onset) else 0
         if fold_pedal:
             pedal_ns, pedal_down = np.empty(0, np.int64), np.empty(0, np.uint8)
@@ -74,10 +64,10 @@ class Notes:
             pedal_ns, pedal_down = _pedal_moves(performance)
         return cls(
             onset_ms=milliseconds(onset - origin),
-            duration_ms=milliseconds(duration),
-            pitch=pitch,
-            velocity=velocity,
-            instrument=instrument,
+            duration_ms=milliseconds(duration[kept]),
+            pitch=performance.pitch[kept],
+            velocity=performance.velocity[kept],
+            instrument=performance.instrument[kept],
             pedal_ms=milliseconds(np.maximum(pedal_ns - origin, 0)),
             pedal_down=pedal_down,
         )
@@ -96,17 +86,9 @@ class Notes:
         )
 
 
-@njit(cache=True)
-def milliseconds(nanoseconds):
-    """int64 nanoseconds >= 0 -> whole milliseconds, half to even."""
-    out = np.empty(len(nanoseconds), np.int64)
-    for i in range(len(nanoseconds)):
-        whole = nanoseconds[i] // 1_000_000
-        rest = nanoseconds[i] - whole * 1_000_000
-        if rest > 500_000 or (rest == 500_000 and whole % 2 == 1):
-            whole += 1
-        out[i] = whole
-    return out
+def milliseconds(nanoseconds: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """int64 nanoseconds -> whole milliseconds, half to even; exact below 2^53, which are a hundred days."""
+    return np.rint(nanoseconds / 1e6).astype(np.int64)
 
 
 def _pedal_moves(performance: Performance) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:

@@ -37,8 +37,8 @@ PROGRAM_OF_INSTRUMENT: Final = (0, 16, 24, 32, 40, 48, 56, 64, 73, 80, 0)
 CHANNEL_OF_INSTRUMENT: Final = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, DRUM_CHANNEL)
 
 
-def nearest_on_grid(values: npt.ArrayLike, entries: int, *, first: int = 0) -> npt.NDArray[np.int64]:
-    """Index of the entry of a 10-wide grid nearest to each value; ties as the published models break them.
+def nearest_on_grid(values: npt.ArrayLike, entries: int) -> npt.NDArray[np.int64]:
+    """Index of the entry of a 10-wide grid from 0 nearest to each value; ties as the published models break them.
 
     Their quantiser walks the grid by binary search and keeps an entry only if it is strictly closer, so which of two
     equally near entries wins depends on the order of the visit, hence on the number of entries.
@@ -49,7 +49,7 @@ def nearest_on_grid(values: npt.ArrayLike, entries: int, *, first: int = 0) -> n
         best, best_distance = 0, float("inf")
         while low <= high:
             middle = (low + high) // 2
-            entry = first + middle * GRID_MS
+            entry = middle * GRID_MS
             if abs(entry - value) < best_distance:
                 best, best_distance = middle, abs(entry - value)
             if entry == value:

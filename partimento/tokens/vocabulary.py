@@ -85,17 +85,32 @@ class Vocabulary:
     """Ranges of tokens laid end to end; a token is its number, counted from 0.
 
     The columns say what each token means: `kind_of`, `instrument_of`, `pitch_of`, `velocity_of` (uint8 [size]) and
-    `ms_of` (int32 [size], durations and onsets), 0 where a property does not apply. `note`, `drum`, `duration` and
-    `onset` are half-open token ranges; `drum` is empty in a vocabulary without drums.
+    `ms_of` (int32 [size], durations and onsets), 0 where a property does not apply. `spans` has the half-open range of
+    each kind's tokens, also by name: `note`, `drum` ((0, 0) where there are none), `duration`, `onset`. Single tokens
+    are `start` <S>, `end` <E>, `pad` <P>, `unknown` <U>, `dim` <D> (about a hundred tokens are left), `segment` <T>
+    (another 5,000 ms begin), and what not every vocabulary has: `delimiter` <X> (`infill.py`), `pedal_on`, `pedal_off`.
     """
 
     ranges: tuple[Range, ...]
+    start: int = field(init=False, repr=False, compare=False)
+    end: int = field(init=False, repr=False, compare=False)
+    pad: int = field(init=False, repr=False, compare=False)
+    unknown: int = field(init=False, repr=False, compare=False)
+    dim: int = field(init=False, repr=False, compare=False)
+    segment: int = field(init=False, repr=False, compare=False)
+    delimiter: int | None = field(init=False, repr=False, compare=False)
+    pedal_on: int | None = field(init=False, repr=False, compare=False)
+    pedal_off: int | None = field(init=False, repr=False, compare=False)
+    note: tuple[int, int] = field(init=False, repr=False, compare=False)
+    drum: tuple[int, int] = field(init=False, repr=False, compare=False)
+    duration: tuple[int, int] = field(init=False, repr=False, compare=False)
+    onset: tuple[int, int] = field(init=False, repr=False, compare=False)
+    spans: dict[Kind, tuple[int, int]] = field(init=False, repr=False, compare=False)
     kind_of: npt.NDArray[np.uint8] = field(init=False, repr=False, compare=False)
     instrument_of: npt.NDArray[np.uint8] = field(init=False, repr=False, compare=False)
     pitch_of: npt.NDArray[np.uint8] = field(init=False, repr=False, compare=False)
     velocity_of: npt.NDArray[np.uint8] = field(init=False, repr=False, compare=False)
     ms_of: npt.NDArray[np.int32] = field(init=False, repr=False, compare=False)
-    _spans: dict[Kind, tuple[int, int]] = field(init=False, repr=False, compare=False)
     _prefixes: dict[tuple[str, str], int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -108,8 +123,8 @@ class Vocabulary:
         prefixes: dict[tuple[str, str], int] = {}
         first = 0
         for r in self.ranges:
-            span = slice(first, first + len(r))
-            kind_of[span] = r.kind
+            place = slice(first, first + len(r))
+            kind_of[place] = r.kind
             spans[r.kind] = (spans.get(r.kind, (first, first))[0], first + len(r))
             if r.kind == Kind.PREFIX:
                 prefixes |= {(r.axes[0].name, str(value)): first + i for i, value in enumerate(r.axes[0].values)}
@@ -117,18 +132,25 @@ class Vocabulary:
             for number, axis in enumerate(r.axes):
                 index = np.indices(shape)[number].ravel()
                 if axis.name == "ms":
-                    ms_of[span] = np.array(axis.values)[index]
+                    ms_of[place] = np.array(axis.values)[index]
                 elif axis.name == "instrument":
-                    columns["instrument_of"][span] = np.array([INSTRUMENTS.index(str(v)) for v in axis.values])[index]
+                    columns["instrument_of"][place] = np.array([INSTRUMENTS.index(str(v)) for v in axis.values])[index]
                 elif axis.name in ("pitch", "velocity"):
-                    columns[f"{axis.name}_of"][span] = np.array(axis.values)[index]
+                    columns[f"{axis.name}_of"][place] = np.array(axis.values)[index]
             first += len(r)
         columns["instrument_of"][kind_of == Kind.DRUM] = DRUM
         columns |= {"ms_of": ms_of, "kind_of": kind_of}
         for name, column in columns.items():
             column.flags.writeable = False
             object.__setattr__(self, name, column)
-        object.__setattr__(self, "_spans", spans)
+        for kind in Kind:
+            low, high = spans.setdefault(kind, (0, 0))
+            if kind in _NAMES and not high and kind not in (Kind.DELIMITER, Kind.PEDAL_ON, Kind.PEDAL_OFF):
+                raise UserError(f"the vocabulary has no {_NAMES[kind]} token")
+            token = low if high else None
+            if kind != Kind.PREFIX:
+                object.__setattr__(self, kind.name.lower(), token if kind in _NAMES else (low, high))
+        object.__setattr__(self, "spans", spans)
         object.__setattr__(self, "_prefixes", prefixes)
 
     @classmethod
@@ -146,95 +168,6 @@ class Vocabulary:
 
     def __len__(self) -> int:
         return len(self.kind_of)
-
-    @property
-    def size(self) -> int:
-        """Number of tokens."""
-        return len(self.kind_of)
-
-    # -- tokens by what they say
-    # -----------------------------------------------------------------------------------------
-
-    def span(self, kind: Kind) -> tuple[int, int]:
-        """Half-open range of all tokens of a kind, (0, 0) if the vocabulary has none (prefixes stand in one
-        stretch).
-        """
-        return self._spans.get(kind, (0, 0))
-
-    def _single(self, kind: Kind) -> int | None:
-        low, high = self.span(kind)
-        return low if high > low else None
-
-    def _required(self, kind: Kind) -> int:
-        found = self._single(kind)
-        if found is None:
-            raise UserError(f"the vocabulary has no {_NAMES[kind]} token")
-        return found
-
-    @property
-    def start(self) -> int:
-        """Id of <S>."""
-        return self._required(Kind.START)
-
-    @property
-    def end(self) -> int:
-        """Id of <E>."""
-        return self._required(Kind.END)
-
-    @property
-    def pad(self) -> int:
-        """Id of <P>."""
-        return self._required(Kind.PAD)
-
-    @property
-    def unknown(self) -> int:
-        """Id of <U>."""
-        return self._required(Kind.UNKNOWN)
-
-    @property
-    def dim(self) -> int:
-        """Id of <D>, which says that about a hundred tokens are left."""
-        return self._required(Kind.DIM)
-
-    @property
-    def segment(self) -> int:
-        """Id of <T>, which begins a new segment of 5,000 ms."""
-        return self._required(Kind.SEGMENT)
-
-    @property
-    def delimiter(self) -> int | None:
-        """Id of <X>, which parts what follows a gap from what leads up to it (`infill.py`)."""
-        return self._single(Kind.DELIMITER)
-
-    @property
-    def pedal_on(self) -> int | None:
-        """Id of <PED_ON>."""
-        return self._single(Kind.PEDAL_ON)
-
-    @property
-    def pedal_off(self) -> int | None:
-        """Id of <PED_OFF>."""
-        return self._single(Kind.PEDAL_OFF)
-
-    @property
-    def note(self) -> tuple[int, int]:
-        """Half-open token range of the notes of all instruments but drums."""
-        return self.span(Kind.NOTE)
-
-    @property
-    def drum(self) -> tuple[int, int]:
-        """Half-open token range of the drums, (0, 0) if there are none."""
-        return self.span(Kind.DRUM)
-
-    @property
-    def duration(self) -> tuple[int, int]:
-        """Half-open token range of the durations."""
-        return self.span(Kind.DURATION)
-
-    @property
-    def onset(self) -> tuple[int, int]:
-        """Half-open token range of the onsets."""
-        return self.span(Kind.ONSET)
 
     @property
     def instruments(self) -> tuple[int, ...]:
@@ -268,7 +201,7 @@ class Vocabulary:
                 values = [axis.values[int(i)] for axis, i in zip(r.axes, index, strict=True)]
                 return _READABLE[r.kind](r.axes[0].name, values)
             first += len(r)
-        raise UserError(f"token {token} lies outside the vocabulary of {self.size} tokens")
+        raise UserError(f"token {token} lies outside the vocabulary of {len(self)} tokens")
 
     # -- JSON ---------------------------------------------------------------------------------------------------------
 

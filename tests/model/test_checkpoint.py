@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -210,7 +211,7 @@ def test_other_files_are_refused(tmp_path, saved, vocabulary):
     write_tensors(foreign, {"x": torch.zeros(1)}, {"step": 1})
     with pytest.raises(UserError, match="its header has no 'config'"):
         load(foreign)
-    config = json.loads(ModelConfig.named("debug", vocab_size=12).to_json())
+    config = asdict(ModelConfig.named("debug", vocab_size=12))
     header = {"config": config, "vocabulary": json.loads(vocabulary.to_json()), "metadata": {}}
     write_tensors(foreign, {"x": torch.zeros(1)}, header)
     with pytest.raises(UserError, match="2675 tokens but a model of 12"):

@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from partimento.tokens.grammar import Grammar
-from partimento.tokens.infill import LEAST_EVENTS, LONGEST_EXCERPT_MS, Infilling, arrange_hole, rearrange
+from partimento.tokens.infill import LEAST_EVENTS, LONGEST_EXCERPT_MS, Infilling, arrange_hole
 from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Kind, Vocabulary
 
 V = Vocabulary.piano()
 TOKENIZER, GRAMMAR = Tokenizer(V), Grammar(V)
+ARRANGE = Infilling(V, share=1.0)
 Note = tuple[int, int, int, int]  # onset and duration in ms, pitch, velocity
 
 
@@ -65,7 +66,7 @@ def moved(notes: list[Note]) -> list[Note]:
 def test_every_window_holds_runs_of_its_own_notes_arranged_by_the_rule(seed, few, many, cut, dim) -> None:
     one, two = (TOKENIZER.encode(played(n, seed + n), dim=dim) for n in (few, many))
     window = np.concatenate([one[cut:], two])[: 200 + seed % 300]
-    arranged = rearrange(window, V, np.random.default_rng(seed))
+    arranged = ARRANGE(window, np.random.default_rng(seed))
     assert arranged.shape == window.shape and arranged.dtype == np.int32
     if V.delimiter not in arranged:
         assert max(few, many) < LEAST_EVENTS + 16 or len(window) < 100
@@ -99,7 +100,7 @@ def test_a_short_file_with_room_keeps_every_note_and_every_pedal_move() -> None:
     window = np.concatenate([ids, np.full(40, V.pad, np.int32)])
     expected = TOKENIZER.decode(ids)
     for seed in range(20):
-        got = TOKENIZER.decode(rearrange(window, V, np.random.default_rng(seed)))
+        got = TOKENIZER.decode(ARRANGE(window, np.random.default_rng(seed)))
         for column in ("pitch", "velocity", "onset", "duration", "pedal_down", "pedal_up"):
             assert getattr(got, column).tolist() == getattr(expected, column).tolist()
 
@@ -111,7 +112,7 @@ def test_hardly_a_note_of_a_dense_stream_is_lost_and_gaps_end_anywhere() -> None
     stream = TOKENIZER.encode(music, dim=True)
     shares = []
     for first in range(0, len(stream) - 1025, 64):
-        arranged = rearrange(stream[first : first + 1025], V, rng)
+        arranged = ARRANGE(stream[first : first + 1025], rng)
         assert (V.kind_of[arranged] == Kind.DURATION).sum() > 325  # of at most 341
         (sequence,) = sequences_of(arranged)
         assert V.dim not in sequence
@@ -125,7 +126,7 @@ def test_hardly_a_note_of_a_dense_stream_is_lost_and_gaps_end_anywhere() -> None
 
 def test_the_generator_alone_decides() -> None:
     window = TOKENIZER.encode(Performance.from_notes(pitch=60, velocity=70, onset=np.arange(100) / 3, duration=0.3))
-    first, again, other = (rearrange(window, V, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    first, again, other = (ARRANGE(window, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert np.array_equal(first, again) and not np.array_equal(first, other)
     half = Infilling(V, share=0.5)
     rng = np.random.default_rng(0)
@@ -137,8 +138,8 @@ def test_the_generator_alone_decides() -> None:
 
 def test_what_cannot_be_arranged_is_refused_or_left_alone() -> None:
     with pytest.raises(UserError, match="<X>"):
-        rearrange(np.zeros(9, np.int32), Vocabulary.aria(), np.random.default_rng(0))
+        Infilling(Vocabulary.aria(), share=1.0)
     with pytest.raises(UserError, match="share"):
         Infilling(V, share=1.5)
     chord = TOKENIZER.encode(Performance.from_notes(pitch=range(40, 80), velocity=70, onset=0.0, duration=0.3))
-    assert np.array_equal(rearrange(chord, V, np.random.default_rng(0)), chord)
+    assert np.array_equal(ARRANGE(chord, np.random.default_rng(0)), chord)

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -278,7 +279,7 @@ def test_one_command_makes_a_model_for_like(store, base, tmp_path, capsys):
 
 def test_slices_of_a_store_are_embedded_as_those_of_its_files(store, tmp_path):
     torch.manual_seed(2)
-    encoder = Encoder(Embedder(ModelConfig(**{**json.loads(CONFIG.to_json()), "context": 2048}), size=SIZE), V)
+    encoder = Encoder(Embedder(ModelConfig(**{**asdict(CONFIG), "context": 2048}), size=SIZE), V)
     for seed in (1, 8):
         of_store = encoder.slices(store.notes(next(f for f in range(10) if store.file(f).name == f"{seed}.mid")))
         playing(seed, 60 if seed < 8 else 700).write_midi(tmp_path / "file.mid")

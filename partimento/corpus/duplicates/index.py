@@ -251,7 +251,8 @@ def _sort(folder: Path, bits: int) -> int:
             postings = np.fromfile(spool, _POSTING) if spool.exists() else np.empty(0, _POSTING)
             spool.unlink(missing_ok=True)
             postings = postings[np.argsort(postings["hash"], kind="stable")]
-            postings = postings[_rank(postings["hash"]) < MOST_PLACES]
+            equal_before = np.arange(len(postings)) - np.searchsorted(postings["hash"], postings["hash"])
+            postings = postings[equal_before < MOST_PLACES]
             for name, out in outs.items():
                 np.ascontiguousarray(postings[name]).tofile(out)
             prefixes = (postings["hash"] >> (32 - bits)).astype(np.int64) - (number << (bits - _RANGE_BITS))
@@ -262,13 +263,6 @@ def _sort(folder: Path, bits: int) -> int:
     for out in outs.values():
         out.close()
     return kept
-
-
-def _rank(ordered: npt.NDArray) -> npt.NDArray[np.int64]:
-    """Of each element of a sorted array, how many equal ones stand before it."""
-    place = np.arange(len(ordered))
-    new = np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(ordered)]
-    return place - np.maximum.accumulate(np.where(new, place, 0))
 
 
 @njit(cache=True)

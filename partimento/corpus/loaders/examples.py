@@ -40,6 +40,7 @@ class ExampleLoader(ABC, Generic[Batch]):
     """An endless iterator over examples of one file each; subclasses say which there are and what a batch of them is.
 
     `batch` counts the rows of all `world` processes; this one, `rank`, makes its share. `length` is a row's, in tokens.
+    With `pedal` the pedal is spelled out.
     """
 
     def __init__(
@@ -52,10 +53,15 @@ class ExampleLoader(ABC, Generic[Batch]):
         batch: int,
         seed: int,
         augment: bool = True,
+        pedal: bool = False,
         rank: int = 0,
         world: int = 1,
     ) -> None:
         self._store, self._vocabulary, self._length = store, vocabulary, length
+        self._tokenizer = StoreTokenizer(store, vocabulary, pedal=pedal)
+        self._room = length - len(self._tokenizer.head) - len(self._tokenizer.end)
+        if self._room < 3:
+            raise UserError(f"length is {length}; a sequence of a whole note and its frame needs at least 6")
         self._split, self._augment, self._seed = split, augment, seed
         self._share = Share(batch=batch, rank=rank, world=world)
         self._position = 0
@@ -98,6 +104,15 @@ class ExampleLoader(ABC, Generic[Batch]):
     def _make(self, drawn: list[tuple[int, np.random.Generator]]) -> Batch:
         """A batch of files, each with its random numbers."""
 
+    def _rows(self, number: int) -> Ids:
+        return np.full((number, self._length), self._vocabulary.pad, np.int32)
+
+    def _write(self, row: Ids, file: int, rng: np.random.Generator, first: int, last: int) -> None:
+        """Begin a padded row with a slice of a file."""
+        body = self._tokenizer.body(file, rng if self._augment else None, first, last)[: self._room]
+        ids = self._tokenizer.sequence(body, dim=False)
+        row[: len(ids)] = ids
+
 
 class ViewPairLoader(ExampleLoader[Arrays]):
     """Batches for contrastive learning: two views of each file that do not overlap, augmented independently.
@@ -109,7 +124,6 @@ class ViewPairLoader(ExampleLoader[Arrays]):
     """
 
     def _examples(self, files: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        self._slices = _Slices(self._store, self._vocabulary, self._length)
         files = files[self._store.counts[files] >= LEAST_NOTES]
         if not len(files):
             raise UserError(f"{self._store.path}: no file in split {self._split!r} has {LEAST_NOTES} notes or more")
@@ -117,11 +131,11 @@ class ViewPairLoader(ExampleLoader[Arrays]):
 
     def _make(self, drawn: list[tuple[int, np.random.Generator]]) -> Arrays:
         files = np.array([file for file, _ in drawn])
-        batch = {name: self._slices.empty(len(drawn)) for name in ("a", "b")}
+        batch = {name: self._rows(len(drawn)) for name in ("a", "b")}
         for number, (file, rng) in enumerate(drawn):
             views = two_slices(int(self._store.counts[file]), rng)
             for name, (first, last) in zip(("a", "b"), views, strict=True):
-                self._slices.write(batch[name][number], file, rng if self._augment else None, first, last)
+                self._write(batch[name][number], file, rng, first, last)
         return batch | {"file": files, "piece": self._store.pieces[files]}
 
 
@@ -154,7 +168,6 @@ class LabelledLoader(ExampleLoader[Arrays]):
         super().__init__(store, vocabulary, split, **more)
 
     def _examples(self, files: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        self._slices = _Slices(self._store, self._vocabulary, self._length)
         files = files[self._label_of[files] >= 0]
         if not len(files):
             where = f"{self._store.path}: no file in split {self._split!r}"
@@ -165,10 +178,10 @@ class LabelledLoader(ExampleLoader[Arrays]):
 
     def _make(self, drawn: list[tuple[int, np.random.Generator]]) -> Arrays:
         files = np.array([file for file, _ in drawn])
-        ids = self._slices.empty(len(drawn))
+        ids = self._rows(len(drawn))
         for row, (file, rng) in zip(ids, drawn, strict=True):
             first, last = one_slice(int(self._store.counts[file]), rng)
-            self._slices.write(row, file, rng if self._augment else None, first, last)
+            self._write(row, file, rng, first, last)
         return {"ids": ids, "label": self._label_of[files], "file": files}
 
 
@@ -220,20 +233,3 @@ def balanced(labels: npt.NDArray[np.int64], classes: Sequence[str], n: int, seed
     if not n:
         raise UserError("a subset of 0 labels teaches nothing; ask for at least one of each class")
     return np.sort(np.concatenate(chosen))
-
-
-class _Slices:
-    """Writes slices of files as padded rows of `length` tokens."""
-
-    def __init__(self, store: NoteStore, vocabulary: Vocabulary, length: int) -> None:
-        self._tokenizer, self._length, self._pad = StoreTokenizer(store, vocabulary), length, vocabulary.pad
-        self._room = length - len(self._tokenizer.head) - len(self._tokenizer.end)
-        if self._room < 3:
-            raise UserError(f"length is {length}; a sequence of a whole note and its frame needs at least 6")
-
-    def empty(self, rows: int) -> Ids:
-        return np.full((rows, self._length), self._pad, np.int32)
-
-    def write(self, row: Ids, file: int, rng: np.random.Generator | None, first: int, last: int) -> None:
-        ids = self._tokenizer.sequence(self._tokenizer.body(file, rng, first, last)[: self._room], dim=False)
-        row[: len(ids)] = ids

@@ -23,9 +23,8 @@ import numpy.typing as npt
 
 from partimento.corpus.loaders.examples import IDS_PER_NOTE, Arrays, ExampleLoader
 from partimento.corpus.loaders.order import Purpose, generator
-from partimento.corpus.loaders.packed import Ids, StoreTokenizer, Transform
+from partimento.corpus.loaders.packed import Ids, Transform
 from partimento.corpus.store.note_store import NoteStore
-from partimento.errors import UserError
 from partimento.tokens.disturb import Own, disturb, own_tokens
 from partimento.tokens.vocabulary import Vocabulary
 
@@ -52,18 +51,12 @@ class PassageLoader(ExampleLoader[Ids | Arrays]):
         vocabulary: Vocabulary,
         split: str,
         *,
-        length: int,
-        pedal: bool = False,
         transform: Transform | None = None,
         disturbed_share: float = 0.0,
         **more: Any,
     ) -> None:
-        self._tokenizer, self._counts = StoreTokenizer(store, vocabulary, pedal=pedal), store.counts
-        self._room = length + 1 - len(self._tokenizer.head) - 2
-        if self._room < 3:
-            raise UserError(f"length is {length}; a sequence of a whole note and its frame needs at least 6")
         self._transform, self._disturbed_share = transform, disturbed_share
-        super().__init__(store, vocabulary, split, length=length, **more)
+        super().__init__(store, vocabulary, split, **more)
 
     def file_of(self, example: int) -> int:
         """The file that an example is taken from."""
@@ -85,7 +78,7 @@ class PassageLoader(ExampleLoader[Ids | Arrays]):
         """A sequence of at most length + 1 tokens, and of a disturbed one which notes are the pianist's."""
         file, first, last = self._notes_of(example)
         room, seed = self._ending(rng), int(rng.integers(2**63))
-        over = last == self._counts[file]
+        over = last == self._store.counts[file]
         if over and room is not None:
             # A note takes at least three tokens, so what is too long by n has n / 3 notes too many, or fewer.
             first = max(first, last - room // 3)
@@ -96,7 +89,7 @@ class PassageLoader(ExampleLoader[Ids | Arrays]):
         else:
             last = min(last, first + self._length // 3 + 1)
             body, own = self._body(file, first, last, seed, disturbed)
-            over = last == self._counts[file]
+            over = last == self._store.counts[file]
         if over and len(body) <= self._room:
             return self._tokenizer.sequence(body, dim=True), own
         return np.concatenate([self._tokenizer.head, body])[: self._length + 1], own
@@ -138,7 +131,7 @@ class WholeFileLoader(PassageLoader):
         return files
 
     def _notes_of(self, example: int) -> tuple[int, int, int]:
-        return example, 0, int(self._counts[example])
+        return example, 0, int(self._store.counts[example])
 
     def _ending(self, rng: np.random.Generator) -> int | None:
         if rng.random() >= self._ending_share:
@@ -165,7 +158,7 @@ class StretchLoader(PassageLoader):
 
     def _stretches(self, file: int, most: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
         """[stretches, 3]: file, first note, last note + 1."""
-        count = int(self._counts[file])
+        count = int(self._store.counts[file])
         if count <= most:
             return np.array([(file, 0, count)], np.int64)
         others = math.ceil(count / max(1, FULLNESS * most)) - 1

@@ -44,7 +44,9 @@ def relate(corpus: str | os.PathLike[str], rows: pa.Table) -> Relations:
     found = _kept(Path(corpus), contents.dictionary)
     if found is None:
         found = _found(Path(corpus), contents.dictionary, rows.column("notes").take(first))
-        _keep(Path(corpus), contents.dictionary, found)
+        table = pa.table({"performance_group": found.performance_group, "piece_group": found.piece_group})
+        with replacing(Path(corpus) / FILE) as part:
+            pq.write_table(table.replace_schema_metadata({_OF: _key(contents.dictionary)}), part)
     groups = []
     for group in (found.performance_group, found.piece_group):
         rows_groups = np.arange(len(rows), dtype=np.int32)
@@ -74,7 +76,7 @@ def _key(contents: pa.StringArray) -> bytes:
 
 
 def _kept(corpus: Path, contents: pa.StringArray) -> Relations | None:
-    """What `_keep` wrote for the same contents, if it did and it can still be read."""
+    """What was found for the same contents, if that can still be read."""
     try:
         table = pq.read_table(corpus / FILE)
     except (FileNotFoundError, pa.ArrowException):
@@ -85,9 +87,3 @@ def _kept(corpus: Path, contents: pa.StringArray) -> Relations | None:
         performance_group=table.column("performance_group").to_numpy(),
         piece_group=table.column("piece_group").to_numpy(),
     )
-
-
-def _keep(corpus: Path, contents: pa.StringArray, found: Relations) -> None:
-    table = pa.table({"performance_group": found.performance_group, "piece_group": found.piece_group})
-    with replacing(corpus / FILE) as part:
-        pq.write_table(table.replace_schema_metadata({_OF: _key(contents)}), part)

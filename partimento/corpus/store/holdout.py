@@ -19,7 +19,7 @@ import numpy.typing as npt
 from partimento.corpus.archives import SourceError
 from partimento.corpus.duplicates.fingerprints import fingerprint
 from partimento.corpus.duplicates.relations import relations
-from partimento.corpus.sources import in_reading_order, open_source
+from partimento.corpus.sources import open_source
 from partimento.corpus.store.build import write_store
 from partimento.corpus.store.packing import Packed, pack
 from partimento.corpus.store.plans import Refusal
@@ -46,7 +46,7 @@ def store_by_piece(location: str | os.PathLike[str], out: str | os.PathLike[str]
     packed: dict[str, Packed] = {}
     paths: dict[bytes, str] = {}
     prints = []
-    for path, data in source.read_many(entry.path for entry in in_reading_order(source.entries())):
+    for path, data in source.read_many(entry.path for entry in source.entries()):
         try:
             if isinstance(data, SourceError):
                 raise data

@@ -108,7 +108,7 @@ class StoreManifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredFile:
-    """One file: its `count` notes begin at `first` in its shard.
+    """One file of `count` notes.
 
     `name` is the path in the source. Files of one `piece` number play the same piece, those of one `performance`
     number are copies of one performance; numbers mean nothing else. `labels` holds what is known.
@@ -117,8 +117,6 @@ class StoredFile:
     name: str
     sha256: str
     split: str
-    shard: int
-    first: int
     count: int
     piece: int
     performance: int
@@ -196,8 +194,6 @@ class NoteStore:
             name=row["name"],
             sha256=row["sha256"].hex(),
             split=SPLITS[self.split_of[index]],
-            shard=int(self._shard_of[index]),
-            first=int(self._first[index]),
             count=int(self.counts[index]),
             piece=int(self.pieces[index]),
             performance=int(self.performances[index]),

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from partimento.corpus.archives import SourceError
 from partimento.corpus.selection.select import KEPT, Selection
 from partimento.corpus.selection.splits import SPLITS
-from partimento.corpus.sources import in_reading_order, open_source
+from partimento.corpus.sources import open_source
 from partimento.corpus.survey.labels import read_csv
 from partimento.corpus.survey.manifest import KEY, read_manifest
 from partimento.errors import UserError
@@ -63,7 +63,7 @@ def plan_folder(location: str | os.PathLike[str], labels: Labels | None = None) 
     """
     refused: list[Refusal] = []
     source = open_source(location)
-    paths = [entry.path for entry in in_reading_order(source.entries())]
+    paths = [entry.path for entry in source.entries()]
     if labels is not None:
         named = [path for path in paths if path in labels]
         if paths and not named:

@@ -28,7 +28,7 @@ import pyarrow.compute as pc
 from partimento.corpus.archives import MEMBER, MIDI_SUFFIXES, Entry, SourceError, without_archive_suffix
 from partimento.corpus.duplicates.fingerprints import fingerprint
 from partimento.corpus.rows import UNDER_WAY, blocks, processors, spread
-from partimento.corpus.sources import Source, in_reading_order, kept_open
+from partimento.corpus.sources import Source, kept_open
 from partimento.corpus.survey import metadata
 from partimento.corpus.survey.labels import WRITTEN, Labels
 from partimento.corpus.survey.manifest import KEY, READABLE, REFUSED, SCHEMA, open_for_writing, read_manifest
@@ -63,36 +63,27 @@ class Summary:
     """Files that the labels name."""
 
 
-def survey_file(path: str, data: bytes) -> dict[str, Any]:
+def survey_file(path: str, data: bytes | SourceError) -> dict[str, Any]:
     """The columns of one file that its bytes and its path decide; never raises for what a file may hold."""
+    if isinstance(data, SourceError):
+        return _refused(path, Reason.CANNOT_OPEN, str(data))
     try:
         file = read(data)
     except MidiError as error:
-        found = metadata.of_names(path, texts=())
         sha256 = "" if len(data) > MAX_BYTES else hashlib.sha256(data).hexdigest()
-        detail = str(error).partition(": ")[2]
-        row: dict[str, Any] = {
-            "sha256": sha256,
-            "verdict": REFUSED,
-            "reason": error.reason.value,
-            "detail": detail,
-            "truncated": False,
-            "repairs": [],
-        }
-    else:
-        performance = Performance.of(file)
-        found = metadata.of_names(path, file.texts)
-        row = {
-            "sha256": performance.source.sha256,
-            "verdict": READABLE,
-            "reason": "",
-            "detail": "",
-            "truncated": performance.source.truncated,
-            "repairs": [str(repair) for repair in performance.repairs],
-            "fingerprint": fingerprint(Notes.from_performance(performance)).to_bytes(),
-            **asdict(measure(performance, file.onset_ticks)),
-        }
-    return row | metadata.columns(found)
+        return _refused(path, error.reason, str(error).partition(": ")[2], sha256)
+    performance = Performance.of(file)
+    return {
+        "sha256": performance.source.sha256,
+        "verdict": READABLE,
+        "reason": "",
+        "detail": "",
+        "truncated": performance.source.truncated,
+        "repairs": [str(repair) for repair in performance.repairs],
+        "fingerprint": fingerprint(Notes.from_performance(performance)).to_bytes(),
+        **asdict(measure(performance, file.onset_ticks)),
+        **metadata.columns(metadata.of_names(path, file.texts)),
+    }
 
 
 def survey_files(source: Source, entries: Sequence[Entry]) -> list[dict[str, Any]]:
@@ -105,7 +96,7 @@ def survey_files(source: Source, entries: Sequence[Entry]) -> list[dict[str, Any
             "size": entry.size,
             "modified_ns": entry.modified_ns,
             "collection": _collection(source.location, entry.path),
-            **_row(entry.path, contents[entry.path]),
+            **survey_file(entry.path, contents[entry.path]),
         }
         for entry in entries
     ]
@@ -134,7 +125,7 @@ def survey(
     files_per_block = min(max(batch // 2 // (UNDER_WAY * workers), 1), _FILES_PER_BLOCK)
     with open_for_writing(corpus) as manifest:
         sources = list({source.location: source for source in sources}.values())
-        listed = {source.location: list(source.entries()) for source in sources}
+        listed = {source.location: source.entries() for source in sources}
         for location, entries in listed.items():
             if not entries:
                 raise UserError(f"{location}: no MIDI files here ({', '.join(MIDI_SUFFIXES)})")
@@ -146,7 +137,7 @@ def survey(
         work = [
             (source.location, block)
             for source in sources
-            for block in blocks(in_reading_order(waiting[source.location]), files_per_block)
+            for block in blocks(waiting[source.location], files_per_block)
         ]
         total = sum(map(len, waiting.values()))
         progress(0, total)
@@ -167,11 +158,9 @@ def _survey_block(block: tuple[str, Sequence[Entry]]) -> pa.Table:
     return pa.Table.from_pylist(survey_files(kept_open(location), entries), SCHEMA)
 
 
-def _row(path: str, data: bytes | SourceError) -> dict[str, Any]:
-    if not isinstance(data, SourceError):
-        return survey_file(path, data)
-    row = {"sha256": "", "verdict": REFUSED, "reason": Reason.CANNOT_OPEN.value, "truncated": False, "repairs": []}
-    return row | {"detail": str(data)} | metadata.columns(metadata.of_names(path, texts=()))
+def _refused(path: str, reason: Reason, detail: str, sha256: str = "") -> dict[str, Any]:
+    row: dict[str, Any] = {"sha256": sha256, "verdict": REFUSED, "reason": reason.value, "detail": detail}
+    return row | {"truncated": False, "repairs": []} | metadata.columns(metadata.of_names(path, texts=()))
 
 
 def _collection(location: str, path: str) -> str:
