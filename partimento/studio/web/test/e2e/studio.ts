@@ -53,7 +53,7 @@ async function started(page: Page): Promise<Page> {
     // A browser says of every 404 that it is an error; the file that the command was not given is none.
     if (message.type() === "error" && !message.location().url.endsWith("/performances/opened")) found.push(message.text());
   });
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(60_000);
   await page.goto(ADDRESS);
   await page.waitForSelector("body[data-online=true]");
   return page;
@@ -127,7 +127,7 @@ export async function shown(page: Page): Promise<void> {
 /** Waits until the server has made what was asked for. */
 export async function made(page: Page): Promise<void> {
   await shown(page);
-  await page.waitForFunction(() => document.querySelector("[data-do=continue]")?.textContent === "Continue", undefined, { timeout: 40_000 });
+  await page.waitForFunction(() => document.querySelector("[data-do=continue]")?.textContent === "Continue", undefined, { timeout: 120_000 });
 }
 
 /** Downloads what a menu item of Export gives. */
