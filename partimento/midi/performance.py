@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -35,17 +35,25 @@ class Performance(NoteColumns):
     # -- making one ---------------------------------------------------------------------------------------------------
 
     @classmethod
-    def from_midi(cls, source: str | PathLike[str] | bytes, *, name: str = "", strict: bool = False) -> Performance:
+    def from_midi(
+        cls,
+        source: str | PathLike[str] | bytes,
+        *,
+        name: str = "",
+        strict: bool = False,
+        controllers: Literal["all", "published"] = "all",
+    ) -> Performance:
         """Read a Standard MIDI File from a path or from its bytes; raises `MidiError` (docs/midi.md).
 
         `name` is what bytes are called in messages, and in `source`. Of a damaged file what can be read is read, and
-        `repairs` says what was done; `strict` refuses it instead.
+        `repairs` says what was done; `strict` refuses it instead. With the "published" `controllers` only the sustain
+        pedal counts, as in the published models' data; "all" also end notes and hold them.
         """
         from partimento.midi import reader
 
         if isinstance(source, bytes):
-            return cls.of(reader.read(source, name=name, strict=strict))
-        return cls.of(reader.read_file(source, strict=strict))
+            return cls.of(reader.read(source, name=name, strict=strict, controllers=controllers))
+        return cls.of(reader.read_file(source, strict=strict, controllers=controllers))
 
     @classmethod
     def of(cls, notes: NoteColumns) -> Performance:

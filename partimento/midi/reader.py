@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final, Literal, NoReturn, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,8 @@ from partimento.midi.instruments import CLASS_OF_PROGRAM, DRUM_CHANNEL, LEFT_OUT
 MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_NOTES: Final = smf.MAX_NOTES
 MAX_SECONDS: Final = resolve.MAX_SECONDS
+Controllers = Literal["all", "published"]
+"""Which controllers end and hold notes (docs/midi.md)."""
 _MAX_TEXT_BYTES: Final = 1000
 
 
@@ -104,9 +106,9 @@ class MidiFile(NoteColumns):
     pedal_of_channel: npt.NDArray[np.uint8]
 
 
-def read_file(path: str | PathLike[str], *, strict: bool = False) -> MidiFile:
+def read_file(path: str | PathLike[str], *, strict: bool = False, controllers: Controllers = "all") -> MidiFile:
     """Read the file at `path` (see `read`); raises `MidiError`."""
-    return read(bytes_of(path), name=fspath(path), strict=strict)
+    return read(bytes_of(path), name=fspath(path), strict=strict, controllers=controllers)
 
 
 def bytes_of(path: str | PathLike[str]) -> bytes:
@@ -119,11 +121,14 @@ def bytes_of(path: str | PathLike[str]) -> bytes:
         raise MidiError(Reason.CANNOT_OPEN, detail, name=fspath(path)) from error
 
 
-def read(data: bytes, *, name: str = "", strict: bool = False) -> MidiFile:
+def read(data: bytes, *, name: str = "", strict: bool = False, controllers: Controllers = "all") -> MidiFile:
     """Read the bytes of a Standard MIDI File, plain or in RIFF; raises `MidiError`. `name` is for messages.
 
-    Damage costs what is damaged, and stands in `source.repairs`; `strict` refuses a file that has any.
+    Damage costs what is damaged, and stands in `source.repairs`; `strict` refuses a file that has any. Of "published"
+    `controllers` only the sustain pedal does anything, as in the published models' data.
     """
+    if controllers not in get_args(Controllers):
+        raise UserError(f"controllers must be one of {', '.join(get_args(Controllers))}, not {controllers!r}")
 
     def refuse(reason: Reason, detail: str, offset: int | None = None) -> NoReturn:
         raise MidiError(reason, detail, name=name, offset=offset)
@@ -160,7 +165,7 @@ def read(data: bytes, *, name: str = "", strict: bool = False) -> MidiFile:
         repairs.append(Repair(reason=Reason.HEADER_LENGTH, offset=header + 4, done="its length taken as 6"))
     elif header_length < 6:
         refuse(Reason.BAD_HEADER, "the MThd header is cut short", header)
-    outcome, offset, truncated, places, tracks, notes, pedals, tempi, programs, texts = smf.scan(
+    outcome, offset, truncated, places, tracks, notes, controls, tempi, programs, texts = smf.scan(
         np.frombuffer(data, np.uint8), min(begin, len(data))
     )
     if outcome != smf.OK:
@@ -176,7 +181,7 @@ def read(data: bytes, *, name: str = "", strict: bool = False) -> MidiFile:
     if fixed_tempo:
         tempi = np.array([[0, fixed_tempo]])
     fits, onset_ticks, note_columns, pedal_columns, (pedal_time, pedal_bytes) = resolve.columns(
-        notes, pedals, tempi, division
+        notes, controls, tempi, division, controllers == "published"
     )
     if not fits and len(places):
         refuse(*_OUTCOMES[places[0, 0]], offset=int(places[0, 1]))

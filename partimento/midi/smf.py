@@ -81,14 +81,14 @@ def _repaired(repairs, n, code, place, done):
 def scan(data, begin):
     """All tracks from byte `begin` (just after the header) on.
 
-    Returns (outcome, offset, truncated, repairs, tracks, notes, pedals, tempi, programs, texts), where offset is the
+    Returns (outcome, offset, truncated, repairs, tracks, notes, controls, tempi, programs, texts), where offset is the
     byte that decided the outcome, repairs int64 [r, 3] are what was wrong (as in `py`), at which byte, and where
     reading went on (-1: a data byte was taken as 127, told once for each track), and the rest are events in file order,
     times in ticks:
 
     - notes: (start int64, end int64, rank int32, bytes uint8 [n, 3] of pitch, velocity, channel), in order of their
       strikes. end is -1 for a note that was never released; rank counts the releases of the file.
-    - pedals: (tick int64, uint8 [m, 2] of channel and value)
+    - controls: (tick int64, uint8 [m, 3] of channel, value and controller), of those that move pedals or end notes
     - tempi: int64 [k, 2] of tick and microseconds per quarter
     - programs: (tick int64, uint8 [p, 2] of channel and program)
     - texts: int64 [t, 2] of byte offset and length (texts, copyright notices, track and instrument names)
@@ -103,9 +103,9 @@ def scan(data, begin):
     note_bytes = np.empty((max_notes, 3), np.uint8)
     n_notes = 0
     n_released = 0
-    pedal_ticks = np.empty(room, np.int64)
-    pedal_bytes = np.empty((room, 2), np.uint8)
-    n_pedals = 0
+    control_ticks = np.empty(room, np.int64)
+    control_bytes = np.empty((room, 3), np.uint8)
+    n_controls = 0
     tempi = np.empty((room // 2 + 1, 2), np.int64)
     n_tempi = 0
     program_ticks = np.empty(room_of_two, np.int64)
@@ -229,11 +229,12 @@ def scan(data, begin):
                             note = following[note]
                         first[key] = note if closes else -1
                     elif kind == 0xB0:
-                        if one == 64:
-                            pedal_ticks[n_pedals] = tick
-                            pedal_bytes[n_pedals, 0] = channel
-                            pedal_bytes[n_pedals, 1] = two
-                            n_pedals += 1
+                        if one == 64 or one == 66 or one == 120 or one == 121 or one == 123:
+                            control_ticks[n_controls] = tick
+                            control_bytes[n_controls, 0] = channel
+                            control_bytes[n_controls, 1] = two
+                            control_bytes[n_controls, 2] = one
+                            n_controls += 1
                     elif kind == 0xC0:
                         program_ticks[n_programs] = tick
                         program_bytes[n_programs, 0] = channel
@@ -330,7 +331,7 @@ def scan(data, begin):
         repairs[:n_repairs],
         tracks,
         (start[:n_notes], end[:n_notes], rank[:n_notes], note_bytes[:n_notes]),
-        (pedal_ticks[:n_pedals], pedal_bytes[:n_pedals]),
+        (control_ticks[:n_controls], control_bytes[:n_controls]),
         tempi[:n_tempi],
         (program_ticks[:n_programs], program_bytes[:n_programs]),
         texts[:n_texts],

@@ -19,6 +19,7 @@ CLASSES = (
 )  # fmt: skip
 _LEFT_OUT = {"chromatic", "synth_pad", "synth_effect", "ethnic", "percussive", "sfx"}
 LONGEST = 24 * 3600
+FOREVER = 1 << 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +67,12 @@ class _Clock:
         return self._seconds[i] + (tick - self._starts[i]) * self._rates[i]
 
 
-def read(data: bytes) -> Reading:
-    """Read a plain file (no RIFF, nothing but tracks behind the header)."""
+def read(data: bytes, *, published: bool = False) -> Reading:
+    """Read a plain file (no RIFF, nothing but tracks behind the header); `published`: no controller but the pedal."""
     tracks = mido.MidiFile(file=io.BytesIO(data)).tracks
     released: list[tuple[int, int, int, int, int]] = []  # start, end, pitch, velocity, channel
-    pedals, programs, tempi = [], [], []
+    unreleased: list[tuple[int, int, int, int, int]] = []  # the same, in order of strikes, track after track
+    pedals, programs, tempi, controls = [], [], [], []
     for messages in tracks:
         open_notes: dict[tuple[int, int], list[tuple[int, int]]] = {}
         tick = 0
@@ -85,12 +87,46 @@ def read(data: bytes) -> Reading:
                 released += [(start, tick, message.note, velocity, message.channel) for start, velocity in earlier]
                 if earlier and len(earlier) < len(standing):
                     open_notes[key] = [note for note in standing if note[0] == tick]
-            elif message.type == "control_change" and message.control == 64:
-                pedals.append((tick, message.channel, message.value >= 64))
+            elif message.type == "control_change":
+                controls.append((tick, message.channel, message.control, message.value >= 64))
             elif message.type == "program_change":
                 programs.append((tick, message.channel, message.program))
             elif message.type == "set_tempo" and message.tempo > 0:
                 tempi.append((tick, message.tempo))
+
+        left = [
+            (start, FOREVER, pitch, v, channel) for (channel, pitch), notes in open_notes.items() for start, v in notes
+        ]
+        unreleased += left
+    controls.sort(key=lambda event: event[0])
+    if published:
+        controls = [event for event in controls if event[2] == 64]
+    unreleased.sort(key=lambda note: note[0])
+    released = [
+        (start, _end(controls, start, end, channel), *others, channel)
+        for start, end, *others, channel in released + unreleased
+    ]
+    released = [note for note in released if note[1] < FOREVER]
+    last = max((end for _, end, *_ in released), default=0)
+    sostenuto = [
+        (tick, channel, controller == 66 and down)
+        for tick, channel, controller, down in controls
+        if controller in (66, 120, 121)
+    ]
+    held = _intervals(sostenuto, last)
+    released = [
+        (start, _held(held, start, end, channel), *others, channel) for start, end, *others, channel in released
+    ]
+    down_now = {}
+    for tick, channel, controller, down in controls:
+        if controller == 64:
+            down_now[channel] = down
+        elif controller not in (120, 121) or not down_now.get(channel):
+            continue
+        else:
+            down_now[channel] = controller == 120
+            pedals.append((tick, channel, False))
+        pedals.append((tick, channel, down_now[channel]))
 
     clock = _Clock(int.from_bytes(data[12:14], "big"), tempi)
     instrument = _instruments(programs)
@@ -106,6 +142,18 @@ def read(data: bytes) -> Reading:
     timed = [(clock(down), clock(up), channel) for down, up, channel in intervals]
     last = max([note.end for note in notes] + [up for _, up, _ in timed], default=Fraction(0))
     return Reading(notes=notes, pedals=sorted(timed), too_long=last > LONGEST)
+
+
+def _end(controls: list[tuple[int, int, int, bool]], start: int, end: int, channel: int) -> int:
+    """Where a note ends that a message for all notes of its channel may end first."""
+    return min(
+        [end, *(t for t, on, controller, _ in controls if on == channel and controller in (120, 123) and t > start)]
+    )
+
+
+def _held(intervals: list[tuple[int, int, int]], start: int, end: int, channel: int) -> int:
+    """Where it ends if the sostenuto pedal went down while its key was."""
+    return max([end, *(up for down, up, on in intervals if on == channel and start < down < end < up)])
 
 
 def _instruments(programs: list[tuple[int, int, int]]) -> list[str]:

@@ -104,9 +104,11 @@ _deltas = st.one_of(
 
 _note_ons = st.builds(note_on, _pitches, st.integers(0, 127), _channels)
 _note_offs = st.builds(note_off, _pitches, _channels, _bytes7)
-_pedals = st.builds(control, st.just(64), st.sampled_from([0, 63, 64, 127]), _channels)
+_pedals = st.builds(
+    control, st.sampled_from([64, 64, 64, 66, 120, 121, 123]), st.sampled_from([0, 63, 64, 127]), _channels
+)
 _other_channel_messages = st.one_of(
-    st.builds(control, st.sampled_from([0, 1, 7, 63, 65, 121, 123, 127]), _bytes7, _channels),
+    st.builds(control, st.sampled_from([0, 1, 7, 63, 65, 122, 127]), _bytes7, _channels),
     st.builds(lambda c, p, v: bytes([0xA0 | c, p, v]), _channels, _bytes7, _bytes7),
     st.builds(lambda c, v: bytes([0xD0 | c, v]), _channels, _bytes7),
     st.builds(lambda c, a, b: bytes([0xE0 | c, a, b]), _channels, _bytes7, _bytes7),

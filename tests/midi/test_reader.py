@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from fractions import Fraction
+from typing import Literal
 
 import mido
 import numpy as np
@@ -63,15 +64,15 @@ def near(nanoseconds: int, seconds: Fraction) -> bool:
 
 
 @settings(max_examples=200, deadline=None)
-@given(cases())
-def test_every_valid_file_reads_as_the_rules_say(case: Case):
-    expected = reference_reader.read(case.plain)
+@given(cases(), st.sampled_from(["all", "all", "published"]))
+def test_every_valid_file_reads_as_the_rules_say(case: Case, controllers: Literal["all", "published"]):
+    expected = reference_reader.read(case.plain, published=controllers == "published")
     if expected.too_long:
         with pytest.raises(MidiError) as refusal:
-            Performance.from_midi(case.data)
+            Performance.from_midi(case.data, controllers=controllers)
         assert refusal.value.reason is Reason.TOO_LONG
         return
-    found = Performance.from_midi(case.data)
+    found = Performance.from_midi(case.data, controllers=controllers)
     assert not found.source.truncated
     assert len(found) == len(expected.notes)
     for i, note in enumerate(expected.notes):
