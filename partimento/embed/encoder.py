@@ -48,6 +48,12 @@ Vectors: TypeAlias = NDArray[np.float32]
 Item: TypeAlias = Performance | str | PathLike[str]
 
 
+def unit(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The same vectors [n, E] of length 1; a vector of length 0 stays as it is."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(lengths > 0, lengths, 1)
+
+
 class NothingToEmbed(UserError):
     """A performance without notes that the model's vocabulary can say."""
 
@@ -66,6 +72,15 @@ class Encoder:
         self._tokenizer = Tokenizer(vocabulary)
         self._longest = min(LONGEST, model.config.context)
         self.size: Final = model.config.d_model if pooled else len(model.state_dict()["emb_head.weight"])
+
+    @property
+    def dimension(self) -> int:
+        """Numbers of a vector: another name of `size`."""
+        return self.size
+
+    def __repr__(self) -> str:
+        read = "pooled hidden states" if self.pooled else "embeddings"
+        return f"<Encoder: {read} of {self.size} numbers, {self.slicing}>"
 
     @property
     def dtype(self) -> torch.dtype:
@@ -101,27 +116,35 @@ class Encoder:
 
     def encode(
         self,
-        items: Sequence[Item],
+        items: Item | Sequence[Item],
         batch_size: int | None = None,
         *,
+        normalize_embeddings: bool = False,
         progress: Callable[[int], None] = lambda _: None,
     ) -> Vectors:
-        """float32 [n, size], a row for each performance or MIDI file, in their order.
+        """float32 [n, size], a row for each performance or MIDI file, in their order; of one by itself [size].
 
-        `progress` is told of slices as they are done. Raises `UserError`, naming the file, for one that cannot be read
-        or has no notes that the model's vocabulary can say.
+        `normalize_embeddings` scales vectors to length 1. `progress` is told of slices as they are done. Raises
+        `UserError`, naming the file, for one that cannot be read or has no notes that the model's vocabulary can say.
         """
         slices = self.encode_slices(items, batch_size, progress=progress)
-        return np.stack([rows.mean(axis=0) for rows in slices]) if slices else np.empty((0, self.size), np.float32)
+        vectors = np.stack([rows.mean(axis=0) for rows in slices]) if slices else np.empty((0, self.size), np.float32)
+        vectors = unit(vectors) if normalize_embeddings else vectors
+        return vectors[0] if isinstance(items, Item) else vectors
+
+    def similarity(self, a: NDArray[np.floating], b: NDArray[np.floating]) -> Vectors:
+        """Cosines of each vector of `a` [n, size] with each of `b` [m, size]: float32 [n, m]; one vector is n = 1."""
+        return (unit(np.atleast_2d(a)) @ unit(np.atleast_2d(b)).T).astype(np.float32)
 
     def encode_slices(
         self,
-        items: Sequence[Item],
+        items: Item | Sequence[Item],
         batch_size: int | None = None,
         *,
         progress: Callable[[int], None] = lambda _: None,
     ) -> list[Vectors]:
-        """For each performance or MIDI file float32 [slices, size]; otherwise as `encode`."""
+        """For each performance or MIDI file float32 [slices, size], a list for one too; otherwise as `encode`."""
+        items = [items] if isinstance(items, Item) else items
         sequences = [self.sequences(item) for item in items]
         vectors = self.encode_sequences(
             [ids for of_item in sequences for ids in of_item], batch_size, progress=progress

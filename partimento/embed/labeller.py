@@ -108,17 +108,20 @@ class Labeller:
 
     def probabilities(
         self,
-        items: Sequence[Item | Tokenised],
+        items: Item | Tokenised | Sequence[Item | Tokenised],
         batch_size: int | None = None,
         *,
         progress: Callable[[int], None] = lambda _: None,
     ) -> Vectors:
         """float32 [n, classes], a row for each performance or MIDI file: the mean over its slices, by their notes.
 
-        `progress` is told of slices as they are done. Raises `UserError` for a file that has no notes or is no MIDI.
+        Of one by itself [classes]. `progress` is told of slices as they are done. Raises `UserError` for a file that
+        has no notes or is no MIDI.
         """
-        files = [item if isinstance(item, Tokenised) else self.tokenise(item) for item in items]
-        return self._mean([(file.slices, file.bounds) for file in files], batch_size, progress)
+        several = [items] if isinstance(items, Item | Tokenised) else items
+        files = [item if isinstance(item, Tokenised) else self.tokenise(item) for item in several]
+        rows = self._mean([(file.slices, file.bounds) for file in files], batch_size, progress)
+        return rows if several is items else rows[0]
 
     def of_notes(self, files: Sequence[Notes], batch_size: int | None = None) -> Vectors:
         """The same for the notes of files, all piano, as note stores hold them."""

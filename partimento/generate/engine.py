@@ -62,6 +62,12 @@ class Engine(LanguageModel):
         abilities = Abilities.from_metadata(opened.metadata, parameters=opened.backend.config.parameters)
         return cls(opened.backend, opened.vocabulary, abilities, window=window)
 
+    def __repr__(self) -> str:
+        config = self.backend.config
+        can = "fills gaps, " if self.abilities.infilling else ""
+        size = f"{config.parameters / 1e6:,.1f} M parameters, {len(self.vocabulary):,} tokens"
+        return f"<Engine: {size}, {can}sees {self.context:,} tokens>"
+
     def stream(
         self,
         prompt: Performance | str | PathLike[str],

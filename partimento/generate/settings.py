@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from partimento.errors import UserError
 from partimento.generate.decode.sampling import Sampling
+from partimento.midi.columns import Note
 from partimento.midi.pedalling import pedalled
 from partimento.midi.performance import Performance
 
@@ -135,15 +136,8 @@ class Guidance:
         return g * with_BV + (1 - g) * without_BV
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GeneratedNote:
-    """One new note; seconds on the prompt's clock, `instrument` as in `INSTRUMENTS`."""
-
-    pitch: int
-    velocity: int
-    onset_s: float
-    duration_s: float
-    instrument: int
+GeneratedNote = Note
+"""A new note has its seconds on the prompt's clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +175,11 @@ class Continuation:
     timings: Timings
     filled: tuple[float, float] | None = None
 
+    def __repr__(self) -> str:
+        kind = "Continuation" if self.filled is None else f"Filling of {self.filled[0]:g}-{self.filled[1]:g} s"
+        whole = f"{len(self.performance)} notes, {self.performance.seconds:.2f} s in all"
+        return f"<{kind} of {self.performance.source.name!r}: {len(self.generated)} new notes, {whole}>"
+
     def with_pedal(self) -> Continuation:
         """The same, played by hands and a foot: new keys of playable length and a pedal that sound as long as before.
 
@@ -200,14 +199,17 @@ class Continuation:
         """Write a MIDI file of the whole, or of the new notes alone."""
         self.music(alone=alone).write_midi(path)
 
+    @property
+    def edges(self) -> tuple[float | None, float | None]:
+        """Seconds at which the new notes begin, and at which a gap ends; None where there is no such moment."""
+        return self.filled or (float(self.generated.onset_seconds[0]) if len(self.generated) else None, None)
+
     def draw(self, path: str | PathLike[str], *, alone: bool = False) -> None:
         """A piano roll as PNG, with a line where the new notes begin, and where a gap ends."""
         from partimento.midi.picture import draw_piano_roll
 
-        first = float(self.generated.onset_seconds[0]) if len(self.generated) else None
-        split, until = (None, None) if alone else self.filled or (first, None)
         title = f"{Path(self.performance.source.name).stem}, {'filled' if self.filled else 'continued'}"
-        draw_piano_roll(self.music(alone=alone), path, split_seconds=split, until_seconds=until, title=title)
+        draw_piano_roll(self.music(alone=True) if alone else self, path, title=title)
 
     @property
     def notes_per_s(self) -> float:

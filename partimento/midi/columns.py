@@ -57,6 +57,17 @@ class Provenance:
     repairs: tuple[Repair, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """One note; seconds on its performance's clock, `instrument` as in `INSTRUMENTS`."""
+
+    pitch: int
+    velocity: int
+    onset_s: float
+    duration_s: float
+    instrument: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NoteColumns:
     """Notes and pedal as read-only columns.

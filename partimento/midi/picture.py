@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +35,22 @@ _LONG_SECONDS = 90.0  # from here on the time axis counts minutes
 _Floats = NDArray[np.float64]
 
 
+class Parted(Protocol):
+    """What brings its own moments at which new notes begin and end: a `Continuation`."""
+
+    @property
+    def performance(self) -> Performance:
+        """All of it."""
+        ...
+
+    @property
+    def edges(self) -> tuple[float | None, float | None]:
+        """`split_seconds` and `until_seconds` of `draw_piano_roll`."""
+        ...
+
+
 def draw_piano_roll(
-    performance: Performance,
+    performance: Performance | Parted,
     path: str | os.PathLike[str],
     *,
     split_seconds: float | None = None,
@@ -49,8 +63,12 @@ def draw_piano_roll(
     `split_seconds`, notes that start before it are the prompt and the others the continuation, each in its colour; with
     `until_seconds` too, notes that start between the two fill a gap, and the others are what was there. Equal input
     gives equal bytes (with one version of matplotlib). The file appears whole or not at all; raises `UserError` where
-    it cannot be written.
+    it cannot be written. A `Continuation` says itself where it is split, unless it is said here.
     """
+    if not isinstance(performance, Performance):
+        if split_seconds is None:
+            split_seconds, until_seconds = performance.edges
+        performance = performance.performance
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -12,6 +12,8 @@ table of tokens is ever walked. It refuses to know about augmentation and batchi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -76,11 +78,26 @@ class Tokenizer:
         self._drums = (drum_low, drum_high)
         self._instruments = frozenset(vocabulary.instruments)
 
+    @classmethod
+    def load(cls, name: str | PathLike[str] = "bundled") -> Tokenizer:
+        """The tokenizer of a model's vocabulary: a bundled one, a file, a folder, or one of the hub."""
+        from partimento.model.checkpoint import load_any
+
+        return cls(load_any(Path(name) if isinstance(name, PathLike) else name).vocabulary)
+
+    def __repr__(self) -> str:
+        spoken = ", ".join(INSTRUMENTS[i] for i in self.vocabulary.instruments)
+        return f"<Tokenizer: {len(self.vocabulary):,} tokens of {spoken}>"
+
+    def __call__(self, performance: Performance | str | PathLike[str], **options: bool) -> Ids:
+        """`encode`, as tokenizers are called."""
+        return self.encode(performance, **options)
+
     # -- encoding -----------------------------------------------------------------------------------------------------
 
     def encode(
         self,
-        performance: Performance,
+        performance: Performance | str | PathLike[str],
         *,
         prefix: bool = True,
         end: bool = True,
@@ -88,7 +105,7 @@ class Tokenizer:
         pedal_tokens: bool = False,
         remove_silence: bool = True,
     ) -> Ids:
-        """int32 tokens: instrument prefixes in vocabulary order, <S>, body, <E>.
+        """int32 tokens of a performance or MIDI file: instrument prefixes in vocabulary order, <S>, body, <E>.
 
         `dim` adds <D> about 100 tokens before the end of bodies of more than 150 tokens (section 3.2, generative
         fine-tuning). `pedal_tokens` spells the pedal out instead of folding it into durations, for vocabularies that
@@ -97,6 +114,7 @@ class Tokenizer:
         """
         if pedal_tokens and self.vocabulary.pedal_on is None:
             raise UserError("this vocabulary has no pedal tokens; encode with pedal_tokens=False")
+        performance = performance if isinstance(performance, Performance) else Performance.from_midi(performance)
         notes = Notes.from_performance(
             performance,
             instruments=self._instruments,

@@ -151,3 +151,29 @@ def test_other_instruments_are_embedded_where_the_vocabulary_has_them():
     assert (aria.kind_of[ids] == Kind.NOTE).sum() == 2
     (ids,) = make_encoder().sequences(both)
     assert (V.kind_of[ids] == Kind.NOTE).sum() == 1
+
+
+def test_one_performance_or_file_by_itself_is_one_vector(tmp_path):
+    encoder, performance, other = make_encoder(), playing(1, 40), playing(2, 30)
+    performance.write_midi(tmp_path / "x.mid")
+    both = encoder.encode([performance, other])
+    assert encoder.encode(performance).shape == (encoder.dimension,) == (12,)
+    for one in (performance, tmp_path / "x.mid", str(tmp_path / "x.mid")):
+        np.testing.assert_allclose(encoder.encode(one), both[0], **CLOSE)
+    assert [rows.shape for rows in encoder.encode_slices(performance)] == [(1, 12)]
+    with pytest.raises(MidiError, match=r"x-no\.mid"):
+        encoder.encode("x-no.mid")
+
+
+def test_similarity_is_the_cosine_and_normalised_vectors_have_length_one():
+    encoder, performances = make_encoder(), [playing(seed, 30) for seed in range(3)]
+    vectors = encoder.encode(performances)
+    expected = [
+        [torch.nn.functional.cosine_similarity(torch.tensor(a), torch.tensor(b), dim=0).item() for b in vectors]
+        for a in vectors
+    ]
+    np.testing.assert_allclose(encoder.similarity(vectors, vectors), expected, atol=1e-6)
+    np.testing.assert_allclose(encoder.similarity(vectors[0], vectors), expected[:1], atol=1e-6)
+    normalised = encoder.encode(performances, normalize_embeddings=True)
+    np.testing.assert_allclose(normalised @ normalised.T, expected, atol=1e-6)
+    assert "12 numbers" in repr(encoder)

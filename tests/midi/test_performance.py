@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, replace
 from itertools import pairwise
 
 import numpy as np
@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partimento.errors import UserError
+from partimento.midi.columns import Provenance
 from partimento.midi.instruments import CLASS_OF_PROGRAM, DRUM, INSTRUMENTS
 from partimento.midi.performance import Performance
 from tests.midi.performances import MS, anything, build, separate
@@ -382,3 +383,47 @@ def test_reading_and_writing_load_no_torch():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# -- as people reach for it -------------------------------------------------------------------------------------------
+
+
+SOME = build([(0, 5 * MS, 60, 80, 0), (MS, MS, 35, 90, 9), (7 * MS, MS, 60, 1, 1)], [(0, 9 * MS, 0)], {1: 40})
+
+
+@pytest.mark.parametrize("performance", [SOME, build([])])
+def test_notes_are_the_columns_row_by_row(performance: Performance):
+    rows = [(n.pitch, n.velocity, n.onset_s, n.duration_s, n.instrument) for n in performance]
+    assert rows == list(
+        zip(
+            performance.pitch.tolist(),
+            performance.velocity.tolist(),
+            performance.onset_seconds.tolist(),
+            performance.duration_seconds.tolist(),
+            performance.instrument.tolist(),
+            strict=True,
+        )
+    )
+    assert performance.notes == list(performance)
+    if rows:
+        assert (performance[0], performance[-1]) == (performance.notes[0], performance.notes[-1])
+    with pytest.raises(IndexError):
+        performance[len(performance)]
+
+
+@pytest.mark.parametrize("performance", [SOME, build([])])
+def test_equal_is_who_plays_the_same_wherever_it_came_from(performance: Performance):
+    same = replace(performance, source=Provenance(name="elsewhere"))
+    assert same == performance
+    assert hash(same) == hash(performance)
+    assert performance != "a performance"
+    if len(performance):
+        assert performance.shift(0.001) != performance
+        assert replace(performance, programs=((0, 77),)) != replace(performance, programs=((0, 78),))
+        assert performance.select(np.arange(len(performance)) > 0) != performance
+
+
+def test_save_is_write_midi(tmp_path):
+    performance = Performance.from_notes(pitch=[60, 64], velocity=70, onset=[0, 1], duration=1)
+    performance.save(tmp_path / "a.mid")
+    assert (tmp_path / "a.mid").read_bytes() == performance.to_midi()

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from partimento.errors import UserError
+from partimento.generate.settings import Continuation, Timings
 from partimento.midi.performance import Performance
 from partimento.midi.picture import draw_piano_roll
 
@@ -140,3 +141,16 @@ def test_a_picture_that_cannot_be_written_leaves_nothing_behind(scale, tmp_path)
     with pytest.raises(UserError, match=r"a\.png"):
         draw_piano_roll(scale, tmp_path / "a.png")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_continuation_says_itself_where_it_begins(tmp_path):
+    given = Performance.from_notes(pitch=60, velocity=100, onset=[0, 1, 2], duration=0.5)
+    new = Performance.from_notes(pitch=67, velocity=100, onset=[3, 4], duration=0.5)
+    timings = Timings(prefill_s=0, first_note_s=None, tokens_per_s=1)
+    made = {"performance": given.merge(new), "given": given, "generated": new, "tokens": (), "prompt_tokens": 0}
+    for filled, split, until in ((None, 3.0, None), ((2.5, 3.5), 2.5, 3.5)):
+        continuation = Continuation(**made, retries=0, timings=timings, filled=filled)
+        draw_piano_roll(continuation, tmp_path / "a.png")
+        draw_piano_roll(continuation.performance, tmp_path / "b.png", split_seconds=split, until_seconds=until)
+        assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+        assert "2 new notes, 5 notes, 4.50 s in all" in repr(continuation)

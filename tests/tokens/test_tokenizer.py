@@ -216,3 +216,12 @@ def test_dim_stands_about_a_hundred_tokens_before_the_end(n, seed):
         assert 91 <= left <= 112
         after = ARIA.vocabulary.kind_of[dimmed[dimmed.index(4) + 1]]
         assert after not in (Kind.ONSET, Kind.DURATION)
+
+
+def test_the_tokenizer_of_a_model_by_its_name_reads_files(tmp_path):
+    FIGURE.save(tmp_path / "x.mid")
+    tokenizer = Tokenizer.load("bundled")
+    assert tokenizer.vocabulary == Vocabulary.piano()
+    assert tokenizer(tmp_path / "x.mid").tolist() == PIANO.encode(FIGURE).tolist()
+    assert tokenizer(str(tmp_path / "x.mid"), end=False).tolist() == PIANO.encode(FIGURE, end=False).tolist()
+    assert repr(tokenizer) == "<Tokenizer: 2,675 tokens of piano>"
