@@ -1,6 +1,10 @@
 """What holds for all tests."""
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("partimento", deadline=None)  # no test asserts a time
+settings.load_profile("partimento")
 
 
 @pytest.fixture(scope="session", autouse=True)

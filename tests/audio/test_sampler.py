@@ -47,7 +47,7 @@ notes = st.lists(
 moves = st.lists(st.tuples(st.integers(0, 500), st.integers(0, 127)), max_size=5)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(notes, moves)
 def test_the_sound_is_what_the_page_says(played, pedal_moves):
     pedal_moves.sort(key=lambda move: move[0])

@@ -77,7 +77,7 @@ def test_there_is_no_sign_of_a_near_end_and_the_pedal_holds_over_a_cut():
     assert [part[:2].tolist() for part in ids] == [[V.prefix("instrument", "piano"), V.start]] * 2
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     counts=st.lists(st.integers(1, 700), min_size=1, max_size=6),
     batch_size=st.integers(1, 9),

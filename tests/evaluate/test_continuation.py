@@ -191,7 +191,7 @@ def test_intervals_hold_what_they_promise():
     assert 85 <= held <= 99
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.floats(-5, 5) | st.just(float("nan")), min_size=1, max_size=12), st.integers(0, 3))
 def test_the_median_is_numpys(values, seed):
     middle, (low, high) = median(np.array(values), seed=seed)
@@ -201,7 +201,6 @@ def test_the_median_is_numpys(values, seed):
         assert middle == pytest.approx(np.nanmedian(values)) and low <= high
 
 
-@settings(deadline=None)
 @given(st.integers(2, 50), st.integers(0, 5))
 def test_no_prompt_is_compared_with_itself_and_each_is_used_once(prompts, seed):
     circles = np.array([others(prompts, seed=seed, step=step) for step in range(1, prompts)])

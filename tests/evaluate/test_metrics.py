@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
@@ -11,7 +11,6 @@ from partimento.evaluate.metrics import accuracy_differences, score
 labels = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=40)
 
 
-@settings(deadline=None)
 @given(labels)
 def test_scores_are_those_of_scikit_learn(pairs):
     truth, predicted = np.array(pairs).T

@@ -52,7 +52,7 @@ def test_recall_is_that_of_sorted_lists(seed):
     assert found.recall[1][1][0] <= found.recall[1][0] <= found.recall[1][1][1]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(st.integers(0, 4), min_size=3, max_size=9))
 def test_chance_is_the_mean_over_all_draws(pieces):
     queries = [i for i, piece in enumerate(pieces) if pieces.count(piece) > 1]

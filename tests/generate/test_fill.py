@@ -96,7 +96,7 @@ def test_a_gap_longer_than_the_window_is_filled_through() -> None:
     check(continuation.tokens, continuation.performance, continuation.generated, whole, (55.0, 85.0))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**20), st.integers(0, 30_000), st.integers(100, 15_000), st.sampled_from([256, 300, 600]))
 def test_whatever_logits_come_the_filling_is_valid(seed: int, start_ms: int, length_ms: int, context: int) -> None:
     whole = played(40 + seed % 200, seed=seed, start=seed % 7 + 0.0004)
@@ -148,7 +148,7 @@ def with_clusters(start: float, end: float, notes: int) -> Performance:
     return played(30, seed=notes).merge(around[0]).merge(around[1])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(wills, st.integers(0, 9_000), st.integers(100, 1_500), st.sampled_from([2, 9, 15]), st.sampled_from([0.0, 1.0]))
 def test_no_network_can_pile_up_notes_lose_count_or_go_on_for_ever(
     will: dict[str, object], start_ms: int, length_ms: int, given_at_once: int, temperature: float

@@ -108,7 +108,7 @@ def test_a_lost_byte_costs_one_event_and_the_time_of_the_next_stands():
     assert notes_of(found) == [(60, 500, 1000), (64, 0, 500)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(separate_keys(max_notes=4), separate_keys(channels=(1,), max_notes=4), st.randoms(use_true_random=False))
 def test_damage_in_one_track_leaves_the_others_as_they_are(broken: list[Key], sound: list[Key], random):
     good = _track_of(sound)

@@ -61,7 +61,7 @@ def test_nothing_is_silence():
 
 
 @given(st.lists(st.tuples(st.integers(21, 108), st.floats(0, 9.9), st.floats(0.02, 3)), min_size=1, max_size=60))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_moving_in_time_changes_nothing(notes):
     notes.sort(key=lambda note: note[1])
     pitch, onset, duration = (list(column) for column in zip(*notes, strict=True))

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from partimento import Performance
@@ -68,7 +68,6 @@ def rows_that_end_together(draw):
     return found
 
 
-@settings(deadline=None)
 @given(rows | rows_that_end_together())
 def test_every_note_sounds_as_long_as_it_did(played):
     music = notes(played)
@@ -77,7 +76,6 @@ def test_every_note_sounds_as_long_as_it_did(played):
     assert all(abs(expected[note] - found[note]) <= 10 for note in expected)
 
 
-@settings(deadline=None)
 @given(rows | rows_that_end_together())
 def test_durations_read_back_are_those_written_where_no_key_is_struck_while_it_sounds(played):
     music = Performance.from_midi(notes(played).to_midi())  # where the writer has cut such notes
@@ -93,7 +91,6 @@ def together(music, k):
     return bool(((music.pitch[:k] == music.pitch[k]) & (music.onset[:k] == music.onset[k])).any())
 
 
-@settings(deadline=None)
 @given(rows | rows_that_end_together())
 def test_the_pedal_stays_up_long_enough_and_keys_go_down_after_they_came_up(played):
     result = through_a_file(notes(played))
@@ -120,7 +117,6 @@ def beside_a_prompt(draw):
     return prompt, notes(later)
 
 
-@settings(deadline=None)
 @given(beside_a_prompt())
 def test_what_was_given_keeps_its_keys_and_its_pedal(both):
     prompt, music = both

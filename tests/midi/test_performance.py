@@ -64,7 +64,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(performance=anything())
 def test_a_change_gives_a_whole_performance_and_leaves_the_old_one_alone(change: str, performance: Performance):
     before = columns(performance)
@@ -93,7 +93,7 @@ def test_columns_of_unequal_length_are_refused():
 # -- slices -----------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(anything(), st.lists(st.integers(0, 100_000), min_size=2, max_size=5, unique=True))
 def test_slices_of_time_that_follow_each_other_hold_every_note_once(performance: Performance, cuts: list[int]):
     bounds = [0.0, *(cut / 1000 for cut in sorted(cuts)), 10_000.0]
@@ -107,7 +107,7 @@ def test_slices_of_time_that_follow_each_other_hold_every_note_once(performance:
     assert found == columns(performance, NOTE_COLUMNS)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(anything(), st.data())
 def test_a_slice_of_notes_is_those_notes_on_a_clock_of_its_own(performance: Performance, data: st.DataObject):
     first = data.draw(st.integers(0, len(performance)))
@@ -157,7 +157,7 @@ def test_a_slice_without_an_end_goes_to_the_end():
 # -- transposing, velocity --------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(anything(), st.integers(-130, 130))
 def test_transposing_moves_all_but_drums_or_refuses(performance: Performance, semitones: int):
     melodic = performance.instrument != DRUM
@@ -171,7 +171,7 @@ def test_transposing_moves_all_but_drums_or_refuses(performance: Performance, se
     assert columns(up.transpose(-semitones)) == columns(performance)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(anything(), st.integers(-200, 200))
 def test_velocity_changes_by_the_same_amount_up_to_the_limits(performance: Performance, delta: int):
     changed = performance.change_velocity(delta)
@@ -183,7 +183,7 @@ def test_velocity_changes_by_the_same_amount_up_to_the_limits(performance: Perfo
 # -- stretching, shifting, merging ------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(anything(), st.floats(0.01, 100))
 def test_stretching_multiplies_every_time(performance: Performance, factor: float):
     slower = performance.stretch(factor)
@@ -202,7 +202,7 @@ def test_impossible_stretches_are_refused(factor: float):
         build([]).stretch(factor)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(anything(), st.integers(0, 10**6))
 def test_shifting_there_and_back_is_nothing(performance: Performance, milliseconds: int):
     later = performance.shift(milliseconds / 1000)
@@ -220,7 +220,7 @@ def test_of_a_pedal_shifted_before_the_start_what_is_left_remains():
     assert pedals_of(performance.shift(-0.002)) == [(0, 2 * MS, 0), (2 * MS, 7 * MS, 0)]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(anything(), st.data())
 def test_no_cut_leaves_a_pedal_without_length(performance: Performance, data: st.DataObject):
     first = data.draw(st.integers(0, len(performance)))
@@ -237,7 +237,7 @@ def test_no_note_can_be_shifted_before_the_start():
         build([(5 * MS, MS, 60, 64, 0)]).shift(-0.006)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(separate(), separate())
 def test_merging_keeps_every_note_of_both(one: Performance, other: Performance):
     both = one.merge(other)
@@ -246,7 +246,7 @@ def test_merging_keeps_every_note_of_both(one: Performance, other: Performance):
     assert sorted(found) == sorted([*mine, *theirs])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(anything(), anything())
 def test_merged_a_pedal_is_down_where_it_was_in_either(one: Performance, other: Performance):
     both = one.merge(other)
@@ -277,7 +277,7 @@ def test_a_repedalling_survives_a_merge():
     assert pedals_of(one.merge(other)) == pedals_of(other.merge(one)) == expected
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(separate(), separate())
 def test_after_a_merge_every_channel_is_what_its_program_says(one: Performance, other: Performance):
     both = one.merge(other)
@@ -302,7 +302,7 @@ def test_the_first_piano_is_not_turned_into_the_second_s_strings():
 # -- sounding ---------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(separate())
 def test_the_pedal_lengthens_the_notes_released_strictly_inside_it(performance: Performance):
     expected = []

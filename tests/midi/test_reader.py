@@ -63,7 +63,7 @@ def near(nanoseconds: int, seconds: Fraction) -> bool:
 # -- against the slow reference ---------------------------------------------------------------------------------------
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(cases(), st.sampled_from(["all", "all", "published"]))
 def test_every_valid_file_reads_as_the_rules_say(case: Case, controllers: Literal["all", "published"]):
     expected = reference_reader.read(case.plain, published=controllers == "published")
@@ -88,7 +88,7 @@ def test_every_valid_file_reads_as_the_rules_say(case: Case, controllers: Litera
         assert channel == on_channel
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     division=st.integers(1, 0x7FFF),
     tempi=st.lists(st.tuples(st.integers(0, 2000), st.integers(1, 0xFFFFFF)), max_size=8),
@@ -134,7 +134,7 @@ def test_the_tempo_map_is_summed_exactly(division: int, tempi: list[tuple[int, i
 # -- against symusic --------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(separate_keys(channels=(0, 1, 9)), st.booleans())
 def test_symusic_finds_the_same_notes(keys: list[Key], running: bool):
     found = Performance.from_midi(from_keys(keys, running=running))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from partimento.midi.resolve import stable_order
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.lists(st.integers(0, 60), max_size=40).map(sorted), max_size=9), st.randoms(use_true_random=False))
 def test_tracks_one_behind_the_other_are_sorted_stably(tracks: list[list[int]], random):
     keys = np.array([tick for track in tracks for tick in track], np.int64)

@@ -41,7 +41,7 @@ def messages(data: bytes) -> list[tuple[int, mido.Message]]:
 # -- there and back ---------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(separate())
 def test_whole_milliseconds_come_back_exactly(performance: Performance):
     back = Performance.from_midi(write(performance))
@@ -54,7 +54,7 @@ def instruments(performance: Performance) -> dict[int, int]:
     return dict(zip(performance.channel.tolist(), performance.instrument.tolist(), strict=True))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(separate(grain=1))
 def test_finer_times_come_back_within_a_twentieth_of_a_millisecond(performance: Performance):
     back = Performance.from_midi(write(performance))
@@ -65,7 +65,7 @@ def test_finer_times_come_back_within_a_twentieth_of_a_millisecond(performance: 
         assert abs(found[2] + found[3] - wanted[2] - wanted[3]) <= 50_000
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(anything())
 def test_a_second_trip_changes_nothing_not_even_the_order(performance: Performance):
     once = Performance.from_midi(write(performance))
@@ -75,7 +75,7 @@ def test_a_second_trip_changes_nothing_not_even_the_order(performance: Performan
     assert pedals_of(twice) == pedals_of(once)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(anything())
 def test_no_note_is_lost_and_none_is_silent(performance: Performance):
     back = Performance.from_midi(write(performance))
@@ -104,7 +104,7 @@ def test_a_long_performance_is_written_in_whole_milliseconds():
     assert np.abs(Performance.from_midi(data).onset - performance.onset).max() <= MS // 2
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(anything())
 def test_the_same_performance_gives_the_same_bytes(performance: Performance):
     twin = build(
@@ -140,7 +140,7 @@ def test_the_bytes_themselves():
 # -- other readers ----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(anything())
 def test_the_slow_rules_on_mido_hear_the_same(performance: Performance):
     data = write(performance)
@@ -153,7 +153,7 @@ def test_the_slow_rules_on_mido_hear_the_same(performance: Performance):
     assert pedals_of(back) == sorted((c, down * 10**9, up * 10**9) for down, up, c in expected.pedals)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(separate())
 def test_symusic_hears_the_same(performance: Performance):
     score = symusic.Score.from_midi(write(performance), ttype="tick")
@@ -164,7 +164,7 @@ def test_symusic_hears_the_same(performance: Performance):
 # -- one key cannot be down twice -------------------------------------------------------------------------------------
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(anything())
 @example(build([(0, 9 * MS, 60, 64, 0), (5 * MS, 2 * MS, 60, 64, 0)]))
 @example(build([(0, 5 * MS, 60, 64, 0), (0, 9 * MS, 60, 64, 0), (9 * MS, MS, 60, 64, 0)]))
@@ -181,7 +181,7 @@ def test_a_player_never_meets_a_key_that_is_already_down(performance: Performanc
     assert not any(down.values())
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(anything())
 def test_a_note_ends_where_its_key_is_struck_again_and_doubles_end_with_the_longest(performance: Performance):
     back = Performance.from_midi(write(performance))
@@ -209,7 +209,7 @@ def test_a_note_ends_where_its_key_is_struck_again_and_doubles_end_with_the_long
 # -- pedal and programs -----------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(anything())
 def test_pedals_go_down_and_up_by_turns_and_cover_the_same_time(performance: Performance):
     data = write(performance)
@@ -244,7 +244,7 @@ def test_a_repedalling_at_one_moment_stays_two_pedals():
     assert pedals_of(Performance.from_midi(write(performance))) == [(0, 0, 300 * MS), (0, 300 * MS, 600 * MS)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(anything())
 def test_at_one_tick_keys_rise_then_pedals_move_then_keys_fall(performance: Performance):
     order = {"note_off": 0, "note_on": 3}
@@ -256,7 +256,7 @@ def test_at_one_tick_keys_rise_then_pedals_move_then_keys_fall(performance: Perf
     assert moves == sorted(moves)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(anything())
 def test_every_sounding_channel_gets_its_program_before_its_first_note(performance: Performance):
     program: dict[int, int] = {}

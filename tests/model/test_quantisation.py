@@ -13,7 +13,7 @@ from partimento.export.onnx_graph import BLOCK
 from partimento.model.quantisation import quantise
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32), columns=st.integers(1, 300), bits=st.sampled_from([4, 8]))
 def test_no_weight_moves_by_more_than_the_step_allows(seed, columns, bits):
     rng = np.random.default_rng(seed)
@@ -33,7 +33,7 @@ def test_a_block_of_zeros_stays_so():
     assert not quantise(torch.zeros(2, 40), 8, block=32).dequantised().any()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32), columns=st.integers(1, 100))
 def test_with_scales_of_half_precision_what_was_rounded_is_rounded_no_more(seed, columns):
     rng = np.random.default_rng(seed)

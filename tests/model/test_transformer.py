@@ -73,7 +73,7 @@ def test_a_later_id_changes_nothing_before_it(model, ids_BT):
     assert (before_BTV[:, 40:] - after_BTV[:, 40:]).abs().amax(dim=2).min() > 1e-3
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(cuts=st.sets(st.integers(1, 59), max_size=8), seed=st.integers(0, 2**32))
 @torch.inference_mode()
 def test_chunks_of_any_size_give_the_same_logits(cuts, seed):
@@ -119,7 +119,7 @@ def test_a_cache_can_grow_and_lose_rows(model, ids_BT):
     torch.testing.assert_close(model(ids_BT[[2, 0], 30:], other), model(ids_BT[[2, 0]])[:, 30:], **TOLERANCE)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(prompt=st.integers(1, 40), back=st.integers(0, 20), room=st.integers(0, 30), seed=st.integers(0, 2**32))
 @torch.inference_mode()
 def test_steps_of_fixed_shapes_give_the_same_logits(prompt, back, room, seed):

@@ -33,7 +33,7 @@ def rows(notes: Notes) -> list[tuple[int, ...]]:
     return [tuple(int(column[i]) for column in columns) for i in range(len(notes))]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(performances(), st.integers(0, 2**32 - 1))
 def test_no_note_is_lost_and_every_value_can_be_said(performance, seed):
     notes = Notes.from_performance(performance)
@@ -49,7 +49,7 @@ def test_no_note_is_lost_and_every_value_can_be_said(performance, seed):
     assert rows(augment(notes, drawn)) == rows(changed)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 127), min_size=1, max_size=30), st.integers(0, 2**32 - 1))
 def test_the_draw_never_leaves_the_keyboard(pitches, seed):
     notes = replace(notes_of([0] * len(pitches), [100] * len(pitches)), pitch=np.array(pitches, np.uint8))

@@ -44,7 +44,6 @@ musics = st.builds(playing, st.integers(0, 10_000), st.integers(0, 700), st.samp
 
 
 @given(musics, st.integers(0, 10_000))
-@settings(deadline=None)
 def test_what_is_ones_own_is_untouched_and_everything_is_in_order_and_in_range(notes, seed):
     changed, own = disturb(notes, np.random.default_rng(seed))
     assert len(own) == len(changed)
@@ -59,7 +58,7 @@ def test_what_is_ones_own_is_untouched_and_everything_is_in_order_and_in_range(n
 
 
 @given(musics, st.integers(0, 10_000), st.booleans())
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_ids_are_grammatical_and_those_of_others_notes_are_not_ones_own(notes, seed, pedal):
     if not pedal:
         notes = dataclasses.replace(notes, pedal_ms=notes.pedal_ms[:0], pedal_down=notes.pedal_down[:0])

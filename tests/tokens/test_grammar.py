@@ -30,7 +30,7 @@ def walks(draw, name):
 
 
 @pytest.mark.parametrize("name", ["aria", "piano"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_no_note_of_a_random_walk_is_dropped(name, data):
     vocabulary = VOCABULARIES[name]
@@ -47,14 +47,14 @@ def test_no_note_of_a_random_walk_is_dropped(name, data):
     assert Tokenizer(vocabulary).encode(twice, remove_silence=False).tolist() == again.tolist()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(performances(), st.booleans())
 def test_every_encoding_is_accepted(performance, dim):
     ids = Tokenizer(VOCABULARIES["aria"]).encode(performance, dim=dim)
     assert GRAMMARS["aria"].allowed(GRAMMARS["aria"].run(ids)) == ()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(piano())
 def test_every_piano_encoding_with_pedal_tokens_is_accepted(performance):
     pressed = performance.from_notes(
@@ -104,7 +104,7 @@ def test_a_segment_resets_the_clock():
 
 
 @pytest.mark.parametrize("name", ["aria", "piano"])
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data())
 def test_ranges_are_ascending_and_disjoint(name, data):
     grammar = GRAMMARS[name]
@@ -165,7 +165,7 @@ def test_of_all_short_sequences_with_a_gap_exactly_the_valid_ones_are_allowed():
     assert met == valid
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_gap_can_always_be_closed_and_its_end_is_kept(data):
     """Random walks behind a random `after`: never stuck, never past the end, <E> in its segment."""

@@ -61,7 +61,7 @@ def moved(notes: list[Note]) -> list[Note]:
     return [(onset - notes[0][0], *rest) for onset, *rest in notes]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32), st.integers(1, 120), st.integers(1, 120), st.integers(0, 40), st.booleans())
 def test_every_window_holds_runs_of_its_own_notes_arranged_by_the_rule(seed, few, many, cut, dim) -> None:
     one, two = (TOKENIZER.encode(played(n, seed + n), dim=dim) for n in (few, many))

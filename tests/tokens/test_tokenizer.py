@@ -95,7 +95,7 @@ def test_milliseconds_are_rounded_half_to_even():
     assert milliseconds(nanoseconds).tolist() == [0, 0, 1, 2, 2, 3]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(performances())
 def test_a_round_trip_keeps_every_note_within_the_grid(performance):
     again = ARIA.decode(ARIA.encode(performance))
@@ -119,14 +119,14 @@ def test_a_round_trip_keeps_every_note_within_the_grid(performance):
         assert (np.abs(again.velocity.astype(int) - np.clip(notes.velocity, 10, 120))[melodic] <= 5).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(performances())
 def test_what_was_decoded_encodes_to_the_same_ids_again(performance):
     ids = ARIA.encode(performance)
     assert ARIA.encode(ARIA.decode(ids)).tolist() == ids.tolist()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(arrays.arrays(np.int64, st.integers(0, 200), elements=st.integers(0, 17_726)))
 def test_any_ids_decode_and_can_be_written(ids):
     performance = ARIA.decode(ids)
@@ -135,7 +135,7 @@ def test_any_ids_decode_and_can_be_written(ids):
     Performance.from_midi(performance.to_midi())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.sampled_from([0, 1, 3, 4, 5, 6, 100, 1000, 1671, 1700, 2172, 2300, 2671, 2672, 2673, 2674])))
 def test_ids_close_to_sense_decode_too(ids):
     performance = PIANO.decode(ids)
@@ -167,7 +167,7 @@ def test_onsets_that_run_backwards_are_sorted():
     assert performance.pitch.tolist() == [61, 60]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(piano().filter(len), st.lists(st.integers(1, 2000), max_size=12))
 def test_pedal_tokens_survive_a_round_trip(performance, steps):
     moves = np.cumsum(np.array(steps[: len(steps) // 2 * 2], np.int64) * 10_000_000)
@@ -196,7 +196,7 @@ def test_pedal_tokens_need_a_vocabulary_that_has_them():
         ARIA.encode(FIGURE, pedal_tokens=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 120), st.integers(0, 2**32 - 1))
 def test_dim_stands_about_a_hundred_tokens_before_the_end(n, seed):
     rng = np.random.default_rng(seed)

@@ -21,7 +21,7 @@ def threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("batches")]
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(used=st.integers(0, 12), further=st.integers(1, 5))
 def test_batches_and_positions_are_those_of_the_loader_alone(used, further):
     alone, behind = loader(), loader()

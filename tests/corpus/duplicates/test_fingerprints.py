@@ -51,7 +51,7 @@ def places(notes: Notes) -> list[tuple[int, int, int]]:
 
 
 @given(music())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_kept_passages_are_the_winnowed_ones_of_the_definition(notes):
     order = places(notes)
     pitches = [pitch for pitch, _, _ in order]
@@ -70,7 +70,7 @@ def test_kept_passages_are_the_winnowed_ones_of_the_definition(notes):
 
 
 @given(music(), music())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_equal_hashes_are_equal_intervals_and_the_other_way_round(one, other):
     by_hash: dict[int, tuple] = {}
     for notes in (one, other):
@@ -84,7 +84,7 @@ def test_equal_hashes_are_equal_intervals_and_the_other_way_round(one, other):
 
 
 @given(music(), st.integers(-30, 30), st.integers(0, 10**6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_key_and_time_leave_the_hashes_as_they_are(notes, semitones, wait):
     moved = notes_of(notes.onset_ms + wait, notes.pitch.astype(int) + semitones, notes.instrument)
     a, b = fingerprint(notes), fingerprint(moved)
@@ -94,7 +94,7 @@ def test_key_and_time_leave_the_hashes_as_they_are(notes, semitones, wait):
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(PASSAGE_NOTES + WINDOW - 1, 60), st.floats(0.7, 1.4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_seventeen_notes_in_common_are_a_passage_in_common(seed, length, scale):
     rng = np.random.default_rng(seed)
     shared = rng.integers(40, 80, length)
@@ -127,7 +127,7 @@ def test_repeated_notes_scales_and_trills_leave_nothing(pitches):
 
 
 @given(music())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_bytes_give_the_same_back(notes):
     kept = fingerprint(notes)
     np.testing.assert_equal(asdict(Fingerprint.from_bytes(kept.to_bytes())), asdict(kept))
@@ -144,7 +144,7 @@ def test_bytes_hold_the_widest_values():
 
 
 @given(st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_damaged_bytes_are_refused_or_read_but_never_more(data):
     rng = np.random.default_rng(data.draw(st.integers(0, 1000)))
     whole = fingerprint(notes_of(np.cumsum(rng.integers(60, 500, 60)), rng.integers(30, 90, 60))).to_bytes()

@@ -42,7 +42,7 @@ def judged(query: Fingerprint, file: Fingerprint) -> np.void:
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_every_kind_of_copy_joins_its_original_and_no_other(seed):
     originals = [piece(seed * 10 + k) for k in range(4)]
     files, source = [], []
@@ -60,7 +60,7 @@ def test_every_kind_of_copy_joins_its_original_and_no_other(seed):
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_other_performances_are_one_piece_but_not_one_performance(seed):
     scores = [piece(seed * 10 + k) for k in range(3)]
     files = [rubato(score, seed + 17 * player) for score in scores for player in range(4)]
@@ -150,7 +150,7 @@ def test_numbers_of_notes_must_be_as_many_as_files():
 
 
 @given(st.integers(0, 10_000), st.floats(0.76, 1.32), st.integers(-200_000, 900_000), st.floats(0, 0.5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_line_is_found_among_hits_that_mean_nothing(seed, scale, shift, noise):
     rng = np.random.default_rng(seed)
     query = np.sort(rng.integers(0, 400_000, 120))

@@ -247,7 +247,7 @@ def manifests(draw):
     return rows, *groups
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(manifests(), st.sampled_from([SMALL, STRICT]))
 def test_decisions_are_those_of_the_rules_followed_by_hand(drawn, recipe_):
     rows, performance, piece = drawn

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from partimento.corpus.duplicates.components import components
@@ -41,7 +41,6 @@ def spread(groups):
             return number
 
 
-@settings(deadline=None)
 @given(groupings())
 def test_components_are_what_belongs_together_over_any_number_of_steps(groups):
     assert components(groups).tolist() == spread(groups)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from partimento.corpus.store.packing import LIMIT_MS, NOTE, PEDAL, Packed, pack, unpack
@@ -37,7 +37,6 @@ def performances(draw):
 
 
 @given(performances())
-@settings(deadline=None)
 def test_both_durations_and_the_pedal_come_back(performance):
     packed = pack(performance)
     for fold in (True, False):
@@ -50,7 +49,6 @@ def test_a_note_takes_eight_bytes_and_a_pedal_move_four():
 
 
 @given(performances(), st.data())
-@settings(deadline=None)
 def test_a_slice_is_that_of_the_whole(performance, data):
     packed = pack(performance)
     first = data.draw(st.integers(0, len(packed)))

@@ -55,7 +55,7 @@ def notes(draw) -> tuple[list[int], list[int]]:
     return onset.tolist(), release.tolist()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(notes())
 def test_the_measures_are_their_definitions(drawn):
     onset, release = drawn

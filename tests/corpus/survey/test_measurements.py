@@ -52,7 +52,7 @@ def binned(nanoseconds) -> list[int]:
     return [min((int(t) + 5_000_000) // 10_000_000, 500) for t in nanoseconds]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(performances())
 def test_numbers_of_the_whole_file(p):
     m = measured(p)
@@ -73,7 +73,7 @@ def test_numbers_of_the_whole_file(p):
     assert m.piano_notes == sum(INSTRUMENTS[i] == "piano" for i in p.instrument)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(performances())
 def test_the_busiest_windows(p):
     m = measured(p)
@@ -85,7 +85,7 @@ def test_the_busiest_windows(p):
         assert getattr(m, f"peak_pitch_notes_per_second_{seconds}s") == pytest.approx(most_of_one / seconds)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(performances())
 def test_the_poorest_windows(p):
     """Windows are tried wherever their contents can change: at, just after, and ending just after every onset."""
@@ -99,7 +99,7 @@ def test_the_poorest_windows(p):
         assert getattr(m, f"min_unique_pitches_{seconds}s") == min(len(set(w.tolist())) for w in windows)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(performances())
 def test_silence_and_pedal_millisecond_by_millisecond(p):
     m = measured(p)
@@ -115,7 +115,7 @@ def test_silence_and_pedal_millisecond_by_millisecond(p):
     assert m.pedal_share == pytest.approx(pedal[first:].mean(), abs=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(performances())
 def test_repetition_is_the_largest_divergence_between_fifths(p):
     n = len(p)
@@ -139,7 +139,6 @@ def test_a_file_without_notes_is_all_zeros():
     assert measured(p) == Measurements(**{name: () if name == "instruments" else 0 for name in COLUMNS})
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 20_000), min_size=1, max_size=40), st.sampled_from([0, 13, 24, 96, 100, 480, 500, 960]))
 def test_the_grid_share_by_its_definition(ticks, ticks_per_beat):
     """Two onsets stand on one grid if their distance is within a tick of a multiple of a twelfth of a beat."""

@@ -6,7 +6,7 @@ import json
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from partimento.corpus.survey.labels import WRITTEN, Labels
@@ -79,7 +79,6 @@ def test_the_tables_are_written_as_words_are_read():
     assert set(PERIOD_OF) == set(COMPOSER_OF.values())
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60), st.lists(st.text(max_size=30), max_size=4))
 def test_no_name_is_too_odd(path, texts):
     row = columns(of_names(path, tuple(texts)))

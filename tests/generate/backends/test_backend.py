@@ -66,7 +66,7 @@ def test_a_full_cache_is_refused(graphs):
 
 
 @on_a_gpu
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(ids=st.lists(st.integers(0, 49), min_size=47, max_size=47))
 def test_recorded_passes_give_the_logits_of_plain_ones(ids):
     with warnings.catch_warnings():

@@ -61,7 +61,7 @@ def share(outcome, low: float = 0.0, high: float = 1.0) -> list[tuple[object, fl
 weights = arrays(np.float64, 5, elements=st.sampled_from([0.0, 0.0, 1e-3, 0.2, 0.5, 1.0, 3.0])).filter(np.any)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(weights, weights)
 def test_whatever_is_proposed_ids_come_out_as_the_large_model_says(p: np.ndarray, q: np.ndarray) -> None:
     p, q = p / p.sum(), q / q.sum()

@@ -40,7 +40,7 @@ def too_many(events: list[Event]) -> bool:
     return False
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(places, places, st.integers(1, 7))
 def test_what_is_full_is_what_would_be_too_many(earlier, later, room: int) -> None:
     """Around a gap of some places on the grid: an id is masked if and only if nothing can be placed with it."""
@@ -87,7 +87,7 @@ BAND = Performance.from_notes(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     wills,
     st.sampled_from([{"notes": 40}, {"seconds": 0.5}, {"notes": 20, "end": True}, {"seconds": 0.5, "end": True}]),

@@ -53,7 +53,7 @@ def everything(variation: Variation) -> dict[str, object]:
     return copy.deepcopy(held)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**20), st.booleans(), st.sampled_from([300, 1024]), st.integers(0, 200), st.integers(0, 200))
 def test_a_fork_with_the_same_chance_goes_the_same_way_and_neither_changes_the_other(
     seed: int, gap: bool, context: int, before: int, behind: int
