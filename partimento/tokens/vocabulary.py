@@ -61,12 +61,8 @@ _NAMES = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Axis:
-    """One property that the tokens of a range spell out, and its values in the order of the tokens."""
-
-    name: str
-    values: tuple[int | str, ...]
+Axis = tuple[str, tuple[int | str, ...]]
+"""One property that the tokens of a range spell out, and its values in the order of the tokens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +73,7 @@ class Range:
     axes: tuple[Axis, ...] = ()
 
     def __len__(self) -> int:
-        return math.prod(len(axis.values) for axis in self.axes)
+        return math.prod(len(values) for _, values in self.axes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,31 +111,27 @@ class Vocabulary:
 
     def __post_init__(self) -> None:
         size = sum(len(r) for r in self.ranges)
-        columns: dict[str, npt.NDArray] = {
-            name: np.zeros(size, np.uint8) for name in ("instrument_of", "pitch_of", "velocity_of")
-        }
-        ms_of, kind_of = np.zeros(size, np.int32), np.zeros(size, np.uint8)
+        bytes_ = ("kind_of", "instrument_of", "pitch_of", "velocity_of")
+        columns: dict[str, npt.NDArray] = {name: np.zeros(size, np.uint8) for name in bytes_}
+        columns["ms_of"] = np.zeros(size, np.int32)
         spans: dict[Kind, tuple[int, int]] = {}
         prefixes: dict[tuple[str, str], int] = {}
         first = 0
         for r in self.ranges:
             place = slice(first, first + len(r))
-            kind_of[place] = r.kind
+            columns["kind_of"][place] = r.kind
             spans[r.kind] = (spans.get(r.kind, (first, first))[0], first + len(r))
-            if r.kind == Kind.PREFIX:
-                prefixes |= {(r.axes[0].name, str(value)): first + i for i, value in enumerate(r.axes[0].values)}
-            shape = [len(axis.values) for axis in r.axes]
-            for number, axis in enumerate(r.axes):
+            shape = [len(values) for _, values in r.axes]
+            for number, (name, values) in enumerate(r.axes):
                 index = np.indices(shape)[number].ravel()
-                if axis.name == "ms":
-                    ms_of[place] = np.array(axis.values)[index]
-                elif axis.name == "instrument":
-                    columns["instrument_of"][place] = np.array([INSTRUMENTS.index(str(v)) for v in axis.values])[index]
-                elif axis.name in ("pitch", "velocity"):
-                    columns[f"{axis.name}_of"][place] = np.array(axis.values)[index]
+                if r.kind == Kind.PREFIX:
+                    prefixes |= {(name, str(value)): first + i for i, value in enumerate(values)}
+                if name == "instrument":
+                    columns["instrument_of"][place] = np.array([INSTRUMENTS.index(str(v)) for v in values])[index]
+                elif name in ("pitch", "velocity", "ms"):
+                    columns[f"{name}_of"][place] = np.array(values)[index]
             first += len(r)
-        columns["instrument_of"][kind_of == Kind.DRUM] = DRUM
-        columns |= {"ms_of": ms_of, "kind_of": kind_of}
+        columns["instrument_of"][columns["kind_of"] == Kind.DRUM] = DRUM
         for name, column in columns.items():
             column.flags.writeable = False
             object.__setattr__(self, name, column)
@@ -197,9 +189,9 @@ class Vocabulary:
             if 0 <= token - first < len(r):
                 if r.kind in _NAMES:
                     return _NAMES[r.kind]
-                index = np.unravel_index(token - first, [len(axis.values) for axis in r.axes])
-                values = [axis.values[int(i)] for axis, i in zip(r.axes, index, strict=True)]
-                return _READABLE[r.kind](r.axes[0].name, values)
+                index = np.unravel_index(token - first, [len(values) for _, values in r.axes])
+                said = [values[int(i)] for (_, values), i in zip(r.axes, index, strict=True)]
+                return _READABLE[r.kind](r.axes[0][0], said)
             first += len(r)
         raise UserError(f"token {token} lies outside the vocabulary of {len(self)} tokens")
 
@@ -231,15 +223,15 @@ def _ranges(
     instruments: tuple[str, ...], *, drums: bool, metadata: bool, extras: tuple[Kind, ...]
 ) -> tuple[Range, ...]:
     def prefixes(group: str, values: tuple[str, ...]) -> Range:
-        return Range(kind=Kind.PREFIX, axes=(Axis(name=group, values=values),))
+        return Range(kind=Kind.PREFIX, axes=((group, values),))
 
     def times(kind: Kind, first: int, last: int) -> Range:
-        return Range(kind=kind, axes=(Axis(name="ms", values=tuple(range(first, last + 1, GRID_MS))),))
+        return Range(kind=kind, axes=(("ms", tuple(range(first, last + 1, GRID_MS))),))
 
     notes = (
-        Axis(name="instrument", values=instruments),
-        Axis(name="pitch", values=tuple(range(128))),
-        Axis(name="velocity", values=tuple(range(0, 121, 10))),
+        ("instrument", instruments),
+        ("pitch", tuple(range(128))),
+        ("velocity", tuple(range(0, 121, 10))),
     )
     specials = (Kind.START, Kind.END, Kind.PAD, Kind.UNKNOWN, Kind.DIM, Kind.SEGMENT)
     described = (prefixes("composer", COMPOSERS), prefixes("form", FORMS), prefixes("genre", GENRES))
@@ -248,7 +240,7 @@ def _ranges(
         prefixes("instrument", (*instruments, *(("drum",) if drums else ()))),
         *(described if metadata else ()),
         Range(kind=Kind.NOTE, axes=notes),
-        *((Range(kind=Kind.DRUM, axes=(Axis(name="pitch", values=tuple(range(35, 82))),)),) if drums else ()),
+        *((Range(kind=Kind.DRUM, axes=(("pitch", tuple(range(35, 82))),)),) if drums else ()),
         times(Kind.DURATION, 0, SEGMENT_MS),
         times(Kind.ONSET, 0, SEGMENT_MS - GRID_MS),
         *(Range(kind=kind) for kind in extras),
@@ -256,15 +248,14 @@ def _ranges(
 
 
 def _range_to_dict(r: Range) -> dict[str, Any]:
-    def values(axis: Axis) -> Any:
-        numbers = axis.values
+    def short(numbers: tuple[int | str, ...]) -> Any:
         if len(numbers) > 2 and isinstance(numbers[0], int) and isinstance(numbers[-1], int):
             step = (numbers[-1] - numbers[0]) // (len(numbers) - 1)
             if step and numbers == tuple(range(numbers[0], numbers[-1] + 1, step)):
                 return {"first": numbers[0], "last": numbers[-1], "step": step}
         return list(numbers)
 
-    return {"kind": r.kind.name.lower(), "axes": {axis.name: values(axis) for axis in r.axes}}
+    return {"kind": r.kind.name.lower(), "axes": {name: short(values) for name, values in r.axes}}
 
 
 def _range_from_dict(item: dict[str, Any]) -> Range:
@@ -273,5 +264,5 @@ def _range_from_dict(item: dict[str, Any]) -> Range:
             return tuple(range(declared["first"], declared["last"] + 1, declared["step"]))
         return tuple(declared)
 
-    axes = tuple(Axis(name=name, values=values(declared)) for name, declared in item["axes"].items())
+    axes = tuple((name, values(declared)) for name, declared in item["axes"].items())
     return Range(kind=Kind[item["kind"].upper()], axes=axes)

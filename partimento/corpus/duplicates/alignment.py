@@ -1,27 +1,10 @@
 """Shared passages of two files -> how the one lies on the other in time, and what that makes of them.
 
 Knows hits: a passage of a query that also stands in a file, both with their times. All hits of one file under one
-transposition are judged together, by two measures.
-
-The line: t' = scale * t + shift, the scale between 1/1.52 and 1.52 (a copy 20 % slower may meet one 20 % faster),
-voted for by all hits and fitted to those it passes within `LINE_MS`. Transposing, re-timing and cuts leave a
-performance on one line, and silence put in on a line with a step: one step is allowed.
-
-The runs: at least `RUN_HITS` hits that advance in both files, step by step, at a tempo ratio of at most `RUBATO`.
-Another performance of a piece runs along but leaves every line, since nobody plays with the same rubato twice; a
-repeat left out begins another run.
-
-A file is covered by as many of its `CELL_MS` cells as a hit of the line (or of the runs) lies in; of the two files the
-one covered better counts, so that a fragment belongs to the whole it was cut from.
-
-- The same performance: at least `LINE_HITS` different passages on the line, being `LINE_SHARE` of those in runs, and
-  `LINE_COVERED` covered; and as many hits on the line as `LINE_DENSITY` of the passages of the file that has fewer.
-  They lie `CLOSE_MS` off the line in the root mean square, or there are `LONG_HITS`: strict players of a short prelude
-  stay near one line too, but not that near, and not for that long.
-- The same piece: at least `PIECE_HITS` different passages in runs, and `PIECE_COVERED` covered.
-
-benchmarks/corpus/duplicates.md shows what these thresholds find and what they confuse. It refuses to know where hits
-come from.
+transposition are judged together, by two measures: the line t' = scale * t + shift that most of them lie on, in which
+one step is allowed, and the runs in which they advance in both files at comparable tempi. Another performance of a
+piece runs along but leaves every line, since nobody plays with the same rubato twice. docs/fingerprints.md states the
+rules, and benchmarks/corpus/duplicates.md what they find and confuse. It refuses to know where hits come from.
 """
 
 from __future__ import annotations

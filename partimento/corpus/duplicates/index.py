@@ -4,10 +4,9 @@ A `PassageIndex` is built once from fingerprints and answers in milliseconds for
 files are the same performance or play the same piece (`query`), and which of them hold its passages note for note
 (`copies`). It refuses to know where fingerprints come from, and how hits are judged (`alignment`).
 
-On disk: `postings.<column>`, sorted by hash, 13 bytes a kept passage or 2.9 a note; `starts`, where each range of
-hashes begins; `files.parquet`; `index.json`, which makes the folder an index. Postings are memory-mapped, and any
-number of processes may share them. Building spools them into ranges of hashes, each of which is sorted on its own: a
-build of 1.2 million files (8.6 GB) holds 1/256 of that in memory and writes the disk twice.
+The folder (docs/fingerprints.md) is memory-mapped, and any number of processes may share it. Building spools passages
+into ranges of hashes, each of which is sorted on its own: a build of 1.2 million files (8.6 GB) holds 1/256 of that in
+memory and writes the disk twice.
 
     >>> PassageIndex.build(((name, sha256, fingerprint(notes)) for ...), "index")  # doctest: +SKIP
     >>> PassageIndex("index").copies(fingerprint(generated))                        # doctest: +SKIP

@@ -1,10 +1,8 @@
 """Which files of a corpus are the same performance, and which play the same piece.
 
 Knows fingerprints only. Files are taken with the fullest first; one that is no known performance leads a new group,
-and only leaders are remembered, so that the work grows with the number of files and not with that of pairs: every copy
-meets one leader, and whatever was cut from a file meets that file. What makes two files the same is `alignment`'s
-rule. Groups of one piece are chains: whoever plays a piece of a group belongs to it, so that no piece can stand on two
-sides of a split; a medley ties its pieces together.
+and only leaders are remembered, so that the work grows with the number of files and not with that of pairs
+(docs/fingerprints.md). What makes two files the same is `alignment`'s rule.
 
     >>> found = relations(fingerprints, note_counts)           # doctest: +SKIP
     >>> found.performance_group[7] == found.performance_group[3]  # doctest: +SKIP

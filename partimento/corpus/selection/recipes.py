@@ -2,24 +2,7 @@
 
 A recipe is everything that decides which files of a survey are trained on. It knows numbers and why they were chosen;
 it refuses to know files. The named ones are functions here; one's own is a TOML file with the same fields, for which
-`partimento select --show NAME` prints a beginning:
-
-    name = "mine"
-    one_per_performance = true
-
-    [filters]
-    too-short = 60.0
-
-    [composition]
-    crowded_above = 250
-    per_piece = 10
-    every_piece = false
-
-    [splits]
-    seed = 1
-    validation = 0.02
-    test = 0.02
-    declared = true
+`partimento select --show NAME` prints a beginning (docs/corpus.md).
 
     >>> selection_recipe("pretrain").filters["too-short"]
     30.0

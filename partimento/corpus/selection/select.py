@@ -1,22 +1,8 @@
 """A survey and a recipe -> what is decided on every file, and which split it trains or tests.
 
-A file is kept, or removed by a filter: the first in this order that it does not pass.
-
-    refused           the reader could not read it
-    exact-copy        the same bytes as another file; stays: one with opus or piece number, else the first by path
-    (quality)         the recipe's filters, in the order of `quality.FILTERS`
-    unidentified      a crowded composer's file without opus and piece number, its own or of a file that sounds like it
-    same-performance  a performance that is there in another file; stays: the file with the most notes
-    per-piece         more files of a piece than the recipe allows; stay: those whose recording scores best, and where
-                      there is no score a draw by the files' content
-
-What is one piece is a crowded composer's opus and piece number. Where the recipe caps every piece, it is anybody's
-pair of both, and what sounds like one piece, over however many steps; half a pair beside no crowded composer may be a
-prelude and its fugue, or a sonata's movements, and is not asked.
-
-Composers are counted before the quality filters, so that a recipe's bounds do not change who is crowded, and places of
-a piece are given after them, so that no file that leaves anyway takes one. It refuses to know how files are read,
-measured, or recognised in one another.
+A file is kept, or removed by the first filter that it does not pass; docs/corpus.md lists them in their order, says
+which file stays of several, what one piece is, and why composers are counted before the quality filters and places of a
+piece given after them. It refuses to know how files are read, measured, or recognised in one another.
 
     >>> selection = select(rows, relations, selection_recipe("pretrain"))  # doctest: +SKIP
     >>> selection.save("corpus")                                 # doctest: +SKIP
@@ -71,11 +57,7 @@ class Count:
 class Selection:
     """A recipe applied to a manifest.
 
-    table: one row per row of the manifest, in its order, with source, path, sha256; decision ("kept" or the filter that
-    removed the file); value and threshold float64 (what was measured and the bound, for unidentified and per-piece the
-    composer's files or the place among the piece's and the number allowed; for copies value is the row that stays,
-    threshold null); split (null unless kept); performance_group and piece_group int32 (row of the group's longest
-    file); split_group int32 (first row of all that goes to one split together).
+    table: one row per row of the manifest, in its order; docs/corpus.md lists the columns.
     """
 
     recipe: SelectionRecipe

@@ -1,9 +1,8 @@
 """Train, validation and test, so that no piece and no near-duplicate stands on two sides.
 
-Files that belong together by any of these go together: the same bytes, the same performance, the same piece by its
-sound, the same composer with the same opus and piece number, the same composer and title. What is so connected, over
-however many steps, is one component and gets one split. The draw is a hash of the component, so that files added later
-leave all other components where they were, and every recipe over one survey agrees on who is held out.
+What is connected by bytes, sound or name (docs/corpus.md) is one component and gets one split. The draw is a hash of
+the component, so that files added later leave all other components where they were, and every recipe over one survey
+agrees on who is held out.
 
 It knows groups and names of pieces; it refuses to know filters and why files were kept.
 

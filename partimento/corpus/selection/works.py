@@ -3,10 +3,8 @@
 Of the performances of one piece some are called "Ballade op. 23" and others "Chopin 1": what one file says holds for
 all that sound like it. Knows names and groups of one sound; refuses to know who is kept for it (`select.py`).
 
-A file that lacks a value takes what more than half say of those files of its group that say anything: first the
-composer; then the opus, asked of the files of that composer; then the piece number, asked of the files of that composer
-and opus. Where no such half agrees (a medley ties its pieces into one group) nothing is taken, and no file gives up
-what it says itself.
+A file that lacks a value takes what more than half say of those files of its group that say anything; docs/corpus.md
+says of whom each value is asked. No file gives up what it says itself.
 
     >>> spread(rows, relations.piece_group)["opus"]  # doctest: +SKIP
 """

@@ -1,17 +1,8 @@
 """A piano note in eight bytes, and a pedal move in four: how the note store lays notes out.
 
-| field | type | meaning |
-|---|---|---|
-| gap_ms | uint16 | since the onset of the note before (a file's first: 0); longer pauses are stored as 65,535 ms |
-| keyed_ms | uint16 | how long the key was held, at most 65,535 ms |
-| sounding_ms | uint16 | the same with the sustain pedal folded in, at most 65,535 ms |
-| pitch, velocity | uint8 | as in a `Performance` |
-
-A pedal move is a uint32: 2 * ms from the first onset, plus 1 if the pedal goes down. Both durations are kept because
-neither follows from the other: folding happens in nanoseconds and per channel, before anything is rounded, and the
-published models want it exact. Gaps rather than onsets pay for the second duration, and make a slice independent of
-what stands before it. Tokens clamp durations at 5 s and see nothing of a minute's silence but <T>s, so the clipping
-costs no music. It refuses to know about files, folders and tokens.
+docs/store.md says what stands in them: gaps in time, both durations (as keyed, and with the pedal folded in), pitch and
+velocity; and why. All times clip at 65,535 ms; tokens clamp durations at 5 s and see nothing of a minute's silence but
+<T>s, so that costs no music. It refuses to know about files, folders and tokens.
 
     >>> packed = pack(performance)             # doctest: +SKIP
     >>> unpack(packed, fold_pedal=True)        # doctest: +SKIP

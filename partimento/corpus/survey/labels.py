@@ -2,9 +2,8 @@
 
 Knows how their rows find files; refuses to know how names are read (`metadata.py`).
 
-- CSV: a column `path` and any of composer, opus, piece, form, period, genre, performer (or pianist), title, collection
-  (or dataset), licence, split. Paths are relative to the source, or to a folder around it, or begin with the name of
-  the archive the files came in.
+- CSV: a column `path`, and what docs/manifest.md lists. Paths are relative to the source, or to a folder around it, or
+  begin with the name of the archive the files came in.
 - Aria-MIDI: `{file_id: {"metadata": {...}, "audio_scores": {segment: score}}}` for files `<file_id>_<segment>.mid`.
 - A title that a table gives also says opus and piece number, by the rules for names, unless the table says them itself.
 

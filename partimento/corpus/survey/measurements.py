@@ -35,29 +35,12 @@ _PIANO: Final = INSTRUMENTS.index("piano")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurements:
-    """One performance in numbers. All are 0 for a file without notes.
+    """One performance in numbers, as docs/manifest.md explains them; all are 0 for a file without notes.
 
-    - `notes`; `seconds` from the first onset to the last release of a key; `notes_per_second` over that span.
-    - `peak_notes_per_second_Ns`: the most onsets in any N seconds, divided by N; `peak_pitch_...`: of one pitch alone.
-    - `pitch_entropy`, `duration_entropy`, `interval_entropy`: bits; of note numbers, of durations with the pedal folded
-      in, of the intervals between successive onsets (both in steps of 10 ms, all above 5 s as one).
-    - `unique_pitches`; `min_unique_pitches_Ns`: the fewest in any N seconds that lie wholly inside the span (over the
-      whole file if it is shorter).
-    - `longest_silence`: seconds in which nothing sounds, the pedal folded in; before the first note does not count.
-    - `velocity_mean`, `velocity_std` (of the population).
-    - `repetition`: bits; the notes are cut into five chunks of equal number, and this is the largest Kullback-Leibler
-      divergence between the pitch distributions of any two (half a note added to each of the 128 pitches, so that it
-      is finite). Small means that the file keeps doing the same.
-    - `pedal_share`: share of the span with a sustain pedal down.
-    - `instruments`: classes of the notes, in the order of `INSTRUMENTS`; `piano_notes`: how many are piano.
-    - `grid_share`: share of the onsets that lie on one grid of twelfths of a beat, rounded to ticks, at the phase that
-      suits the file best. A performance played by hand has 0.03 to 0.1, a score or a sequencer's file 0.8 to 1. It
-      sees the file's own beats only: a sequencer's sound that was transcribed has lost them, files timed in SMPTE
-      frames have 0, and clocks of fewer than 24 ticks a beat have 1, since they hold nothing but a grid.
-    - `unison_share`, `legato_share`, `pulse_clarity`: how much like a machine's the timing is, whatever the clock
-      (`clockwork.py`). Of successive onsets within 35 ms those within 1 ms; of releases those within 6 ms of a later
-      onset; and the upper quartile, over nine stretches of sixteen chords, of the length (0 to 1) of the onsets' mean
-      vector on the circle of the period that suits them best.
+    The silence before the first note does not count, and deviations are the population's. `repetition` adds half a note
+    to each of the 128 pitches, so that it is finite. `grid_share` is at the phase that suits a file best; files timed
+    in SMPTE frames have 0, and clocks of fewer than 24 ticks a beat have 1, since they hold nothing but a grid. The
+    last three are those of `clockwork.py`.
     """
 
     notes: int
