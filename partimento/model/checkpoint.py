@@ -11,9 +11,7 @@ asked for are not copied.
     model = load("piano.safetensors").model
     embedder = load("loubb/aria-medium-embedding", Embedder).model
 
-With 8 bits a matrix "x" [N, K] is int8 and "x_scale" float16 [N, ceil(K / 32)]: a number stands for itself times the
-scale of its 32 columns. Vectors are float32, and the header says {"weights": {"bits": 8, "block": 32}}. Whoever loads
-the file gets floats.
+docs/models.md says how weights of 8 bits lie in a file; whoever loads one gets floats.
 """
 
 from __future__ import annotations

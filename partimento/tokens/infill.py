@@ -4,10 +4,7 @@
     arranged   prefix <S> <X> after <X> before gap <E>
 
 Knows how such a sequence is built, for training out of any window of tokens and for generation around a given gap. It
-refuses to know notes and models; what may follow what is the grammar's. One clock serves both parts: it starts anew
-at each <X>, so `after` begins with as many <T> as lie before it, and its first onset says to 10 ms where the gap has
-to end. `before` and gap are one stream that runs up to there: its last <T> is that of the segment in which `after`
-begins, then comes <E>. Nothing marks where the gap begins, so that each place of the stream trains a gap of its own.
+refuses to know notes and models; what may follow what is the grammar's. docs/infilling.md explains the sequence.
 
     >>> rng = np.random.default_rng(0)
     >>> window = Infilling(vocabulary, share=0.5)(window, rng)     # doctest: +SKIP
@@ -44,13 +41,10 @@ class Infilling:
     A callable (tokens int32 [W], generator) -> tokens int32 [W], as loaders take it. Raises `UserError` for a
     vocabulary without <X>.
 
-    The window is cut into excerpts: where a file begins, after 100 s (`LONGEST_EXCERPT_MS`), and where the room is used
-    up, since arranging adds tokens. Each excerpt is one sequence, on a clock that begins at its first event, with the
-    instruments heard in it as its prefix, without <D>. Its gap ends at a moment drawn evenly from its time, so a place
-    before that is between nothing and the excerpt's length away from the gap's end: in an excerpt of s seconds,
-    lengths have density 2 (s - t) / s^2, a third of s on average. A note belongs where it begins: it may sound on into
-    the part after it. Events that do not fit any more are left out, incomplete ones at the window's edges too, and
-    <P> fills what remains. A window without 16 events (`LEAST_EVENTS`) of one file comes back as it is.
+    The window is cut into excerpts, each of which is one sequence, as docs/infilling.md says. A note belongs where it
+    begins: it may sound on into the part after it. Events that do not fit any more are left out, incomplete ones at the
+    window's edges too, and <P> fills what remains. A window without 16 events (`LEAST_EVENTS`) of one file comes back
+    as it is.
     """
 
     def __init__(self, vocabulary: Vocabulary, *, share: float) -> None:
