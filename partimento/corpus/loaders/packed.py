@@ -2,9 +2,8 @@
 
 Each row of a batch reads an endless stream of files, or several in turn, one file after the other, each augmented
 afresh in every epoch. What a stream yields depends only on (seed, stream, position), so a loader can be set back to any
-position and gives the same bytes again, and rows can be shared out among processes in any way. `examples.py` has the
-loaders that make one row of one file. None of them uses threads or processes of its own: a batch costs a few
-milliseconds, and working ahead won nothing (benchmarks/corpus/loaders.md). It refuses to know about models and losses.
+position and gives the same bytes again, and rows can be shared out among processes in any way (docs/store.md).
+`examples.py` has the loaders that make one row of one file. It refuses to know about models and losses.
 
     >>> loader = PackedLoader(store, vocabulary, "train", length=1024, batch=2, seed=0)  # doctest: +SKIP
     >>> ids_BW = next(loader)                                                             # doctest: +SKIP

@@ -1,9 +1,7 @@
 """Loaders of generative fine-tuning: each row is a passage of one file, and only true ends of files look like ends.
 
-<D> and <E> stand where a file is over and nowhere else: a model that saw them where music was merely cut would learn at
-which position sequences stop, not how pieces do. A passage that stops before its file does just stops. Passages that
-end a file begin so far back that they are of all lengths, on a clock of their own, as a prompt from the middle of a
-piece is. They refuse to know losses, but they say which tokens are no targets.
+A passage that stops before its file does just stops; docs/store.md says why, and how endings of all lengths are drawn.
+They refuse to know losses, but they say which tokens are no targets.
 
     >>> loader = WholeFileLoader(store, vocabulary, "train", length=8192, batch=16, seed=0)  # doctest: +SKIP
     >>> loader = StretchLoader(store, vocabulary, "train", length=1024, batch=16, seed=0)    # doctest: +SKIP
