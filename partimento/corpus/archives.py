@@ -24,7 +24,7 @@ from typing import Final
 from partimento.errors import UserError
 from partimento.midi.reader import MAX_BYTES
 
-MIDI_SUFFIXES: Final = (".mid", ".midi", ".rmi", ".kar", ".smf")
+MIDI_SUFFIXES: Final = (".mid", ".midi", ".rmi", ".kar", ".smf", ".midi2", ".mid.gz", ".midi.gz", ".kar.gz")
 ARCHIVE_SUFFIXES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 MEMBER: Final = "!/"
 """Stands between an archive in a folder and the path inside it."""

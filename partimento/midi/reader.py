@@ -137,7 +137,9 @@ def read(data: bytes, *, name: str = "", strict: bool = False, controllers: Cont
         refuse(Reason.TOO_LARGE, f"larger than {MAX_BYTES // 2**20} MiB")
     if not data:
         refuse(Reason.EMPTY, "the file is empty")
-    file = containers.unwrapped(data)
+    file = containers.unwrapped(data, most=MAX_BYTES)
+    if len(file.data) > MAX_BYTES:
+        refuse(Reason.TOO_LARGE, f"unpacks to more than {MAX_BYTES // 2**20} MiB")
     sha256 = hashlib.sha256(data).hexdigest()
     data, header = file.data, file.header
     if header < 0:
@@ -172,6 +174,7 @@ def read(data: bytes, *, name: str = "", strict: bool = False, controllers: Cont
         refuse(*_OUTCOMES[outcome], offset=int(offset))
     if len(places) and not np.any(notes[1] >= 0):
         refuse(*_OUTCOMES[places[0, 0]], offset=int(places[0, 1]))
+    truncated = bool(truncated or file.truncated)
     repairs += [_repair(*place) for place in places.tolist()]
     if strict and (repairs or truncated):
         cut = Repair(reason=Reason.TRUNCATED, offset=len(data), done="nothing follows")
@@ -191,7 +194,7 @@ def read(data: bytes, *, name: str = "", strict: bool = False, controllers: Cont
     source = Provenance(
         name=name,
         sha256=sha256,
-        truncated=bool(truncated),
+        truncated=truncated,
         smf_format=smf_format,
         tracks=int(tracks),
         ticks_per_beat=0 if fixed_tempo else division,
