@@ -93,7 +93,7 @@ def test_a_folder_is_searched_for_all_of_them(name: str, tmp_path):
     assert path == name and isinstance(found, Performance) and len(found) == 2
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 0xFFFFF), st.integers(0, 127), st.integers(0, 65_535)), max_size=20))
 def test_velocities_of_sixteen_bits_and_times_of_twenty(notes: list[tuple[int, int, int]]):
     packets, plain = [after(0, 0x0030_0000 | 960), after(0, *START)], []
