@@ -119,3 +119,4 @@ def _report(found: Outcome) -> None:
     if without is not None:
         print(f"held-out loss without vectors: {without:.3f} nats a token, {without - found.best[name]:.3f} more")
     print(f"model in {found.folder / BEST_FILE}")
+    print(f"next: partimento continue FILE.mid --model {found.folder}")

@@ -59,4 +59,5 @@ def main(argv: list[str]) -> int:
     )
     if main_process():
         print(f"model in {model}")
+        print(f"next: partimento continue FILE.mid --model {options.out}, or partimento plot {options.out}")
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -43,6 +44,7 @@ def main(argv: list[str]) -> int:
     from partimento.corpus.selection import report
     from partimento.corpus.selection.groups import relate
     from partimento.corpus.selection.select import Count, hours_of, needed_columns, select
+    from partimento.corpus.selection.splits import SPLITS
     from partimento.corpus.survey.manifest import read_manifest
 
     rows = read_manifest(options.corpus, needed_columns(recipe))
@@ -58,5 +60,13 @@ def main(argv: list[str]) -> int:
         line(name, count)
     for name, count in selection.by_split(hours).items():
         line(f"  {name}", count)
+    for name in SPLITS[:2]:
+        if not selection.by_split(hours)[name].files:
+            print(
+                f"warning: no file in the {name} split, which training needs; give a recipe with other shares "
+                f"(partimento select --recipe {options.recipe} --show > mine.toml, then --recipe mine.toml)",
+                file=sys.stderr,
+            )
     print(f"{len(rows):,} files; what was decided on each in {path}, pictures in {report.write(options.corpus)}")
+    print(f"next: partimento store {options.corpus} --selection {recipe.name} -o STORE")
     return 0

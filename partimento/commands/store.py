@@ -34,14 +34,20 @@ class Options:
     """Name of the selection of the corpus SOURCE to store, made by 'partimento select'."""
     labels: Path | None = None
     """CSV with columns path (relative to SOURCE) and split (train, validation or test); files without a row are left
-    out, other columns become labels. Without it, 5 % of the files, chosen by their content, are the validation
-    split."""
+    out, other columns become labels. Without it, some files, chosen by their content, are the validation split."""
+    validation_share: float | None = None
+    """How much of a folder without labels that is (0.05 unless given; one file at least, 0 for none)."""
     workers: int = os.cpu_count() or 1
     """Processes that read."""
 
     def __post_init__(self) -> None:
         if self.selection is not None and self.labels is not None:
             raise UserError("give --selection (a surveyed corpus) or --labels (a folder of MIDI files), not both")
+        if self.validation_share is not None:
+            if self.selection is not None or self.labels is not None:
+                raise UserError("--validation-share is for a folder without splits; leave it out with them")
+            if not 0 <= self.validation_share < 1:
+                raise UserError(f"--validation-share is {self.validation_share}; give a share from 0 to below 1")
         if self.workers < 1:
             raise UserError(f"--workers is {self.workers}; give at least 1")
 
@@ -55,7 +61,7 @@ def main(argv: list[str]) -> int:
     if options.out.exists():
         raise UserError(f"{options.out}: already exists; remove it or choose another folder")
     if is_published(options.source):
-        if options.selection is not None or options.labels is not None:
+        if any(given is not None for given in (options.selection, options.labels, options.validation_share)):
             raise UserError(f"{options.source}: published notes are taken as they are; leave the other options away")
         with counted("restoring") as advance:
             restore(options.source, options.out, progress=advance)
@@ -71,22 +77,27 @@ def main(argv: list[str]) -> int:
 
 
 def _plan(options: Options) -> tuple[pa.Table, list[tuple[str, str]]]:
-    from partimento.corpus.store.plans import plan_corpus, plan_folder, read_labels
+    from partimento.corpus.store.plans import VALIDATION_SHARE, plan_corpus, plan_folder, read_labels
 
     if options.selection is not None:
         return plan_corpus(options.source, options.selection), []
     if Path(options.source, "selections").is_dir():
         raise UserError(f"{options.source}: a surveyed corpus; name one of its selections with --selection")
     labels = read_labels(options.labels) if options.labels is not None else None
-    return plan_folder(options.source, labels)
+    share = VALIDATION_SHARE if options.validation_share is None else options.validation_share
+    return plan_folder(options.source, labels, validation_share=share)
 
 
 def _summary(path: Path) -> None:
     from partimento.corpus.selection.splits import SPLITS
-    from partimento.corpus.store.note_store import NoteStore
+    from partimento.corpus.store.note_store import MEND, NoteStore
 
     store = NoteStore(path)
     for split in SPLITS:
         counts = store.counts[store.split_of == SPLITS.index(split)]
         print(f"{split}: {len(counts)} files, {counts.sum():,} notes")
     print(f"store in {path}")
+    if not (store.split_of == SPLITS.index("validation")).any():
+        print(f"warning: no file is held out, and training wants some; {MEND}", file=sys.stderr)
+    else:
+        print(f"next: partimento pretrain {path} -o RUN, or partimento finetune continuation {path}")

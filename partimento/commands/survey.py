@@ -70,4 +70,5 @@ def main(argv: list[str]) -> int:
     if labels:
         print(f"the labels name {summary.labelled:,} of these {summary.readable + refused:,} files")
     print(f"manifest in {options.out / 'manifest'}")
+    print(f"next: partimento select {options.out}")
     return 0

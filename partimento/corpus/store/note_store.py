@@ -123,6 +123,13 @@ class StoredFile:
     labels: Mapping[str, str]
 
 
+MEND: Final = (
+    "make the store anew: of a folder with --validation-share 0.1, of a selection made by a recipe with a greater "
+    "share for validation"
+)
+"""What to do about a store of which no file is held out."""
+
+
 class NoteStore:
     """A store opened for reading; any number of processes may share it, and it may be sent to another process.
 
@@ -165,7 +172,8 @@ class NoteStore:
         found = np.flatnonzero(self.split_of == SPLITS.index(name)) if name in SPLITS else np.empty(0, np.int64)
         if not len(found):
             known = ", ".join(SPLITS[i] for i in np.unique(self.split_of))
-            raise UserError(f"{self.path}: no files in split {name!r}; there are {known}")
+            mend = f"; {MEND}" if name == "validation" else ""
+            raise UserError(f"{self.path}: no files in split {name!r}; there are {known}{mend}")
         return found
 
     def label(self, name: str) -> list[str | None]:

@@ -41,7 +41,8 @@ CORPUS_LABELS: Final = (
 )  # fmt: skip
 _SAME: Final = {"pianist": "performer", "dataset": "collection"}
 _NO_LABELS: Final = frozenset({"path", "split", "sha256", "source", "name", "notes", "pedal", "piece", "performance"})
-_VALIDATION_SHARE: Final = 0.05
+VALIDATION_SHARE: Final = 0.05
+"""How much of a folder without labels is held out."""
 
 Refusal = tuple[str, str]
 """Path and reason of a file that was passed over."""
@@ -54,12 +55,14 @@ def label_columns(plan: pa.Table) -> tuple[str, ...]:
     return tuple(plan.column_names[len(PLAN_COLUMNS) :])
 
 
-def plan_folder(location: str | os.PathLike[str], labels: Labels | None = None) -> tuple[pa.Table, list[Refusal]]:
+def plan_folder(
+    location: str | os.PathLike[str], labels: Labels | None = None, *, validation_share: float = VALIDATION_SHARE
+) -> tuple[pa.Table, list[Refusal]]:
     """All MIDI files of a folder or archive, or those that `labels` names by path; and what is passed over.
 
-    Of files of equal bytes the first is taken. Without labels 5 % of the files, chosen by their content, become the
-    validation split. Each file is a piece and a performance by itself. Raises `UserError` if there are no files, or if
-    the labels name none of them.
+    Of files of equal bytes the first is taken. Without labels about `validation_share` of the files, chosen by their
+    content, become the validation split: one at least, where there are two files and a share above 0. Each file is a
+    piece and a performance by itself. Raises `UserError` if there are no files, or if the labels name none of them.
     """
     refused: list[Refusal] = []
     source = open_source(location)
@@ -83,9 +86,11 @@ def plan_folder(location: str | os.PathLike[str], labels: Labels | None = None) 
             refused.append((path, f"{path}: the same bytes as {rows[sha256]['path']}"))
         else:
             row = {"source": source.location, "path": path, "sha256": sha256, "piece": group, "performance": group}
-            rows[sha256] = row | (labels[path] if labels is not None else {"split": _by_content(sha256)})
+            rows[sha256] = row | (labels[path] if labels is not None else {"split": "train"})
     if not rows:
         raise UserError(f"{source.location}: no MIDI files to read")
+    for sha256 in _held_out(list(rows), validation_share) if labels is None else ():
+        rows[sha256]["split"] = "validation"
     known = {name: None for row in (labels or {}).values() for name in row if name != "split"}
     schema = pa.schema([*PLAN_COLUMNS, *(pa.field(name, pa.string()) for name in known)])
     return pa.Table.from_pylist(list(rows.values()), schema), refused
@@ -127,6 +132,8 @@ def plan_corpus(corpus: str | os.PathLike[str], selection: str) -> pa.Table:
     return pa.table({**columns, **{name: joined[name] for name in CORPUS_LABELS}}).cast(schema)
 
 
-def _by_content(sha256: bytes) -> str:
-    share = int.from_bytes(sha256[:4], "big") / 2**32
-    return "validation" if share < _VALIDATION_SHARE else "train"
+def _held_out(contents: list[bytes], share: float) -> list[bytes]:
+    """About this share of the hashes, whatever their order; one at least, and one less than all at most."""
+    lowest = sorted(contents)[: len(contents) - 1]
+    drawn = [sha256 for sha256 in lowest if int.from_bytes(sha256[:4], "big") / 2**32 < share]
+    return drawn or lowest[: share > 0]

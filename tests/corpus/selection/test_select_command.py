@@ -98,3 +98,12 @@ def test_it_refuses_in_one_line(problem, corpus, capsys, tmp_path):
     assert main(["select", *map(str, arguments)]) == 2
     out, err = capsys.readouterr()
     assert not out and err.startswith("partimento: ") and err.count("\n") == 1
+
+
+def test_a_split_without_files_is_said_and_so_is_the_next_step(corpus, capsys, tmp_path):
+    mine = tmp_path / "mine.toml"
+    mine.write_text(run(capsys, corpus, "--show").replace("validation = 0.02", "validation = 0.0"))
+    assert main(["select", str(corpus), "--recipe", str(mine), "--name", "none"]) == 0
+    said = capsys.readouterr()
+    assert "warning: no file in the validation split" in said.err
+    assert said.out.endswith(f"next: partimento store {corpus} --selection none -o STORE\n")

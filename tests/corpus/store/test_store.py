@@ -277,6 +277,35 @@ def test_the_command_splits_by_content_without_labels(store, tmp_path):
     assert splits[0] == splits[1] and set(splits[0].values()) <= {"train", "validation"}
 
 
+@pytest.mark.parametrize(
+    ("files", "share", "held_out"), [(5, 0.05, 1), (5, 0, 0), (1, 0.5, 0), (2, 0.999, 1), (60, 0.5, None)]
+)
+def test_of_a_few_files_one_is_held_out_and_never_all(tmp_path, files, share, held_out):
+    for number in range(files):
+        noise(number, 5).write_midi(tmp_path / f"{number}.mid")
+    plan, _ = plan_folder(tmp_path, validation_share=share)
+    found = plan["split"].to_pylist().count("validation")
+    assert found == held_out or (held_out is None and 15 < found < 45)
+
+
+def test_a_store_of_which_nothing_is_held_out_says_so_and_how_to_mend_it(tmp_path, capsys):
+    (tmp_path / "midi").mkdir()
+    for number in range(3):
+        noise(number, 5).write_midi(tmp_path / "midi" / f"{number}.mid")
+    argv = ["store", str(tmp_path / "midi"), "--workers", "1", "-o"]
+    assert main([*argv, str(tmp_path / "none"), "--validation-share", "0"]) == 0
+    assert "warning: no file is held out" in capsys.readouterr().err
+    with pytest.raises(
+        UserError, match=r"no files in split 'validation'; there are train; make .* --validation-share 0.1"
+    ):
+        NoteStore(tmp_path / "none").split("validation")
+    assert main([*argv, str(tmp_path / "one")]) == 0
+    said = capsys.readouterr()
+    assert "validation: 1 files" in said.out and f"next: partimento pretrain {tmp_path / 'one'}" in said.out
+    assert main([*argv, str(tmp_path / "bad"), "--validation-share", "1"]) == 2
+    assert "--validation-share is 1.0" in capsys.readouterr().err
+
+
 def test_other_splits_are_refused_by_line(tmp_path):
     labels = write_labels(tmp_path / "labels.csv", ("path", "split"), ("a.mid", "train"), ("b.mid", "heldout"))
     with pytest.raises(UserError, match="split 'heldout' in line 3; use one of train, validation, test"):
