@@ -186,7 +186,7 @@ class _Decisions:
     def __init__(self, n: int) -> None:
         self.alive = np.ones(n, np.bool_)
         self.value, self.bound = np.full(n, np.nan), np.full(n, np.nan)
-        self._fate = np.zeros(n, np.int64)
+        self._decision = np.zeros(n, np.int64)
         self._names = [KEPT]
 
     def remove(self, name: str, which: Bools, value: Floats | None = None, bound: float = np.nan) -> None:
@@ -194,7 +194,7 @@ class _Decisions:
         removed = which & self.alive
         self.alive &= ~removed
         self._names.append(name)
-        self._fate[removed] = len(self._names) - 1
+        self._decision[removed] = len(self._names) - 1
         self.bound[removed] = bound
         if value is not None:
             self.value[removed] = value[removed]
@@ -209,7 +209,7 @@ class _Decisions:
 
     def names(self) -> pa.Array:
         """The decisions as text [n]."""
-        return pa.DictionaryArray.from_arrays(pa.array(self._fate), pa.array(self._names)).cast(pa.string())
+        return pa.DictionaryArray.from_arrays(pa.array(self._decision), pa.array(self._names)).cast(pa.string())
 
 
 def _places(group: Ints, order: Ints, alive: Bools) -> Ints:
