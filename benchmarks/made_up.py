@@ -2,9 +2,9 @@
 
     filled("{midi} --files 4")        # ["/tmp/.../midi", "--files", "4"]
 
-{midi} is a folder of MIDI files of 80 s, {file} one of them, {labels} a CSV about them, {corpus} their survey, {store}
-a note store of them, {stores} a folder of such stores, {model} a model that has learned nothing, {run} a fine-tuning of
-it, {work} an empty folder. All of it goes when the program ends.
+{midi} is a folder of MIDI files of 80 s, {file} one of them, {labels} a CSV about them, {layout} the same as tasks,
+{corpus} their survey, {store} a note store of them, {stores} a folder of such stores, {model} a model that has learned
+nothing, {run} a fine-tuning of it, {work} an empty folder. All of it goes when the program ends.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from __future__ import annotations
 import atexit
 import contextlib
 import csv
+import json
 import os
 import re
 import shutil
 import tempfile
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +28,8 @@ from partimento.midi.performance import Performance
 
 FILES, NOTES, SECONDS = 16, 720, 80.0
 SPLITS = (
-    *("train", "train", "train", "validation", "test", "validation", "train", "train"),
-    *("validation", "train", "validation", "train", "test", "train", "train", "train"),
+    *("train", "train", "train", "validation", "test", "validation", "validation", "train"),
+    *("validation", "train", "validation", "validation", "test", "train", "train", "train"),
 )
 SETS = ("asap", "asap", "pijama", "pop909", "cpm_piano_midi_de", "emopia", "pianolatron", "pianolatron")
 LABELS = {
@@ -85,6 +87,18 @@ def labels() -> Path:
     return path
 
 
+@cache
+def layout() -> Path:
+    path = midi() / "metadata.json"
+    with labels().open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    tasks: dict[str, dict[str, dict[str, str]]] = {name: {split: {} for split in SPLITS} for name in LABELS}
+    for name, row in product(LABELS, rows):
+        tasks[name][row["split"]][row["path"]] = row[name]
+    path.write_text(json.dumps(tasks), encoding="utf-8")
+    return path
+
+
 def _command(*words: object) -> None:
     with contextlib.redirect_stdout(open(os.devnull, "w")):  # noqa: PTH123 - as long as the program
         assert partimento([str(word) for word in words]) == 0, words
@@ -137,6 +151,6 @@ def work() -> Path:
     return Path(tempfile.mkdtemp(dir=scratch()))
 
 
-_MAKERS = {each.__name__: each for each in (midi, labels, corpus, store, stores, model, run, work)} | {
+_MAKERS = {each.__name__: each for each in (midi, labels, layout, corpus, store, stores, model, run, work)} | {
     "file": lambda: midi() / "00.mid"
 }

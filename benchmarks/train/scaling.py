@@ -10,7 +10,7 @@ finished. Interrupted, the same command goes on; further amounts may be added to
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import product
 from pathlib import Path
@@ -94,15 +94,19 @@ class PowerLaw:
         )
 
 
-def grid_of(recipe: PretrainingRecipe, amounts: Sequence[int]) -> dict[tuple[str, int], AnySize]:
-    """The runs by size and amount of data, cheapest first."""
+def grid_of(recipe: PretrainingRecipe, of: Iterable[tuple[str, int]]) -> dict[tuple[str, int], AnySize]:
+    """The runs by size and amount of data, in the order in which they are named."""
     plain = replace(variant(recipe, {}), infilling_share=0.0)
     of_any_size = AnySize(**{field.name: getattr(plain, field.name) for field in fields(plain)} | {"size": SIZES[0]})
-    runs = {
+    return {
         (size, amount): scheduled(replace(of_any_size, size=size), max(2, round(amount / (plain.batch * plain.length))))
-        for size, amount in product(SIZES, amounts)
+        for size, amount in of
     }
-    return dict(sorted(runs.items(), key=lambda run: run[1].make_config().parameters * run[1].loop.steps))
+
+
+def cost_of(recipe: AnySize) -> int:
+    """What runs are sorted by: parameters times steps."""
+    return recipe.make_config().parameters * recipe.loop.steps
 
 
 def tokens_of(recipe: PretrainingRecipe) -> int:
@@ -177,7 +181,7 @@ def report(arguments: argparse.Namespace, runs: Mapping[tuple[str, int], AnySize
         "whole schedule and tokens that it sees once. One seed each, one untuned rate for all sizes.",
         table(["width x layers", "parameters", *heads], rows),
         in_words(law, len(points)),
-        "![Loss against size and data](../../docs/images/scaling.png)",
+        "![Loss against size and data](../../docs/images/scaling-loss.png)",
     )
 
 
@@ -213,7 +217,9 @@ def main(words: Sequence[str] | None = None) -> None:
     if arguments.out is None:
         parser.error("give a folder for the runs with --out")
     arguments.out.mkdir(parents=True, exist_ok=True)
-    store, runs = NoteStore(arguments.store), grid_of(recipes.pretraining_recipe(arguments.recipe), arguments.tokens)
+    store, recipe = NoteStore(arguments.store), recipes.pretraining_recipe(arguments.recipe)
+    runs = grid_of(recipe, product(SIZES, arguments.tokens))
+    runs = dict(sorted(runs.items(), key=lambda run: cost_of(run[1])))
     heldout = HeldOut(store, next(iter(runs.values())), files=HELDOUT_FILES, collections=False)
     for key in (None, *runs):
         if key is not None:
