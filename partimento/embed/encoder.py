@@ -45,7 +45,7 @@ BATCH_SIZES: Final = {"cpu": 4}
 cache (16 at a time cost a quarter more with a small model). What is not named here gets 64."""
 
 Vectors: TypeAlias = NDArray[np.float32]
-Item: TypeAlias = Performance | str | PathLike[str]
+Item: TypeAlias = Performance | str | PathLike  # bare, since isinstance takes no parameters
 
 
 def unit(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
