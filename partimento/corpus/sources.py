@@ -5,12 +5,8 @@ Knows how to list MIDI files (by suffix) and how to get their bytes; refuses to 
 - A folder is searched recursively. An archive in it is looked into: its members are `sub/a.zip!/inner/x.mid`. Archives
   inside archives, and links inside them, are not followed. What cannot be listed to its end (a damaged archive) is one
   entry, whose reading fails with the reason.
-- An archive (.zip, .tar, .tar.gz, .tar.bz2, .tar.xz) as the location itself. Compressed tar files can only be read
-  forwards: `read_many` in the order of `entries` reads one in a single pass. Of members of one name the
-  last counts in a zip file and the first in a tar file.
-- Anything with `://` is listed and read by pyarrow (s3://, gs://, abfs://, hf://, file://) or by whatever fsspec has a
-  driver for (az:// with adlfs, https:// with aiohttp), which take credentials from where the store's own tools do. An
-  object has no time of modification here, only a size. Archives there are not looked into: fetch them first.
+- An archive as the location itself. Of members of one name the last counts in a zip file and the first in a tar file.
+- Anything with `://`, by pyarrow or fsspec (docs/manifest.md). Archives there are not looked into: fetch them first.
 
     >>> source = open_source("midi.zip")                         # doctest: +SKIP
     >>> for path, data in source.read_many(e.path for e in source.entries()):  # doctest: +SKIP

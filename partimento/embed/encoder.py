@@ -7,9 +7,7 @@ to know: which slices are read (`slicing.py`), how a model came to make such vec
     vectors = encoder.encode(["a.mid", "b.mid", performance])        # float32 [3, 512]
     slices = encoder.encode_slices(["a.mid", "b.mid"])               # two arrays, float32 [slices of the file, 512]
 
-This is what the published embedding model does: consecutive slices of 300 notes (the last one has what is left), each
-on its own clock, without <D>, cut to 2,048 tokens with <E> last; the vector read at <E>; the plain mean of the slices.
-A vector is not normalised. Only what the vocabulary can say is embedded: with the piano's vocabulary, piano.
+Vectors are those of the published embedding model (docs/embeddings.md); only what the vocabulary can say is embedded.
 
 Sequences are batched by length and padded behind <E>. Attention is causal, so nothing before sees the padding: which
 sequences share a batch changes a vector by rounding only.

@@ -7,9 +7,8 @@ most, and what need not be done again. Refuses to know: how a vector comes about
     encoder = Encoder.load(path)
     embed(source, source.entries(), encoder, "embeddings.parquet", model=made_by(encoder, path))
 
-While it is made, blocks lie beside the table in `<table>.parts/`, each written whole. Called again, `embed` takes over
-what is there, in blocks or in a finished table, for files of the same path, size and time of modification. A file that
-cannot be embedded has a row too, with a reason and no vector.
+While it is made, blocks lie beside the table in `<table>.parts/`; docs/embeddings.md says what is taken over from them
+and from a finished table.
 """
 
 from __future__ import annotations

@@ -95,9 +95,8 @@ def _download(repository: str) -> Path:
         f"from {page} and give its path"
     )
     try:
-        with contextlib.suppress(
-            LocalEntryNotFoundError
-        ):  # what is there is not asked for again: no network, no waiting
+        # What is there is not asked for again: no network, no waiting.
+        with contextlib.suppress(LocalEntryNotFoundError):
             return Path(hf_hub_download(repository, MODEL_FILE, local_files_only=True))
         get_hf_file_metadata(hf_hub_url(repository, MODEL_FILE, endpoint=constants.ENDPOINT))  # asks once: no retries
         return Path(hf_hub_download(repository, MODEL_FILE))

@@ -229,9 +229,8 @@ def _crowded(rows: pa.Table, counted: Bools, composition: Composition | None) ->
         return np.zeros(len(rows))
     codes = pc.fill_null(rows.column("composer").combine_chunks().dictionary_encode().indices, -1)
     composer = np.asarray(codes, np.int64)
-    count = np.bincount(
-        composer[counted & (composer >= 0)], minlength=int(composer.max(initial=-1)) + 2
-    )  # the last for unknown ones
+    # The last count is that of unknown composers.
+    count = np.bincount(composer[counted & (composer >= 0)], minlength=int(composer.max(initial=-1)) + 2)
     mine = count[composer]
     return np.where((composer >= 0) & (mine > composition.crowded_above), mine, 0).astype(np.float64)
 

@@ -3,11 +3,8 @@
 Knows one file at a time, and which files have their row already; how the work is spread over processes or a cluster is
 `rows.py`'s. It refuses to know what is done with the rows.
 
-Killed at any moment it goes on where it was: rows are written in parts of at most half a batch, and the other half is
-all that can be under way. What stands in the manifest with the same path, size and time of modification is not read
-again, and what is gone from a source leaves the manifest when a survey of it ends. A file that changes while it is
-surveyed is measured as it is then and recorded as it was listed, so that the next survey reads it again; one that
-cannot be opened gets a row that says so, and the next survey tries again.
+A kill costs a batch at most: rows are written in parts of half a batch, and no more than the other half is under way.
+docs/manifest.md says what is read again, and what leaves the manifest.
 
     >>> survey([open_source("midi")], "corpus").readable  # doctest: +SKIP
     6136
