@@ -76,7 +76,12 @@ _OUTCOMES: Final = {
     smf.STRAY_BYTES: (Reason.STRAY_BYTES, "bytes that belong to no chunk"),
     smf.TOO_MANY_NOTES: (Reason.TOO_MANY_NOTES, f"more than {MAX_NOTES:,} notes; split the file"),
 }
-_DONE: Final = {smf.TRACK_TOO_SHORT: "read on to byte {}", smf.TRACK_TOO_LONG: "ended at byte {}"}
+_DONE: Final = {
+    smf.TAKEN_AS_127: "taken as 127, as every such value in this track",
+    smf.LEFT_OUT: "the message left out, as every such message in this track",
+    smf.TRACK_TOO_SHORT: "read on to byte {}",
+    smf.TRACK_TOO_LONG: "ended at byte {}",
+}
 
 
 class MidiError(UserError):
@@ -225,7 +230,7 @@ def read(data: bytes, *, name: str = "", strict: bool = False, controllers: Cont
 
 
 def _repair(code: int, offset: int, resumed: int) -> Repair:
-    done = "taken as 127, as every such value in this track" if resumed < 0 else _DONE.get(code, "read on at byte {}")
+    done = _DONE.get(resumed if resumed < 0 else code, "read on at byte {}")
     return Repair(reason=_OUTCOMES[code][0].value, offset=offset, done=done.format(resumed))
 
 

@@ -227,7 +227,14 @@ def _to_nanoseconds(ticks, segments, division):
         tick = ticks[k]
         if tick > _MAX_TICK:
             return False
-        if not (start[i] <= tick and (i == last or tick < start[i + 1])):
+        for _ in range(_NEAR):  # notes follow each other, and so do their segments
+            if tick < start[i]:
+                i -= 1
+            elif i < last and tick >= start[i + 1]:
+                i += 1
+            else:
+                break
+        else:
             i = np.searchsorted(start, tick, side="right") - 1
         before = units[i]
         if before > limit:

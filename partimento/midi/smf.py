@@ -25,6 +25,8 @@ OVERRUN: Final = 6
 TRACK_TOO_SHORT: Final = 7
 TRACK_TOO_LONG: Final = 8
 STRAY_BYTES: Final = 9
+TAKEN_AS_127: Final = -1  # what was done, where that is not to read on elsewhere
+LEFT_OUT: Final = -2
 
 _MTRK: Final = 0x4D54726B
 _EVENTS: Final = 4  # so many in a row are no accident: a data byte below 128 is one by a half
@@ -82,8 +84,8 @@ def scan(data, begin):
     """All tracks from byte `begin` (just after the header) on.
 
     Returns (outcome, offset, truncated, repairs, tracks, notes, controls, tempi, programs, texts), where offset is the
-    byte that decided the outcome, repairs int64 [r, 3] are what was wrong (as in `py`), at which byte, and where
-    reading went on (-1: a data byte was taken as 127, told once for each track), and the rest are events in file order,
+    byte that decided the outcome, repairs int64 [r, 3] are what was wrong, at which byte, and where reading
+    went on (or `TAKEN_AS_127` or `LEFT_OUT`, each told once for each track), and the rest are events in file order,
     times in ticks:
 
     - notes: (start int64, end int64, rank int32, bytes uint8 [n, 3] of pitch, velocity, channel), in order of their
@@ -124,6 +126,7 @@ def scan(data, begin):
     tracks = 0
     repairs = np.empty((MAX_REPAIRS, 3), np.int64)
     n_repairs = 0
+    told = np.empty(3, np.bool_)
     more_tracks = True
     pos = begin
     while outcome == OK and pos + 8 <= size:
@@ -152,7 +155,7 @@ def scan(data, begin):
         status = np.int64(0)
         ended = False
         extended = False
-        clips = False
+        told[:] = False
         clipped = np.int64(-1)
         while True:  # one stretch without damage after the other
             problem = OK
@@ -307,10 +310,13 @@ def scan(data, begin):
             elif code == BAD_DATA_BYTE:
                 place = pos if data[pos] >= 0x80 else pos + 1
                 if resumed == event:
-                    clipped, done = event, np.int64(-1)
-            if done >= 0 or not clips:
+                    clipped, done = event, TAKEN_AS_127
+                elif resumed == pos + n_data:
+                    done = LEFT_OUT
+            if done >= 0 or not told[-done]:
                 n_repairs, outcome = _repaired(repairs, n_repairs, code, place, done)
-            clips = clips or done < 0
+            if done < 0:
+                told[-done] = True
             if resumed == event:
                 tick = before
             pos, stop = resumed, end_of_track
@@ -380,9 +386,11 @@ def _reads_on(data, pos, stop, running):
     """Whether four plausible events, or fewer up to an end of track, stand at `pos`.
 
     `running` is the status that holds there, 0 for none; -1 says that the first event begins with its status, not with
-    its delta time. Where a status holds, events behind the first may have second data bytes above 127.
+    its delta time. Where a status holds, data bytes above 127 are borne in half of the events: in those with a status
+    of their own, and in the second place of those behind the first.
     """
     in_step = running > 0
+    clean = 0
     for i in range(_EVENTS):
         if running >= 0:
             delta, pos = _variable_length(data, pos, stop)
@@ -391,7 +399,8 @@ def _reads_on(data, pos, stop, running):
         if pos >= stop:
             return False
         status = np.int64(data[pos])
-        if status >= 0x80:
+        explicit = status >= 0x80
+        if explicit:
             pos += 1
         else:
             status = running
@@ -400,9 +409,11 @@ def _reads_on(data, pos, stop, running):
         if status < 0xF0:
             running = status
             n_data = 1 if 0xC0 <= status < 0xE0 else 2
-            if pos + n_data > stop or data[pos] >= 0x80:
+            if pos + n_data > stop:
                 return False
-            if data[pos + n_data - 1] >= 0x80 and not (in_step and i > 0):
+            if data[pos] < 0x80 and data[pos + n_data - 1] < 0x80:
+                clean += 1
+            elif not (in_step and (explicit or (i > 0 and data[pos] < 0x80))):
                 return False
             pos += n_data
             continue
@@ -423,7 +434,8 @@ def _reads_on(data, pos, stop, running):
         if status == 0xF0 and (length == 0 or data[pos + length - 1] != 0xF7):
             return False
         pos += length
-    return True
+        clean += 1
+    return 2 * clean >= _EVENTS
 
 
 @njit(cache=True, boundscheck=True)

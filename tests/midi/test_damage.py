@@ -166,7 +166,7 @@ def test_what_keeps_the_format_needs_no_repair(data: bytes):
 
 
 def test_noise_is_refused_as_noise_with_what_is_wrong_first():
-    damage = b"\x00\x90\xfd\x4b" + b"\x00\xc0\x05" * 4
+    damage = b"\x00\x90\x83\x60\xc0\x05" + b"\x00\xc0\x05" * 3
     few, many = (first_track(damage * count, FIRST) for count in (MAX_REPAIRS - 1, MAX_REPAIRS))
     assert len(Performance.from_midi(few).repairs) == MAX_REPAIRS - 1
     with pytest.raises(MidiError) as refusal:
