@@ -70,4 +70,5 @@ def main(argv: list[str]) -> int:
         print(f"passed over, {reason}: {files:,} files (column detail says why)", file=sys.stderr)
     print(f"embedded: {summary.embedded:,} files, {encoder.size} numbers each; looked at now: {summary.new:,} files")
     print(f"table in {options.out}")
+    print(f"next: partimento probe {options.out} --help, or read it with pandas or DuckDB (docs/embeddings.md)")
     return 0

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from partimento.commands.flags import parse, recipe_name
+from partimento.commands.flags import fitting, parse, recipe_name
 from partimento.embed.slicing import SUITING, Slicing
 from partimento.train.log import TrackerName
 from partimento.train.recipes.classification import ClassifierRecipe, classifier_recipe
@@ -45,7 +45,7 @@ class Options:
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     missing = {"task": tyro.MISSING, "data": tyro.MISSING, "out": tyro.MISSING}
-    default = Options(**missing, settings=classifier_recipe(recipe_name(argv, "classifier")))
+    default = Options(**missing, settings=fitting(argv, classifier_recipe(recipe_name(argv, "classifier"))))
     options = parse(Options, argv, verb="finetune classifier", default=default)
     from partimento.evaluate.finetuned import finetune_on_task
     from partimento.model.hub import best_model
@@ -71,4 +71,5 @@ def main(argv: list[str]) -> int:
             f"({100 * low:.1f} to {100 * high:.1f}), macro-F1 {100 * test['macro_f1']:.1f} %"
         )
     print(f"model in {best_model(options.out)}")
+    print(f"next: partimento classify FILE.mid --model {options.out}")
     return 0

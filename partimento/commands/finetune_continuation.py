@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from partimento.commands.flags import parse
+from partimento.commands.flags import fitting, parse
 from partimento.errors import UserError
 from partimento.train.log import TrackerName
 from partimento.train.recipes.continuation import ContinuationRecipe, recipe_for
@@ -70,7 +70,7 @@ def _options(argv: list[str]) -> Options:
     """The options, with what is not given as it suits the corpus and the adapters that are."""
 
     def read(recipe: ContinuationRecipe) -> Options:
-        default = Options(corpus=tyro.MISSING, settings=recipe)
+        default = Options(corpus=tyro.MISSING, settings=fitting(argv, recipe))
         return parse(Options, argv, verb="finetune continuation", default=default)
 
     first = read(recipe_for(Path(), lora=False))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from partimento.commands.flags import parse, recipe_name
+from partimento.commands.flags import fitting, parse, recipe_name
 from partimento.train.log import TrackerName
 from partimento.train.recipes.contrastive import ContrastiveRecipe, contrastive_recipe
 
@@ -40,7 +40,7 @@ class Options:
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     named = contrastive_recipe(recipe_name(argv, "contrastive"))
-    default = Options(store=tyro.MISSING, out=tyro.MISSING, settings=named)
+    default = Options(store=tyro.MISSING, out=tyro.MISSING, settings=fitting(argv, named))
     options = parse(Options, argv, verb="finetune contrastive", default=default)
     from partimento.train.distributed import main_process
     from partimento.train.stages.contrastive import finetune_contrastive
@@ -56,4 +56,5 @@ def main(argv: list[str]) -> int:
     )
     if main_process():
         print(f"model in {model}")
+        print(f"next: partimento embed FOLDER --model {options.out}")
     return 0

@@ -16,18 +16,23 @@ turns tyro's boxed complaints into the one line of a `UserError`. Refuses to kno
         options = parse(Options, argv, verb="tokens")
 """
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import io
 import re
 from collections.abc import Sequence
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import tyro
 
 from partimento.commands.verbs import suggestion
 from partimento.errors import UserError
+
+if TYPE_CHECKING:
+    from partimento.train.settings import AnyRecipe
 
 Options = TypeVar("Options")
 
@@ -66,12 +71,24 @@ def parse(options: type[Options], argv: Sequence[str], *, verb: str, default: Op
 
 def recipe_name(argv: Sequence[str], default: str) -> str:
     """The name given with --recipe: it decides the defaults of the other flags, so it is read before them."""
+    given = _given(argv, "--recipe")
+    return default if given is None else given
+
+
+def fitting(argv: Sequence[str], recipe: AnyRecipe) -> AnyRecipe:
+    """The recipe with a warm-up that fits the steps given with --loop.steps, if --loop.warmup-steps is not given."""
+    steps = _given(argv, "--loop.steps") or ""
+    if not steps.isdecimal() or int(steps) < 1 or _given(argv, "--loop.warmup-steps") is not None:
+        return recipe
+    return recipe.with_steps(int(steps))
+
+
+def _given(argv: Sequence[str], flag: str) -> str | None:
     for word, following in zip(argv, [*argv[1:], ""], strict=True):
-        if word == "--recipe":
-            return following
-        if word.startswith("--recipe="):
-            return word.partition("=")[2]
-    return default
+        name, is_set, value = word.partition("=")
+        if name.replace("_", "-") == flag:
+            return value if is_set else following
+    return None
 
 
 def named_models(given: Sequence[str], *, flag: str) -> dict[str, str]:

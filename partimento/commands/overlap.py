@@ -28,7 +28,7 @@ EXIT_OVERLAP = 1
 class Options:
     """Find the files of A that are also in B, re-encoded, transposed, re-timed, cut, or played by someone else.
 
-    Status: 0 if there are none, 1 if there are some, 2 if something cannot be read.
+    Status: 0; with --check 1 if there are some; 2 if something cannot be read.
     """
 
     a: Annotated[str, tyro.conf.Positional]
@@ -37,6 +37,8 @@ class Options:
     """The same, or a passage index."""
     json: bool = False
     """Print JSON instead of a list."""
+    check: bool = False
+    """Exit with status 1 if any file of A is in B, for scripts."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """CSV file with a row for every file of A."""
     keep_index: Path | None = None
@@ -72,7 +74,7 @@ def main(argv: list[str]) -> int:
             print(f"{row['relation']}: {row['file']} = {row['other']}{_how(row)}")
         found = ", ".join(f"{relation} {counts[relation]}" for relation in overlap.RELATIONS)
         print(f"{len(rows)} files of {options.a} beside {size} of {options.b}: {found}")
-    return EXIT_OVERLAP if related else 0
+    return EXIT_OVERLAP if related and options.check else 0
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from partimento.commands.flags import parse, recipe_name
+from partimento.commands.flags import fitting, parse, recipe_name
 from partimento.train.log import TrackerName
 from partimento.train.recipes import pretraining
 from partimento.train.recipes.pretraining import PretrainingRecipe
@@ -43,7 +43,7 @@ class Options:
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     named = pretraining.pretraining_recipe(recipe_name(argv, "two-cores"))
-    default = Options(store=tyro.MISSING, out=tyro.MISSING, settings=named)
+    default = Options(store=tyro.MISSING, out=tyro.MISSING, settings=fitting(argv, named))
     options = parse(Options, argv, verb="pretrain", default=default)
     from partimento.train.distributed import main_process
     from partimento.train.stages.pretraining import pretrain

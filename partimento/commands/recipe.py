@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from partimento.commands.flags import parse
+from partimento.commands.flags import fitting, parse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ def main(argv: list[str]) -> int:
 
     if options.name is not None:
         recipe = choose(RECIPES, options.name)
-        changed = parse(type(recipe), argv[1:], verb=f"recipe {options.name}", default=recipe)
+        changed = parse(type(recipe), argv[1:], verb=f"recipe {options.name}", default=fitting(argv[1:], recipe))
         print(changed.changed_from(recipe).to_json())
         return 0
     width = max(map(len, RECIPES))

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from partimento.train.flops import peak_flops
+from partimento.train.flops import rated_flops
 from partimento.train.loop import Progress
 
 _QUIET_SECONDS = 60.0
@@ -73,14 +73,17 @@ class Display:
             print(f"step {progress.step} of {progress.steps}, {self.state(progress)}", file=sys.stderr)  # noqa: T201
 
     def state(self, progress: Progress) -> str:
-        """One line: `loss 3.214, 12,345 tokens/s, 41 % MFU, 3.1 GB, 12 min left, validation 3.4`."""
+        """One line: `loss 3.214, 12,345 tokens/s, 41 % MFU, 3.1 GB, 12 min left, validation 3.4`.
+
+        Utilisation is left out where the device's speed is not known.
+        """
         pace = progress.targets / progress.seconds
         digits = 0 if pace >= 100 else 1
-        used = pace * self._per_target / peak_flops(self._device)
+        peak = rated_flops(self._device)  # of a busy processor nobody knows it: what is measured may be a tenth
         parts = [
             f"loss {progress.loss:.3f}",
             f"{pace:,.{digits}f} {self._unit}/s",
-            f"{used:.0%} MFU".replace("%", " %"),
+            *([] if peak is None else [f"{100 * pace * self._per_target / peak:.0f} % MFU"]),
             f"{_memory(self._device) / 1e9:.1f} GB",
             _left(progress.seconds_left),
         ]

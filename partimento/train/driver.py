@@ -130,6 +130,9 @@ def run_stage(
         processes=world.size,
         shown=world.main,
     ) as display:
+        if own is not None:
+            done, steps = read_header(own)["step"], recipe.loop.steps
+            display.say(f"{folder}: " + (f"goes on after step {done} of {steps}" if done < steps else _finished(done)))
         for line in remarks(recipe, model, model.config, world):
             display.say(line)
         train(
@@ -148,6 +151,10 @@ def run_stage(
             report=display.show,
         )
     return folder / MODEL_FILE
+
+
+def _finished(steps: int) -> str:
+    return f"this run is finished, all {steps} steps; give another folder, or more steps with --resume CHECKPOINT"
 
 
 def latest_checkpoint(folder: Path, *, resume: str = "auto") -> Path | None:

@@ -56,9 +56,13 @@ def peak_flops(device: torch.device) -> float:
     """Operations per second in the precision that `auto` stands for: a known GPU's rated speed, else what one large
     product reaches right now.
     """
+    return rated_flops(device) or _measured(device)
+
+
+def rated_flops(device: torch.device) -> float | None:
+    """Operations per second of a GPU whose data sheet is known; None of any other, and of a processor."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    rated = [flops for part, flops in _RATED.items() if part in name]
-    return rated[0] if rated else _measured(device)
+    return next((flops for part, flops in _RATED.items() if part in name), None)
 
 
 def _measured(device: torch.device) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from partimento.cli import main
+from partimento.commands.flags import fitting, parse, recipe_name
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from partimento.model.checkpoint import load, save
@@ -182,13 +183,32 @@ def test_from_the_command_line_every_field_can_be_set(store, tmp_path, capsys):
     flags = "--recipe debug --loop.steps 4 --loop.warmup-steps 1 --loop.eval-batches 1 --batch 2 --length 64 --seed 3"
     machine = "--machine.micro-batch-size 1 --loop.optimiser muon --track tensorboard"
     assert main(["pretrain", str(store), "-o", str(out), *flags.split(), *machine.split()]) == 0
-    assert capsys.readouterr().out.strip() == f"model in {out / 'model.safetensors'}"
+    said = capsys.readouterr()
+    assert said.out.startswith(f"model in {out / 'model.safetensors'}\nnext: partimento continue ")
+    assert f"{out}: " not in said.err
     recipe = begun(out)
     assert (recipe.batch, recipe.length, recipe.seed, recipe.loop.steps, recipe.loop.optimiser) == (2, 64, 3, 4, "muon")
     assert recipe.machine == Machine(micro_batch_size=1)
     manifest = hashlib.sha256((store / "store.json").read_bytes()).hexdigest()
     assert load(out / "model.safetensors").metadata["data"]["sha256"] == manifest
     assert list((out / "tensorboard").iterdir())
+    assert main(["pretrain", str(store), "-o", str(out), *flags.split(), *machine.split()]) == 0
+    assert f"{out}: this run is finished, all 4 steps" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "steps", "warmup"),
+    [
+        ("--recipe two-cores --loop.steps 4", 4, 2),
+        ("--recipe two-cores --loop.steps=4 --loop.warmup_steps 1", 4, 1),
+        ("--recipe two-cores --loop.steps 100000", 100_000, recipes.pretraining_recipe("two-cores").loop.warmup_steps),
+    ],
+)
+def test_a_warm_up_that_nobody_named_fits_the_steps(flags, steps, warmup):
+    words = flags.split()
+    named = recipes.pretraining_recipe(recipe_name(words, "debug"))
+    found = parse(PretrainingRecipe, words[2:], verb="pretrain", default=fitting(words, named))
+    assert (found.loop.steps, found.loop.warmup_steps) == (steps, warmup)
 
 
 def test_epochs_decide_the_steps(store, tmp_path):
