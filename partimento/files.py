@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -37,6 +38,7 @@ def replacing(path: str | PathLike[str]) -> Iterator[Path]:
         if "\0" in str(target):
             raise OSError("a name cannot contain NUL")
         yield part
+        give_usual_mode(part)
         with part.open("rb+") as written:
             os.fsync(written.fileno())
         part.replace(target)
@@ -46,6 +48,63 @@ def replacing(path: str | PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(OSError, ValueError):
             part.unlink()
+
+
+def give_usual_mode(file: Path) -> None:
+    """Let those read a file whom the umask lets; some libraries write files for the user alone."""
+    if stat.S_IMODE(file.stat().st_mode) != stat.S_IRUSR | stat.S_IWUSR:
+        return
+    usual = file.with_name(f".{os.getpid()}-{next(_writes)}.mode")  # asking for the umask itself would change it
+    try:
+        usual.touch()
+        file.chmod(stat.S_IMODE(usual.stat().st_mode))
+    finally:
+        usual.unlink(missing_ok=True)
+
+
+def can_write(folder: Path) -> bool:
+    """Whether files can be made in a folder, or, if there is none, in the one that it would be made in."""
+    there = next(path for path in (folder, *folder.parents) if os.access(path, os.F_OK))
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+
+
+def home_cache() -> Path:
+    """Where this user's programs keep what can be made again; without a home, what cannot be written."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:
+        return Path(os.devnull)
+
+
+def place_for_compiled(package: Path) -> Path | None:
+    """Where compiled functions go if neither the package's folder nor the user's home can be written, else None."""
+    if can_write(package / "midi" / "__pycache__") or can_write(home_cache() / "numba"):
+        return None
+    return scratch_folder() / "numba"
+
+
+def scratch_folder() -> Path:
+    """This user's own folder among the temporary files, for what can be made again where nothing else can be written.
+
+    It is said when it is made. Where somebody else has made one of that name, it is a new one for this process.
+    """
+    import logging  # only here: few need them, and everybody waits for this file
+    import tempfile
+
+    user = os.getuid() if hasattr(os, "getuid") else "cache"
+    folder = Path(tempfile.gettempdir(), f"partimento-{user}")
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        found = folder.lstat()
+        ours = stat.S_ISDIR(found.st_mode) and not stat.S_IMODE(found.st_mode) & (stat.S_IWGRP | stat.S_IWOTH)
+        if user == "cache" or (ours and found.st_uid == user):
+            return folder
+        folder = Path(tempfile.mkdtemp(prefix="partimento-"))
+    logging.getLogger("partimento").warning(
+        "partimento: the home folder cannot be written; compiled code and prepared models are kept in %s", folder
+    )
+    return folder
 
 
 @contextmanager

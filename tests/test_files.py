@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import threading
 from pathlib import Path
 
 import pytest
 
 from partimento.errors import UserError
-from partimento.files import new_folder, replacing
+from partimento.files import new_folder, place_for_compiled, replacing
 
 
 def test_the_new_file_stands_only_when_it_is_complete(tmp_path: Path):
@@ -52,6 +54,36 @@ def test_a_name_of_the_greatest_length_can_be_written(tmp_path: Path):
         with replacing(tmp_path / name) as part:
             part.write_text("new")
         assert (tmp_path / name).read_text() == "new"
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_files_that_a_library_wrote_for_the_user_alone_get_the_mode_of_the_umask(tmp_path: Path, umask: int):
+    before = os.umask(umask)
+    try:
+        with replacing(tmp_path / "a") as part:
+            part.touch(mode=0o600)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o666 & ~umask
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_where_nothing_can_be_written_compiled_code_goes_to_the_temporary_files(tmp_path: Path, monkeypatch, caplog):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    nowhere = Path(os.devnull)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert place_for_compiled(nowhere) is None
+    monkeypatch.setenv("HOME", os.devnull)
+    assert place_for_compiled(tmp_path) is None
+    found = place_for_compiled(nowhere)
+    assert found is not None
+    assert found.parent.parent == tmp_path
+    assert stat.S_IMODE(found.parent.stat().st_mode) == 0o700
+    assert place_for_compiled(nowhere) == found
+    assert caplog.text.count(str(found.parent)) == 1
+    found.parent.chmod(0o777)  # anybody might have put something there
+    assert place_for_compiled(nowhere) != found
 
 
 def test_writers_at_once_do_not_meet(tmp_path: Path):

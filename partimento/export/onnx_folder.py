@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from partimento.errors import UserError
-from partimento.files import new_folder, replacing
+from partimento.files import can_write, home_cache, new_folder, replacing, scratch_folder
 from partimento.model.config import ModelConfig
 from partimento.model.hub import locate
 from partimento.tokens.vocabulary import Vocabulary
@@ -109,9 +109,14 @@ def _folder_of(model: str | Path, format_: str) -> Path:
 
 
 def cache_folder() -> Path:
-    """Where what can be made again is kept."""
+    """Where what can be made again is kept: unless named, at home, or where that cannot be written, with what is
+    temporary.
+    """
     named = os.environ.get("PARTIMENTO_CACHE")
-    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "partimento"
+    if named:
+        return Path(named)
+    folder = home_cache() / "partimento"
+    return folder if can_write(folder) else scratch_folder()
 
 
 def remembered_sha256(path: Path) -> str:

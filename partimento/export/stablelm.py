@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from partimento.errors import UserError
+from partimento.files import give_usual_mode
 from partimento.model.checkpoint import Checkpoint
 from partimento.model.config import ModelConfig
 from partimento.model.heads import ConditionedTransformer
@@ -32,6 +33,7 @@ def write_stablelm(folder: Path, checkpoint: Checkpoint[Transformer]) -> None:
         raise UserError(f"{checkpoint.path} is conditioned on embeddings, which StableLM has no place for")
     tensors = {name: tensor.contiguous() for name, tensor in _tensors(checkpoint.model)}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    give_usual_mode(folder / "model.safetensors")
     dtype = next(iter(tensors.values())).dtype
     _write_json(folder / "config.json", _config(checkpoint.config, checkpoint.vocabulary, dtype))
     _write_json(folder / "tokenizer.json", _tokenizer(checkpoint.vocabulary))
