@@ -23,6 +23,7 @@ import numpy.typing as npt
 from partimento.errors import UserError
 from partimento.midi import containers, resolve, smf
 from partimento.midi.columns import NoteColumns, Provenance, Repair
+from partimento.midi.controllers import end_and_hold, sustain_pedal
 from partimento.midi.instruments import CLASS_OF_PROGRAM, DRUM_CHANNEL, LEFT_OUT, instrument_of_channels
 
 MAX_BYTES: Final = 16 * 1024 * 1024
@@ -172,13 +173,11 @@ def read(data: bytes, *, name: str = "", strict: bool = False, controllers: Cont
         repairs.append(Repair(reason=Reason.HEADER_LENGTH, offset=header + 4, done="its length taken as 6"))
     elif header_length < 6:
         refuse(Reason.BAD_HEADER, "the MThd header is cut short", header)
-    outcome, offset, truncated, places, tracks, notes, controls, tempi, programs, texts = smf.scan(
+    outcome, offset, truncated, places, tracks, notes, moved, tempi, programs, texts = smf.scan(
         np.frombuffer(data, np.uint8), min(begin, len(data))
     )
     if outcome != smf.OK:
         refuse(*_OUTCOMES[outcome], offset=int(offset))
-    if len(places) and not np.any(notes[1] >= 0):
-        refuse(*_OUTCOMES[places[0, 0]], offset=int(places[0, 1]))
     truncated = bool(truncated or file.truncated)
     repairs += [_repair(*place) for place in places.tolist()]
     if strict and (repairs or truncated):
@@ -188,10 +187,14 @@ def read(data: bytes, *, name: str = "", strict: bool = False, controllers: Cont
 
     if fixed_tempo:
         tempi = np.array([[0, fixed_tempo]])
+    published = controllers == "published"
+    pedals = sustain_pedal(moved, published=published)
+    if not published:
+        end_and_hold(notes, moved)
     fits, onset_ticks, note_columns, pedal_columns, (pedal_time, pedal_bytes) = resolve.columns(
-        notes, controls, tempi, division, controllers == "published"
+        notes, pedals, tempi, division
     )
-    if not fits and len(places):
+    if len(places) and not (fits and len(onset_ticks)):
         refuse(*_OUTCOMES[places[0, 0]], offset=int(places[0, 1]))
     if not fits:
         refuse(Reason.TOO_LONG, f"lasts longer than {MAX_SECONDS // 3600} hours")

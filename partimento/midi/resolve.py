@@ -1,8 +1,7 @@
 """From what `smf.scan` found, in ticks and file order, to the columns of a performance.
 
-It knows the tempo map, the order of notes, what controllers do to them, and the pedal and program rules of the
-published models (docs/midi.md); it refuses to know bytes. Ticks are first summed exactly as (ticks x microseconds per
-quarter), then divided once.
+It knows the tempo map, the order of notes, and the pedal and program rules of the published models (docs/midi.md); it
+refuses to know bytes. Ticks are first summed exactly as (ticks x microseconds per quarter), then divided once.
 """
 
 from __future__ import annotations
@@ -18,27 +17,16 @@ _DEFAULT_TEMPO: Final = 500_000
 _RANK_BITS: Final = 20  # a file has no more than 1,000,000 notes
 _NEAR: Final = 8
 
-_SUSTAIN: Final = 64
-_SOSTENUTO: Final = 66
-_ALL_SOUND_OFF: Final = 120
-_RESET_ALL: Final = 121
-_ALL_NOTES_OFF: Final = 123
-
 
 @njit(cache=True, boundscheck=True)
-def columns(notes, controls, tempi, division, published):
-    """What `smf.scan` found -> (fits, onsets in ticks, note columns, pedal columns, pedal moves).
+def columns(notes, pedals, tempi, division):
+    """Notes and tempi of `smf.scan` and moves of pedals -> (fits, onsets in ticks, note columns, pedal columns, moves).
 
     fits is False if anything lies beyond the longest duration. Note columns are pitch, velocity, channel (uint8), onset
     and duration (int64, nanoseconds), sorted by onset and then by release; pedal columns are down, up (int64,
     nanoseconds) and channel (uint8), sorted by down; moves are times (int64, nanoseconds) and bytes (uint8 [m, 2] of
-    channel and value), sorted by time. `division` is in ticks per quarter. With `published` no controller but the
-    sustain pedal does anything.
+    channel and value), sorted by time. `division` is in ticks per quarter.
     """
-    pedals = _sustain_pedal(controls[0], controls[1], published)
-    if not published:
-        _end_notes(notes, controls[0], controls[1])
-        _hold_notes(notes, controls[0], controls[1])
     start, end, rank, note_bytes = notes
     released = np.flatnonzero(end >= 0)
     order = released[stable_order((np.minimum(start[released], _MAX_TICK + 1) << _RANK_BITS) | rank[released])]
@@ -66,87 +54,6 @@ def columns(notes, controls, tempi, division, published):
     # At the fastest tempo a tick is less than a nanosecond.
     duration = np.maximum(release - onset, 1)
     return fits, onset_ticks, (pitch, velocity, channel, onset, duration), (down, up, pedal_channel), (moved, moves)
-
-
-@njit(cache=True, boundscheck=True)
-def _sustain_pedal(ticks, controls, published):
-    """Controllers -> the moves of the sustain pedals: (ticks, uint8 [m, 2] of channel and value).
-
-    Reset All Controllers lifts a pedal. All Sound Off ends what a pedal holds and leaves it down, as if it came up and
-    went down again at once.
-    """
-    n = len(ticks)
-    moved, moves = np.empty(2 * n, np.int64), np.empty((2 * n, 2), np.uint8)
-    value = np.zeros(16, np.uint8)
-    m = 0
-    for i in stable_order(ticks):
-        channel, controller = controls[i, 0], controls[i, 2]
-        held = value[channel]
-        if controller == _SUSTAIN:
-            value[channel] = controls[i, 1]
-        elif published or controller == _SOSTENUTO or controller == _ALL_NOTES_OFF or held == 0:
-            continue
-        else:
-            value[channel] = 0
-        moved[m], moves[m, 0], moves[m, 1] = ticks[i], channel, value[channel]
-        m += 1
-        if controller == _ALL_SOUND_OFF:
-            value[channel] = held
-            moved[m], moves[m, 0], moves[m, 1] = ticks[i], channel, held
-            m += 1
-    return moved[:m], moves[:m]
-
-
-@njit(cache=True, boundscheck=True)
-def _end_notes(notes, ticks, controls):
-    """All Notes Off and All Sound Off end the notes of their channel that began earlier, in place."""
-    start, end, rank, note_bytes = notes
-    ending = np.zeros(len(ticks), np.bool_)
-    for i in range(len(ticks)):
-        ending[i] = controls[i, 2] == _ALL_NOTES_OFF or controls[i, 2] == _ALL_SOUND_OFF
-    if not ending.any():
-        return
-    at, channels = ticks[ending], controls[ending, 0]
-    at_of_channel = [np.sort(at[channels == channel]) for channel in range(16)]
-    released = np.count_nonzero(end >= 0)
-    for note in range(len(start)):
-        stops = at_of_channel[note_bytes[note, 2]]
-        k = np.searchsorted(stops, start[note], side="right")
-        if k == len(stops):
-            continue
-        if end[note] < 0:
-            end[note] = stops[k]
-            rank[note] = released  # among notes struck together, behind those that are released by themselves
-            released += 1
-        else:
-            end[note] = min(end[note], stops[k])
-
-
-@njit(cache=True, boundscheck=True)
-def _hold_notes(notes, ticks, controls):
-    """The sostenuto pedal holds the keys that were down when it was pressed until it is lifted, in place."""
-    start, end, _, note_bytes = notes
-    n = len(ticks)
-    moved, moves = np.empty(n, np.int64), np.empty((n, 2), np.uint8)
-    m = 0
-    pressed = False
-    for i in range(n):
-        controller = controls[i, 2]
-        if controller == _SOSTENUTO or controller == _RESET_ALL or controller == _ALL_SOUND_OFF:
-            moved[m], moves[m, 0] = ticks[i], controls[i, 0]
-            moves[m, 1] = controls[i, 1] if controller == _SOSTENUTO else 0
-            pressed = pressed or moves[m, 1] >= 64
-            m += 1
-    if not pressed or len(end) == 0:
-        return
-    down, up, channels = _pedal_intervals(moved[:m], moves[:m], end.max())
-    down_of_channel = [down[channels == channel] for channel in range(16)]
-    up_of_channel = [up[channels == channel] for channel in range(16)]
-    for note in range(len(start)):
-        channel = note_bytes[note, 2]
-        k = np.searchsorted(down_of_channel[channel], end[note], side="left") - 1
-        if end[note] >= 0 and k >= 0 and down_of_channel[channel][k] > start[note]:
-            end[note] = max(end[note], up_of_channel[channel][k])
 
 
 @njit(cache=True, boundscheck=True)
