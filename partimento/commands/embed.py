@@ -24,7 +24,7 @@ class Options:
     """
 
     source: Annotated[str, tyro.conf.Positional]
-    """Folder, .zip or .tar archive (read in place), or URL of an object store (s3://bucket/folder)."""
+    """Folder, one MIDI file, .zip or .tar archive (read in place), or URL of an object store (s3://bucket/folder)."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("embeddings.parquet")
     """The table: path, sha256, notes, slices, embedding; for a file that cannot be embedded the reason."""
     model: str = "bundled-embedding"

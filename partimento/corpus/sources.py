@@ -67,6 +67,8 @@ def open_source(location: str | os.PathLike[str]) -> Source:
     name = os.fspath(location)
     if "://" in name:
         return ObjectStore(name)
+    if is_midi(Path(name).name) and Path(name).is_file():
+        return OneFile(str(Path(name).absolute()))
     name = str(Path(name).resolve())  # what is written about a source must hold from everywhere
     if Path(name).is_dir():
         return Folder(name)
@@ -74,7 +76,7 @@ def open_source(location: str | os.PathLike[str]) -> Source:
         raise SourceError(f"{name}: no such folder, archive or URL")
     if name.lower().endswith(ARCHIVE_SUFFIXES):
         return open_archive(name)
-    raise SourceError(f"{name}: neither a folder nor an archive ({', '.join(ARCHIVE_SUFFIXES)})")
+    raise SourceError(f"{name}: neither a folder, nor a MIDI file, nor an archive ({', '.join(ARCHIVE_SUFFIXES)})")
 
 
 @lru_cache(maxsize=4)
@@ -89,12 +91,8 @@ def performances(location: str | os.PathLike[str]) -> Iterator[tuple[str, Perfor
     `performances("midi.zip")` gives ("a.mid", Performance), ("b.mid", MidiError) ...; of a single file its name.
     Raises `SourceError` if there are none.
     """
-    alone = Path(location)
-    if is_midi(alone.name) and alone.is_file():
-        source, paths = open_source(alone.parent), [from_disk(alone.name)]
-    else:
-        source = open_source(location)
-        paths = [entry.path for entry in source.entries()]
+    source = open_source(location)
+    paths = [entry.path for entry in source.entries()]
     if not paths:
         raise SourceError(f"{location}: no MIDI files here ({', '.join(MIDI_SUFFIXES)})")
     for path, data in source.read_many(paths):
@@ -104,6 +102,21 @@ def performances(location: str | os.PathLike[str]) -> Iterator[tuple[str, Perfor
         except MidiError as error:
             found = error
         yield path, found
+
+
+class OneFile:
+    """A MIDI file by itself, under its name."""
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+
+    def entries(self) -> list[Entry]:
+        """The file."""
+        return [_file_entry(from_disk(Path(self.location).name), Path(self.location))]
+
+    def read_many(self, paths: Iterable[str]) -> Contents:
+        """The file, if it is named."""
+        return Folder(str(Path(self.location).parent)).read_many(paths)
 
 
 class Folder:

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,7 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from partimento.corpus.archives import Entry, SourceError
-from partimento.corpus.rows import Parts, blocks
+from partimento.corpus.rows import Parts
 from partimento.corpus.sources import Source
 from partimento.corpus.store.note_store import digest
 from partimento.embed.encoder import Encoder, NothingToEmbed
@@ -39,7 +40,10 @@ from partimento.tokens.tokenizer import Ids
 NO_NOTES: Final = "no-notes"
 """The reason of a file without notes that the vocabulary can say; the others are the reader's."""
 FILES_AT_ONCE: Final = 64
-"""Files of a block: enough for their slices to find company of their length."""
+"""Files of a block at most: enough for their slices to find company of their length."""
+_SECONDS_OF_BLOCK: Final = 10.0
+"""What a kill may cost on a slow machine, whose blocks are smaller."""
+_FIRST_FILES: Final = 2
 
 _ABOUT: Final = b"partimento.embeddings"
 
@@ -95,7 +99,7 @@ def embed(
     todo = [entry for entry in entries if entry.path not in known]
     progress(len(known))
     tables = [done]
-    embedded = (_rows(source, encoder, block, parts.schema, batch_size) for block in blocks(todo, FILES_AT_ONCE))
+    embedded = (_rows(source, encoder, block, parts.schema, batch_size) for block in _timed_blocks(todo))
     for rows in parts.keep(embedded):
         tables.append(rows)
         progress(rows.num_rows)
@@ -105,6 +109,17 @@ def embed(
     shutil.rmtree(parts.folder, ignore_errors=True)
     reasons = Counter(whole["reason"].to_pylist())
     return Summary(embedded=reasons.pop("", 0), new=len(todo), refused=reasons)
+
+
+def _timed_blocks(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    """The entries in blocks that take some seconds each at the pace of the block before: the first one is small."""
+    first, size = 0, min(_FIRST_FILES, FILES_AT_ONCE)
+    while first < len(entries):
+        begun = time.monotonic()
+        yield entries[first : first + size]
+        first += size
+        pace = size / max(time.monotonic() - begun, 1e-9)
+        size = max(1, min(FILES_AT_ONCE, round(_SECONDS_OF_BLOCK * pace)))
 
 
 def made_by(encoder: Encoder, model: Path) -> str:

@@ -101,10 +101,17 @@ def test_no_more_is_read_than_can_be_refused(tmp_path):
         assert len(contents(open_source(source))["large.mid"]) == MAX_BYTES + 1
 
 
+def test_one_midi_file_is_a_source_too(tmp_path):
+    write_folder(tmp_path / "f", {"a.mid": b"one", "b.mid": b"two"})
+    source = open_source(tmp_path / "f" / "a.mid")
+    assert [entry.path for entry in source.entries()] == ["a.mid"]
+    assert contents(open_source(source.location)) == {"a.mid": b"one"}
+
+
 def test_what_is_no_source_is_said_in_one_line(tmp_path):
-    (tmp_path / "x.mid").write_bytes(b"")
+    (tmp_path / "x.txt").write_bytes(b"")
     (tmp_path / "x.zip").write_bytes(b"no archive")
-    for location, complaint in [("nowhere", "no such"), ("x.mid", "neither"), ("x.zip", "not a zip")]:
+    for location, complaint in [("nowhere", "no such"), ("x.txt", "neither"), ("x.zip", "not a zip")]:
         with pytest.raises(SourceError, match=complaint):
             open_source(tmp_path / location)
     with pytest.raises(SourceError, match="nowhere"):

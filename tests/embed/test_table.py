@@ -72,7 +72,7 @@ def test_killed_it_goes_on_with_what_is_missing(folder, whole, tmp_path):
     programs.run("tests.embed.killed_embedding", folder, out, model, status=-signal.SIGKILL)
     assert not out.exists()
     summary, told = embed(folder, out, Encoder.load(model))
-    assert told == [4, 6] and summary.new == 6
+    assert (told[:2], sum(told)) == ([4, 2], 10) and summary.new == 6
     assert summary.embedded == len(NOTES) and summary.refused == Counter(
         {"not-midi": 1, "no-notes": 1, "cannot-open": 1}
     )
@@ -86,6 +86,30 @@ def test_killed_it_goes_on_with_what_is_missing(folder, whole, tmp_path):
         assert (row["embedding"] is None) == (expected[name]["embedding"] is None)
         if row["embedding"] is not None:
             np.testing.assert_allclose(row["embedding"], expected[name]["embedding"], atol=2e-5, rtol=1e-4)
+
+
+def test_blocks_of_a_slow_encoder_are_small_and_so_are_its_losses(folder, tmp_path, monkeypatch):
+    """A clock on which a file takes a minute: every block after the first is one file."""
+    encoder, now = make_encoder(), [0.0]
+    monkeypatch.setattr(table.time, "monotonic", lambda: now[0])
+    sequences = encoder.sequences
+
+    def slowly(performance):
+        now[0] += 60
+        return sequences(performance)
+
+    monkeypatch.setattr(encoder, "sequences", slowly)
+    _, told = embed(folder, tmp_path / "out.parquet", encoder)
+    assert told[:3] == [0, 2, 1] and max(told) <= 2
+    assert rows(tmp_path / "out.parquet").keys() == {path.name for path in folder.iterdir()}
+
+
+def test_one_file_by_itself_can_be_embedded(folder, whole, tmp_path):
+    summary, _ = embed(folder / "2.mid", tmp_path / "one.parquet", make_encoder())
+    assert summary.embedded == summary.new == 1
+    [found] = rows(tmp_path / "one.parquet").values()
+    assert found["path"] == "2.mid"
+    np.testing.assert_allclose(found["embedding"], rows(whole)["2.mid"]["embedding"], atol=2e-5, rtol=1e-4)
 
 
 def test_a_finished_table_follows_its_source(folder, tmp_path):
