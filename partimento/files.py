@@ -107,6 +107,12 @@ def scratch_folder() -> Path:
     return folder
 
 
+def refuse_existing(path: Path, *, force: bool) -> None:
+    """Raise `UserError` where something would be replaced that nobody said may be."""
+    if path.exists() and not force:
+        raise UserError(f"{path} exists already; give --force to replace it, or another name with -o")
+
+
 @contextmanager
 def new_folder(path: str | PathLike[str], *, replace: bool = False) -> Iterator[Path]:
     """A folder to fill that is called `path` when the block ends; when it raises, there is none.

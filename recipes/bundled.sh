@@ -44,7 +44,7 @@ partimento finetune continuation "$run/store-finetune" --from "$run/pretrained" 
     --loop.optimiser muon "${continuation[@]}"
 partimento finetune contrastive "$run/store-contrastive" --from "$run/pretrained" -o "$run/embedding" \
     --recipe contrastive-small "${contrastive[@]}"
-partimento plot "$run/pretrained" "$run/continuation" -o "$run/curves.png"
+partimento plot "$run/pretrained" "$run/continuation" -o "$run/curves.png" --force
 recipes/ship.sh "$run/shipped" "$run/pretrained" "$run/continuation" "$run/embedding"
 python -m benchmarks.bundled.heldout "$run/store-pretrain" --models "$run/shipped/continuation.safetensors" \
     "$run/shipped/pretrained.safetensors"

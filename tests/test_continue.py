@@ -132,6 +132,7 @@ def test_the_continuation_alone_begins_at_once(model: str, prompt: str, tmp_path
         (["--notes", "5", "--seconds", "5"], "not both"),
         (["--prompt-seconds", "0"], "--prompt-seconds"),
         (["--variations", "0"], "variations"),
+        (["-o", "a.wav"], "-o is the folder"),
         (["--model", "none"], "no model"),
         (["--seconds", "soon"], "--seconds"),
     ],

@@ -158,7 +158,7 @@ def test_decode_writes_what_was_shown(file, tmp_path, capsys, spelling):
 def test_decode_replaces_a_file_only_when_told(file, tmp_path, capsys):
     (tmp_path / "ids").write_text("[6, 0]")
     before = file.read_bytes()
-    assert "already exists" in refusal(capsys, tmp_path / "ids", "--decode", "-o", file)
+    assert "exists already" in refusal(capsys, tmp_path / "ids", "--decode", "-o", file)
     assert file.read_bytes() == before
     run(capsys, tmp_path / "ids", "--decode", "-o", file, "--force")
     assert len(Performance.from_midi(file)) == 0

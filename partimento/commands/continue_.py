@@ -26,7 +26,7 @@ from partimento.commands.progress import counted
 from partimento.commands.reading import read_midi
 from partimento.commands.render import sound_file
 from partimento.errors import UserError
-from partimento.files import replacing
+from partimento.files import refuse_existing, replacing
 
 if TYPE_CHECKING:
     from partimento.generate.run import NoteHandler
@@ -129,9 +129,11 @@ def main(argv: list[str]) -> None:
             raise UserError(f"--{flag.replace('_', '-')} goes with a reference; give one with --like")
     whole = read_midi(options.prompt, strict=options.strict)
     targets = [_targets(options, number) for number in range(options.variations)]
-    taken = [path for files in targets for path in files.values() if path.exists()]
-    if taken and not options.force:
-        raise UserError(f"{taken[0]} exists already; give --force to overwrite, or another folder with -o")
+    if options.out.suffix.lower() in (".mid", ".midi", ".wav", ".png", ".json") and not options.out.is_dir():
+        raise UserError(f"-o is the folder for what is written, not a file such as {options.out}")
+    for files in targets:
+        for path in files.values():
+            refuse_existing(path, force=options.force)
     if options.render:
         from partimento.audio.samples import check_recordings
 

@@ -13,8 +13,7 @@ from typing import Annotated, Literal
 import tyro
 
 from partimento.commands.flags import parse
-from partimento.errors import UserError
-from partimento.files import new_folder
+from partimento.files import new_folder, refuse_existing
 
 Format = Literal["partimento", "partimento-int8", "stablelm", "onnx", "onnx-int8", "onnx-int4"]
 
@@ -46,8 +45,7 @@ def main(argv: list[str]) -> None:
     from partimento.export.formats import write
     from partimento.model.hub import LICENCES, push_to_hub
 
-    if options.out.exists() and not options.force:
-        raise UserError(f"{options.out} exists already; give --force to replace it, or another folder with -o")
+    refuse_existing(options.out, force=options.force)
     licence = options.licence or LICENCES.get(options.model)
     with new_folder(options.out, replace=options.force) as folder:
         write(folder, options.model, options.format, name=options.push or options.out.name, licence=licence)

@@ -18,7 +18,7 @@ import tyro
 from partimento.commands.flags import parse
 from partimento.commands.progress import counted
 from partimento.commands.reading import tell_repairs
-from partimento.errors import UserError
+from partimento.files import refuse_existing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +48,7 @@ def main(argv: list[str]) -> None:
 
     out = options.file.with_suffix(".wav") if options.out is None else options.out
     check_suffix(out)
-    if out.exists() and not options.force:
-        raise UserError(f"{out} exists already; give --force to overwrite, or another file with -o")
+    refuse_existing(out, force=options.force)
     if options.soundfont is not None:
         from partimento.audio.soundfont import check_soundfont
 

@@ -12,6 +12,7 @@ import tyro
 from partimento.commands.flags import parse
 from partimento.commands.reading import read_midi
 from partimento.errors import UserError
+from partimento.files import refuse_existing
 from partimento.midi.performance import Performance
 from partimento.tokens import display
 from partimento.tokens.notes import Notes
@@ -83,8 +84,7 @@ def _compare(tokenizer: Tokenizer, performance: Performance, ours: list[str]) ->
 def _decode(options: Options) -> None:
     if options.out is None:
         raise UserError("--decode needs -o OUT.mid")
-    if options.out.exists() and not options.force:
-        raise UserError(f"{options.out}: already exists; choose another name or give --force")
+    refuse_existing(options.out, force=options.force)
     tokens, written_with = _read_tokens(options.file)
     name = options.vocabulary or written_with
     performance = Tokenizer(_VOCABULARIES[name]()).decode(tokens)

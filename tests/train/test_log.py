@@ -87,6 +87,11 @@ def test_plot_draws_runs_beside_each_other(tmp_path, capsys):
     assert main(["plot", str(tmp_path / "one"), str(tmp_path / "two"), "-o", str(picture)]) == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert capsys.readouterr().out.strip() == str(picture)
+    assert main(["plot", str(tmp_path / "one"), "-o", str(picture)]) == 2
+    assert "exists already; give --force" in capsys.readouterr().err
+    assert main(["plot", str(tmp_path / "one"), "-o", str(picture), "--force"]) == 0
+    assert main(["plot", str(tmp_path / "one"), "-o", str(tmp_path / "curves.pdf")]) == 2
+    assert "ends in .png" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / LOG_FILE).write_text('{"step": 0, "validation": {}}\n')
     for wrong in ("nowhere", "empty"):
