@@ -146,8 +146,12 @@ class ManifestWriter:
 
 @contextmanager
 def open_for_writing(corpus: str | os.PathLike[str]) -> Iterator[ManifestWriter]:
-    """The corpus folder, made if need be, held by this process alone; raises `UserError` if another one has it."""
+    """The corpus folder, made if need be, held by this process alone; raises `UserError` if another one has it.
+
+    Folders made for a block that raises a `UserError` before it has written anything are removed again.
+    """
     folder = manifest_folder(corpus)
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     # The system lets go of such a lock when its holder dies, however it dies.
     with (folder / ".lock").open("w") as lock:
@@ -155,7 +159,14 @@ def open_for_writing(corpus: str | os.PathLike[str]) -> Iterator[ManifestWriter]
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise UserError(f"{corpus}: another survey is writing this manifest; wait for it") from error
-        yield ManifestWriter(Path(corpus))
+        try:
+            yield ManifestWriter(Path(corpus))
+        except UserError:
+            if made and [path.name for path in folder.iterdir()] == [".lock"]:
+                (folder / ".lock").unlink()
+                for path in made:
+                    path.rmdir()
+            raise
 
 
 def _read(part: Path, columns: list[str]) -> pa.Table:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from partimento.cli import main
 from partimento.corpus.survey.manifest import SCHEMA, open_for_writing, parts, read_manifest
 from partimento.errors import UserError
 
@@ -111,3 +112,10 @@ def test_what_is_no_manifest_is_said_in_one_line(tmp_path):
     part.write_bytes(b"PAR1 and nothing more")
     with pytest.raises(UserError, match="damaged"):
         read_manifest(tmp_path)
+
+
+def test_a_survey_of_nothing_leaves_nothing(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert main(["survey", str(tmp_path / "empty"), "-o", str(tmp_path / "new" / "corpus")]) == 2
+    assert "no MIDI files" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
