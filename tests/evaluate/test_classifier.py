@@ -125,6 +125,7 @@ def test_a_files_opinion_is_that_of_its_slices_by_their_notes(trained):
     assert slices[-1].end == long.seconds
     expected = np.average([one.probabilities for one in slices], axis=0, weights=[300, 300, 100])
     np.testing.assert_allclose(labeller.probabilities([long])[0], expected, rtol=1e-5)
+    np.testing.assert_allclose(labeller.probabilities(long), expected, rtol=1e-5)
     both = labeller.probabilities([long, playing(6, "loud")])
     assert np.allclose(both.sum(1), 1) and both[1].argmax() == CLASSES.index("loud")
 
