@@ -8,6 +8,7 @@ Knows the flags. Refuses to know what is served (`partimento.studio`).
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -38,12 +39,17 @@ class Options:
     """The model that makes the music: bundled, a .safetensors file, a folder, or a model of the hub."""
     engine: Literal["auto", "torch", "onnx", "onnx-int8", "onnx-int4"] = "auto"
     """What runs the model (auto chooses by device)."""
+    candidates: int | None = None
+    """Of so many continuations the best goes on, where a request does not say (unless given, the model's own): fewer
+    serve more listeners at once."""
     window: int | None = None
     """How many of the latest tokens the model sees: fewer are faster and take less memory."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise UserError(f"--port must lie in 0..65535, not {self.port}")
+        if self.candidates is not None and not 1 <= self.candidates <= 16:
+            raise UserError(f"--candidates must lie in 1..16, not {self.candidates}")
 
 
 def main(argv: list[str]) -> None:
@@ -59,6 +65,8 @@ def main(argv: list[str]) -> None:
     if not PAGE.is_dir():
         print(NO_PAGE.strip())
     engine = Engine.load(options.model, engine=options.engine, window=options.window, say=print)
+    if options.candidates is not None:
+        engine.abilities = dataclasses.replace(engine.abilities, candidates=options.candidates)
     serve(
         engine,
         model=options.model,
