@@ -36,7 +36,7 @@ def made_up(tempi: int, *, apart: bool) -> bytes:
 
 def _deltas(events: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
     ticks = [0, *(tick for tick, _ in events)]
-    return [(tick - before, event) for before, (tick, event) in zip(ticks, events, strict=False)]
+    return [(tick - before, event) for before, (tick, event) in zip(ticks[:-1], events, strict=True)]
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -75,7 +75,7 @@ def strike(on: int, off: int, *more: tuple[int, bytes]) -> bytes:
     """The note from `on` to `off` and other events, all with times from the start."""
     ordered = sorted([(on, note_on(60)), (off, note_off(60)), *more], key=lambda event: event[0])
     ticks = [0, *(tick for tick, _ in ordered)]
-    return events(*((tick - before, event) for before, (tick, event) in zip(ticks, ordered, strict=False)))
+    return events(*((tick - before, event) for before, (tick, event) in zip(ticks[:-1], ordered, strict=True)))
 
 
 def _report(where: str, what: str, data: bytes, notes: Notes | None = ONE, *reasons: str, cut: bool = False) -> Report:
