@@ -84,7 +84,7 @@ def fitting(argv: Sequence[str], recipe: AnyRecipe) -> AnyRecipe:
 
 
 def _given(argv: Sequence[str], flag: str) -> str | None:
-    for word, following in zip(argv, [*argv[1:], ""], strict=True):
+    for word, following in zip(argv, [*argv, ""][1:], strict=True):
         name, is_set, value = word.partition("=")
         if name.replace("_", "-") == flag:
             return value if is_set else following
