@@ -36,7 +36,7 @@ demo: $(VENV)/.runtime  ## continue a short example, draw the result and write i
 	@echo "Now your own: $(BIN)/partimento continue YOUR-FILE.mid --plot"
 
 test: lint  ## every check: format, lint, types, import order, tests (installs the tools first)
-	$(BIN)/python -m pytest -q -rs
+	$(BIN)/python -m pytest -q -rs --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/.dev  ## the checks that run no code
 	$(BIN)/ruff check .
