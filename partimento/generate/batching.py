@@ -41,10 +41,10 @@ _SETTLED_S: Final = 3.0
 """The next one is let in when all others are so far ahead: what the machine really gives is known only then."""
 _UNHEARD_S: Final = 1.0
 """Before its first note a take counts as so far ahead: it goes before all that are not about to run dry."""
-_LOAD_OF_A_ROW: Final = 0.03
+_LOAD_OF_A_ROW: Final = 0.04
 """Seconds of work for a second of music of one row, until it was measured."""
-_ENOUGH_S: Final = 2.0
-"""So much music says what a take costs."""
+_ENOUGH_S: Final = 15.0
+"""So much music says what a take costs; its first seconds are cheaper, since attention grows with what was played."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
