@@ -42,9 +42,9 @@ _SETTLED_S: Final = 3.0
 _UNHEARD_S: Final = 1.0
 """Before its first note a take counts as so far ahead: it goes before all that are not about to run dry."""
 _LOAD_OF_A_ROW: Final = 0.04
-"""Seconds of work for a second of music of one row, until it was measured."""
+"""Seconds of work for a second of music of one row, until takes that are over say better."""
 _ENOUGH_S: Final = 15.0
-"""So much music says what a take costs; its first seconds are cheaper, since attention grows with what was played."""
+"""So much music says what a take costs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,9 +290,10 @@ class Batch:
                 if not isinstance(error, UserError):
                     logging.getLogger(__name__).error("a take failed", exc_info=error)
                 job.tell(Failed(error=error))
-            if job.load is not None:
-                self._load_of_a_row += 0.05 * (job.load / job.rows - self._load_of_a_row)
-            if error is not None or job.left or future.result():
+            over = error is not None or job.left or future.result()
+            if over and job.load is not None:
+                self._load_of_a_row += 0.3 * (job.load / job.rows - self._load_of_a_row)
+            if over:
                 self.end(job)
                 return
             if job.standing is not None and job.standing.state == "reading":
@@ -316,7 +317,8 @@ class Batch:
                 self._say(job, Standing(state="queued", place=place, seconds=seconds))
 
     def _load(self, job: Job) -> float:
-        return job.rows * self._load_of_a_row if job.load is None else job.load
+        """What it will have taken in all, rather than up to now: attention grows with what was played."""
+        return max(job.rows * self._load_of_a_row, job.load or 0.0)
 
     def _waits(self, load: float) -> list[float]:
         """A guess for everyone in line: when enough of those before are over, and the others far enough ahead."""
