@@ -1,5 +1,6 @@
 """What the page's tests need: node, the packages that package-lock.json names (installed once), and a browser."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -14,9 +15,11 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 def node_modules():
     installed, lock = WEB / "node_modules" / ".package-lock.json", WEB / "package-lock.json"
-    if not installed.is_file() or installed.stat().st_mtime < lock.stat().st_mtime:
-        command = [*tools()[1], "ci", "--ignore-scripts", "--no-progress"]
-        subprocess.run(command, cwd=WEB, capture_output=True, check=True)
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # tests run on several processes
+        if not installed.is_file() or installed.stat().st_mtime < lock.stat().st_mtime:
+            command = [*tools()[1], "ci", "--ignore-scripts", "--no-progress"]
+            subprocess.run(command, cwd=WEB, capture_output=True, check=True)
 
 
 def run(package, *arguments, **environment):
