@@ -14,10 +14,7 @@ when first used, so that `import partimento` and reading a file load no torch.
 
 import importlib
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from partimento.files import place_for_compiled
 
 if TYPE_CHECKING:
     from partimento.embed.encoder import Encoder
@@ -68,8 +65,13 @@ __all__ = [
 
 
 # numba raises where it can keep compiled functions neither beside their modules nor at home.
-if "NUMBA_CACHE_DIR" not in os.environ and (_compiled := place_for_compiled(Path(__file__).parent)) is not None:
-    os.environ["NUMBA_CACHE_DIR"] = str(_compiled)
+if "NUMBA_CACHE_DIR" not in os.environ and not os.access(f"{__path__[0]}/midi", os.W_OK):
+    from pathlib import Path
+
+    from partimento.files import place_for_compiled
+
+    if (_compiled := place_for_compiled(Path(__file__).parent)) is not None:
+        os.environ["NUMBA_CACHE_DIR"] = str(_compiled)
 
 
 def __getattr__(name: str) -> object:
