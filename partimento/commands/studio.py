@@ -48,8 +48,11 @@ class Options:
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise UserError(f"--port must lie in 0..65535, not {self.port}")
-        if self.candidates is not None and not 1 <= self.candidates <= 16:
-            raise UserError(f"--candidates must lie in 1..16, not {self.candidates}")
+        if self.candidates is not None:
+            from partimento.studio.protocol import MOST_CANDIDATES
+
+            if not 1 <= self.candidates <= MOST_CANDIDATES:
+                raise UserError(f"--candidates must lie in 1..{MOST_CANDIDATES}, not {self.candidates}")
 
 
 def main(argv: list[str]) -> None:
