@@ -17,11 +17,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from partimento.commands.flags import parse
+from partimento.commands.flags import EngineName, parse
 from partimento.commands.progress import counted
 from partimento.commands.reading import read_midi
 from partimento.commands.render import sound_file
@@ -93,7 +93,7 @@ class Options:
     """Another seed, another continuation; the same seed, the same."""
     model: str = "bundled"
     """Name of a bundled model, a .safetensors file, a folder, or a model of the hub such as loubb/aria-medium-gen."""
-    engine: Literal["auto", "torch", "onnx", "onnx-int8", "onnx-int4"] = "auto"
+    engine: EngineName = "auto"
     """What runs the model (auto: torch on a GPU, else ONNX Runtime with 8-bit weights, which are made once)."""
     draft: str | None = None
     """A small model of the same vocabulary that writes ahead, for a large one to check several tokens at once: the same

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from partimento.commands.flags import parse
+from partimento.commands.flags import EngineName, parse
 from partimento.errors import UserError
 
 
@@ -42,7 +42,7 @@ class Options:
     """Length of the continuations: once, twice, three times ... that of the prompts."""
     model: str = "bundled"
     """Name of a bundled model, a .safetensors file, a folder, or a model of the hub."""
-    engine: Literal["auto", "torch", "onnx", "onnx-int8", "onnx-int4"] = "auto"
+    engine: EngineName = "auto"
     """What runs the model, as in 'partimento continue'."""
     temperature: float | None = None
     """As in 'partimento continue', like the following two."""

@@ -11,11 +11,10 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import tyro
 
-from partimento.commands.flags import parse
+from partimento.commands.flags import EngineName, parse
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
 
@@ -37,7 +36,7 @@ class Options:
     """Open no browser."""
     model: str = "bundled"
     """The model that makes the music: bundled, a .safetensors file, a folder, or a model of the hub."""
-    engine: Literal["auto", "torch", "onnx", "onnx-int8", "onnx-int4"] = "auto"
+    engine: EngineName = "auto"
     """What runs the model (auto chooses by device)."""
     candidates: int | None = None
     """Of so many continuations the best goes on, where a request does not say (unless given, the model's own): fewer
