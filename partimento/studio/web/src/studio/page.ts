@@ -130,6 +130,7 @@ export class Page {
         if (current) this.#star(current);
         break;
       case "rename":
+        display.panel.show(studio.shelf.forest); // what was done a moment ago waits for the next frame
         if (current) display.panel.rename(current);
         break;
       case "prune":

@@ -10,6 +10,9 @@ import { clock } from "../music/music";
 import { type Forest, inOrder, type Take } from "../takes/tree";
 
 export class TakesPanel extends HTMLElement {
+  #forest: Forest | undefined;
+  #renaming = false;
+
   connectedCallback(): void {
     this.setAttribute("role", "tree");
     this.setAttribute("aria-label", "Takes");
@@ -26,7 +29,10 @@ export class TakesPanel extends HTMLElement {
     this.addEventListener("keydown", (event) => this.#key(event));
   }
 
+  /** While a name is being edited, what stands here stays; the forest is shown when that has ended. */
   show(forest: Forest): void {
+    this.#forest = forest;
+    if (this.#renaming) return;
     const focused = (document.activeElement as HTMLElement | null)?.closest<HTMLElement>(".take")?.dataset["id"];
     const rows = inOrder(forest).map(({ take, depth }) => rowOf(take, depth, take.id === forest.current));
     if (!rows.length) {
@@ -49,14 +55,15 @@ export class TakesPanel extends HTMLElement {
     const field = document.createElement("input");
     field.value = name.textContent;
     field.setAttribute("aria-label", "Name of the take");
+    this.#renaming = true;
     name.replaceWith(field);
     field.select();
-    let left = false;
     const leave = (keep: boolean): void => {
-      if (left) return;
-      left = true;
+      if (!this.#renaming) return; // to replace a focused field blurs it
+      this.#renaming = false;
       field.replaceWith(name);
       this.dispatchEvent(new CustomEvent("rename", { detail: { id, name: keep ? field.value : name.textContent } }));
+      this.show(this.#forest!);
     };
     field.addEventListener("keydown", (event) => {
       event.stopPropagation();

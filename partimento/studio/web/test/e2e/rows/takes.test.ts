@@ -4,7 +4,7 @@
 
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
-import { close, kept, lasting, made, open, opened, text, troubles } from "../studio";
+import { close, kept, lasting, made, open, opened, shown, text, troubles } from "../studio";
 
 let page: Page;
 
@@ -21,6 +21,7 @@ describe("takes", () => {
     await page.click("[data-do=continue]");
     await made(page);
     await page.keyboard.press("0");
+    await shown(page);
     const sheet = (await page.locator("partimento-roll").boundingBox())!;
     const x = Number((await page.locator(".prompt-handle").boundingBox())!.x - sheet.x);
     await page.mouse.click(sheet.x + x - 60, sheet.y + 200);
@@ -33,7 +34,9 @@ describe("takes", () => {
 
     await page.keyboard.press("s");
     await page.keyboard.press("F2");
-    await page.keyboard.type("the calm one");
+    await page.keyboard.type("the calm");
+    await shown(page); // the star, meanwhile
+    await page.keyboard.type(" one");
     await page.keyboard.press("Enter");
     await expect.poll(() => text(page, '.take[aria-selected="true"] .name')).toBe("the calm one");
     expect(await page.locator('.take[aria-selected="true"] .star').getAttribute("aria-pressed")).toBe("true");
@@ -110,6 +113,7 @@ describe("playing by hand", () => {
         const access = { inputs: new Map([["stub", port]]), onstatechange: null };
         Object.assign(navigator, { requestMIDIAccess: () => Promise.resolve(access) });
         Object.assign(window, {
+          listening: () => port.onmidimessage !== null,
           midi: (...data: number[]) => port.onmidimessage?.({ data: Uint8Array.from(data), timeStamp: performance.now() }),
         });
       }),
@@ -117,7 +121,7 @@ describe("playing by hand", () => {
     const midi = (...data: number[]): Promise<void> =>
       page.evaluate((sent) => (window as never as { midi: (...data: number[]) => void }).midi(...sent), data);
     await page.click(".bar [data-do=record]");
-    await page.waitForTimeout(50);
+    await page.waitForFunction(() => (window as never as { listening: () => boolean }).listening());
     await midi(0x90, 60, 90);
     await midi(0xb0, 64, 127);
     await page.waitForTimeout(150);
