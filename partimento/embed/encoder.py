@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from partimento.embed.slicing import PUBLISHED, SUITING, Slicing
+from partimento.embed.vectors import unit
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from partimento.model.checkpoint import AnyModel, load_any
@@ -44,12 +45,6 @@ cache (16 at a time cost a quarter more with a small model). What is not named h
 
 Vectors: TypeAlias = NDArray[np.float32]
 Item: TypeAlias = Performance | str | PathLike  # bare, since isinstance takes no parameters
-
-
-def unit(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The same vectors [n, E] of length 1; a vector of length 0 stays as it is."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(lengths > 0, lengths, 1)
 
 
 class NothingToEmbed(UserError):

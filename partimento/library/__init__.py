@@ -1,0 +1,1 @@
+"""A collection of files: search, the map, originality."""
