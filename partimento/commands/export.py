@@ -43,10 +43,10 @@ def main(argv: list[str]) -> None:
     """Run the verb with the arguments after its name."""
     options = parse(Options, argv, verb="export")
     from partimento.export.formats import write
-    from partimento.model.hub import LICENCES, push_to_hub
+    from partimento.model.hub import licence_of, push_to_hub
 
     refuse_existing(options.out, force=options.force)
-    licence = options.licence or LICENCES.get(options.model)
+    licence = options.licence or licence_of(options.model)
     with new_folder(options.out, replace=options.force) as folder:
         write(folder, options.model, options.format, name=options.push or options.out.name, licence=licence)
     size = sum(path.stat().st_size for path in options.out.iterdir())

@@ -55,7 +55,7 @@ def describe(name: str) -> dict[str, Any]:
     from partimento.midi.instruments import INSTRUMENTS
     from partimento.model.checkpoint import load_any
     from partimento.model.heads import Classifier, Embedder
-    from partimento.model.hub import LICENCES
+    from partimento.model.hub import licence_of
 
     checkpoint = load_any(name, dtype=None)
     model = checkpoint.model
@@ -77,7 +77,7 @@ def describe(name: str) -> dict[str, Any]:
             "ids": len(checkpoint.vocabulary),
             "instruments": [INSTRUMENTS[number] for number in checkpoint.vocabulary.instruments],
         },
-        "licence": checkpoint.metadata.get("licence") or LICENCES.get(name),
+        "licence": checkpoint.metadata.get("licence") or licence_of(name),
         "metadata": checkpoint.metadata,
     }
 

@@ -173,16 +173,20 @@ def _described(path: Path, header: Mapping[str, Any]) -> tuple[ModelConfig, Voca
 def _published(path: Path, tensors: Mapping[str, Tensor]) -> tuple[ModelConfig, Vocabulary, dict[str, Any]]:
     """What a file that brings no configuration was made with: told from its shapes, the rest is the published models'.
 
-    Source: the published weights (heads of 64 channels, context 8192); the vocabularies are told by their sizes.
+    Source: the published weights (heads of 64 channels, context 8192); the vocabularies are told by their sizes, and
+    who was given tokens for the pedal was trained to read and write them.
     """
     for needed in ("model.tok_embeddings.weight", "model.encode_layers.0.ff_gate_proj.weight"):
         if needed not in tensors or tensors[needed].ndim != 2:
             raise UserError(f"{path}: tensor {needed} is missing; the file is neither partimento's nor a published one")
     vocab_size, d_model = tensors["model.tok_embeddings.weight"].shape
-    known = {len(vocabulary): vocabulary for vocabulary in (Vocabulary.aria(), Vocabulary.piano())}
+    known = {len(v): v for v in (Vocabulary.aria(), Vocabulary.piano(), Vocabulary.aria_with_pedal())}
     if vocab_size not in known:
-        sizes = " or ".join(f"{size:,}" for size in known)
-        raise UserError(f"{path}: the embedding has {vocab_size:,} rows, but a published vocabulary has {sizes} ids")
+        sizes = ", ".join(f"{size:,}" for size in known)
+        raise UserError(
+            f"{path}: its vocabulary has {vocab_size:,} tokens, the published ones have {sizes}; partimento reads "
+            "another one only from files that it wrote, which say what each token means"
+        )
     if d_model % _PUBLISHED_HEAD_DIM:
         raise UserError(f"{path}: {d_model} channels do not split into heads of {_PUBLISHED_HEAD_DIM}")
     numbers = [name.split(".")[2] for name in tensors if name.startswith("model.encode_layers.")]
@@ -193,7 +197,8 @@ def _published(path: Path, tensors: Mapping[str, Tensor]) -> tuple[ModelConfig, 
         n_layers=len(set(numbers)),
         d_ff=tensors["model.encode_layers.0.ff_gate_proj.weight"].shape[0],
     )
-    return config, known[vocab_size], {}
+    vocabulary = known[vocab_size]
+    return config, vocabulary, {} if vocabulary.pedal_on is None else {"pedal_tokens": True}
 
 
 class _Undrawn(TorchFunctionMode):

@@ -1,15 +1,15 @@
 """Where a model lies: in the package, on this disk, or on the Hugging Face hub.
 
-Knows: what "bundled", a path and "owner/name" mean, and what to tell someone who has no network. Refuses to know what
-is inside the file.
+Knows: what "bundled", a path, "owner/name" and "owner/name:file" mean, and what to tell someone who has no network.
+Refuses to know what is inside the file, and how it comes here (`download.py`).
 
     path = locate("loubb/aria-medium-base")                 # downloaded once, then from the hub's own cache
+    path = locate("loubb/aria-medium-base:model-demo.safetensors")
     push_to_hub(Path("out"), "someone/my-model")            # a folder with a model and its card
 """
 
 from __future__ import annotations
 
-import contextlib
 import re
 from pathlib import Path
 
@@ -27,7 +27,7 @@ MODEL_FILE = "model.safetensors"
 BEST_FILE = "best.safetensors"
 """What is better than these in the folder of a training run."""
 
-LICENCES = {
+_LICENCES = {
     **dict.fromkeys(BUNDLED, "CC-BY-NC-SA-4.0"),
     "loubb/aria-medium-base": "Apache-2.0",
     "loubb/aria-medium-gen": "Apache-2.0",
@@ -35,7 +35,10 @@ LICENCES = {
 }
 """Licences of models that do not carry theirs."""
 
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_ALSO = {"loubb/aria-medium-gen": "loubb/aria-medium-base:model-gen.safetensors"}
+"""Where weights lie as well, of repositories that were closed when last looked at."""
+
+_HUB_NAME = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?::([\w-][\w./-]*\.safetensors))?")
 _OUR_FOLDERS = frozenset({"runs", "models", "checkpoints", "bundled", "partimento"})
 """What people call their folders of models, and nobody of the hub is called."""
 _FILE_KINDS = frozenset({".safetensors", ".onnx", ".pt", ".pth", ".bin", ".ckpt", ".json", ".mid", ".midi"})
@@ -44,7 +47,8 @@ _FILE_KINDS = frozenset({".safetensors", ".onnx", ".pt", ".pth", ".bin", ".ckpt"
 def locate(name: str | Path) -> Path:
     """The file behind the name of a bundled model, a file, a folder or "owner/name" on the hub.
 
-    Of a training run's folder it is the best model. What is on the hub is downloaded if it is not there yet. Raises
+    Of a training run's folder it is the best model; of a repository on the hub `model.safetensors`, unless another one
+    is named: "owner/name:file.safetensors". What is on the hub is downloaded if it is not there yet. Raises
     `UserError`, which says what to do, if there is no such file.
     """
     if str(name) in BUNDLED:
@@ -56,8 +60,9 @@ def locate(name: str | Path) -> Path:
     for file in (best_model(path), path):
         if file.is_file():
             return file
-    if isinstance(name, str) and not path.exists() and _HUB_NAME.fullmatch(name) and not _is_local(path):
-        return _download(name)
+    named = _HUB_NAME.fullmatch(name) if isinstance(name, str) else None
+    if named and not path.exists() and not _is_local(Path(named[1])):
+        return _download(named[1], named[2] or MODEL_FILE)
     what = f"the folder holds no {MODEL_FILE}: " if path.is_dir() else ""
     if not path.exists() and path.name != str(name):
         what = "there is no such file or folder: "
@@ -73,14 +78,19 @@ def _is_local(path: Path) -> bool:
     return path.suffix in _FILE_KINDS or path.parts[0] in _OUR_FOLDERS or path.parent.exists()
 
 
+def licence_of(name: str) -> str | None:
+    """The licence of a bundled or published model that does not carry its own; None of any other."""
+    return _LICENCES.get(name.partition(":")[0])
+
+
 def best_model(folder: Path) -> Path:
     """The file of the best model in a training run's folder; of the last one if none was better than the first."""
     best = folder / BEST_FILE
     return best if best.is_file() else folder / MODEL_FILE
 
 
-def _download(repository: str) -> Path:
-    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
+def _download(repository: str, file: str) -> Path:
+    from huggingface_hub import constants
     from huggingface_hub.errors import (
         EntryNotFoundError,
         HfHubHTTPError,
@@ -89,31 +99,28 @@ def _download(repository: str) -> Path:
     )
     from huggingface_hub.errors import HTTPError as TransportError  # type: ignore[attr-defined]
 
+    from partimento.model.download import download
+
     page = f"{constants.ENDPOINT}/{repository}"
     unreachable = UserError(
-        f"{repository} is not on this machine and the hub cannot be reached; with a network, download {MODEL_FILE} "
-        f"from {page} and give its path"
+        f"{repository} is not on this machine and the hub cannot be reached; with a network, download {file} "
+        f"from {page} and give its path (HF_ENDPOINT names a mirror)"
     )
     try:
-        # What is there is not asked for again: no network, no waiting.
-        with contextlib.suppress(LocalEntryNotFoundError):
-            return Path(hf_hub_download(repository, MODEL_FILE, local_files_only=True))
-        get_hf_file_metadata(hf_hub_url(repository, MODEL_FILE, endpoint=constants.ENDPOINT))  # asks once: no retries
-        return Path(hf_hub_download(repository, MODEL_FILE))
+        return download(repository, file)
     except LocalEntryNotFoundError as error:
         raise unreachable from error
     except HFValidationError as error:
         raise UserError(f"{repository!r} is no name for the hub; give owner/name, a file or a folder") from error
     except EntryNotFoundError as error:
         raise UserError(
-            f"{page} has no {MODEL_FILE}; partimento reads no other file from there "
+            f"{page} has no {file}; another file of it is {repository}:NAME.safetensors "
             "(of an ONNX export, download the folder and give its path)"
         ) from error
     except HfHubHTTPError as error:
-        status = error.response.status_code
-        raise UserError(
-            f"{page} cannot be read (HTTP status {status}): is the name right, and is it open to you?"
-        ) from error
+        status, also = error.response.status_code, _ALSO.get(repository)
+        advice = "is the name right, and is it open to you?" if also is None else f"the same weights are {also}"
+        raise UserError(f"{page} cannot be read (HTTP status {status}): {advice}") from error
     except (TransportError, ConnectionError) as error:
         raise unreachable from error
 

@@ -1,6 +1,6 @@
 """The vocabulary: declared ranges of tokens, laid end to end and numbered from 0.
 
-A vocabulary is a value that travels with the weights, never a constant of the program: two published ones differ. It
+A vocabulary is a value that travels with the weights, never a constant of the program: the published ones differ. It
 knows what each token says; it refuses to know which token may follow which (`grammar.py`) and how notes become tokens
 (`tokenizer.py`).
 
@@ -150,6 +150,13 @@ class Vocabulary:
     def aria(cls) -> Self:
         """The 17,727 tokens of the published base, generative and embedding models: ten instruments and drums."""
         return cls(ranges=_ranges(INSTRUMENTS[:DRUM], drums=True, metadata=True, extras=()))
+
+    @classmethod
+    @lru_cache(maxsize=1)
+    def aria_with_pedal(cls) -> Self:
+        """The 17,729 tokens of the live-play model as it was published first: those of `aria`, and the pedal."""
+        extras = (Kind.PEDAL_ON, Kind.PEDAL_OFF)
+        return cls(ranges=_ranges(INSTRUMENTS[:DRUM], drums=True, metadata=True, extras=extras))
 
     @classmethod
     @lru_cache(maxsize=1)

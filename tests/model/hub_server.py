@@ -15,14 +15,19 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 class Hub:
     """`files[repository][path]` is what the hub holds; `created` lists the repositories made, as requested,
-    `asked` the files; any other `status` than 200 is what every question for a file gets.
+    `asked` the files, `ranges` which bytes of them. Any other `status` than 200 is what every question for a file gets.
+    Each number in `cuts` ends one answer after so many bytes; `damaged` files differ in their last byte.
     """
 
     def __init__(self) -> None:
         self.files: dict[str, dict[str, bytes]] = {}
         self.created: list[dict] = []
         self.asked: list[str] = []
+        self.ranges: list[str | None] = []
         self.status = 200
+        self.cuts: list[int] = []
+        self.damaged = False
+        self.tells_sha256 = True
 
 
 def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
@@ -32,7 +37,7 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
 
         def _answer(self, status: int, body: bytes = b"", **headers: str) -> None:
             self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            for name, value in {"Content_Length": str(len(body)), **headers}.items():
                 self.send_header(name.replace("_", "-"), value)
             self.end_headers()
             if self.command != "HEAD":
@@ -52,8 +57,16 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 code = "EntryNotFound" if repository in hub.files else "RepoNotFound"
                 self._answer(404, X_Error_Code=code, X_Repo_Commit=COMMIT)
                 return
-            etag = f'"{hashlib.sha1(content).hexdigest()}"'
-            self._answer(200, content, ETag=etag, X_Repo_Commit=COMMIT)
+            sha256, size = hashlib.sha256(content).hexdigest(), len(content)
+            if self.command == "HEAD":
+                facts = {"X_Linked_ETag": f'"{sha256}"', "X_Linked_Size": str(size)} if hub.tells_sha256 else {}
+                self._answer(200, content, ETag='"weak"', X_Repo_Commit=COMMIT, **facts)
+                return
+            hub.ranges.append(self.headers.get("Range"))
+            first = int((hub.ranges[-1] or "bytes=0-").removeprefix("bytes=").partition("-")[0])
+            rest = (content[:-1] + b"?" if hub.damaged else content)[first:]
+            place = {"Content_Range": f"bytes {first}-{size - 1}/{size}", "Content_Length": str(size - first)}
+            self._answer(206 if first else 200, rest[: hub.cuts.pop(0)] if hub.cuts else rest, **place)
 
         do_HEAD = _file
 
@@ -99,7 +112,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, cache: object) -> Iterator[Hub]:
 
     hub = Hub()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(hub))
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     address = f"http://127.0.0.1:{server.server_address[1]}"
     monkeypatch.setattr(constants, "ENDPOINT", address)
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")

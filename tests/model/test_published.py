@@ -27,13 +27,14 @@ IDS_BT = torch.arange(100, 140)[None]
         ("embedding-conditioned language model", ConditionedTransformer),
     ],
 )
-@pytest.mark.parametrize("vocabulary", [Vocabulary.aria(), Vocabulary.piano()], ids=["aria", "piano"])
+@pytest.mark.parametrize("vocabulary", [Vocabulary.aria(), Vocabulary.piano(), Vocabulary.aria_with_pedal()], ids=len)
 def test_head_shape_and_vocabulary_are_told(tmp_path, kind, expected, vocabulary):
     path = write(tmp_path / "model.safetensors", kind, len(vocabulary))
     loaded = load(path, expected)
     assert type(loaded.model) is expected
     assert loaded.kind == kind
     assert loaded.vocabulary == vocabulary
+    assert loaded.metadata == ({"pedal_tokens": True} if len(vocabulary) != 17_727 else {})
     assert loaded.config == ModelConfig(
         vocab_size=len(vocabulary), d_model=128, n_heads=2, n_layers=LAYERS, d_ff=D_FF, context=8192
     )
@@ -65,7 +66,10 @@ def test_compiled_names_and_either_dtype_give_the_same_model(tmp_path, prefix, d
         (lambda t: t.update({"model.encode_layers.0.attn.bias": torch.zeros(2)}), "layers.0.attn.bias is foreign"),
         (lambda t: t.update({"emb_head.weight": torch.zeros(512, 128)}), "lm_head.weight is foreign"),
         (lambda t: t.update({"lm_head.weight": torch.zeros(2675, 64)}), r"lm_head.weight has shape \[2675, 64\]"),
-        (lambda t: t.update({"model.tok_embeddings.weight": torch.zeros(99, 128)}), "99 rows"),
+        (
+            lambda t: t.update({"model.tok_embeddings.weight": torch.zeros(99, 128)}),
+            r"has 99 tokens, .* 17,727, 2,675, 17,729;",
+        ),
         (lambda t: t.update({"model.tok_embeddings.weight": torch.zeros(2675, 100)}), "heads of 64"),
     ],
 )

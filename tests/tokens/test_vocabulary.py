@@ -59,6 +59,12 @@ def test_piano_has_2675_ids_with_pedal_and_delimiter_last():
     assert (PIANO.pedal_on, PIANO.pedal_off, PIANO.delimiter) == (2672, 2673, 2674)
 
 
+def test_the_first_live_play_weights_have_the_pedal_behind_everything_else():
+    vocabulary = Vocabulary.aria_with_pedal()
+    assert vocabulary.ranges[:-2] == ARIA.ranges
+    assert [vocabulary.text_of(id) for id in range(17_727, len(vocabulary))] == ["<PED_ON>", "<PED_OFF>"]
+
+
 @pytest.mark.parametrize("vocabulary", [ARIA, PIANO])
 def test_json_round_trip_keeps_every_id(vocabulary):
     again = Vocabulary.from_json(vocabulary.to_json())

@@ -115,7 +115,8 @@ def _initial_model(recipe: PretrainingRecipe, vocabulary: Vocabulary, init: str 
         given = load(init)
         if given.vocabulary != vocabulary:
             raise UserError(
-                f"{init} has another vocabulary ({len(given.vocabulary)} tokens) than {recipe.vocabulary!r}"
+                f"{init} has another vocabulary ({len(given.vocabulary):,} tokens) than {recipe.vocabulary!r} "
+                f"({len(vocabulary):,}); set the recipe's vocabulary to the model's"
             )
         if dataclasses.replace(given.config, context=config.context) != config:
             raise UserError(
