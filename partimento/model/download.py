@@ -47,7 +47,7 @@ def _fetch(repository: str, file: str, facts: HfFileMetadata) -> None:
     from huggingface_hub import constants, hf_hub_url
     from huggingface_hub.errors import HTTPError as TransportError  # type: ignore[attr-defined]
     from huggingface_hub.file_download import http_get, repo_folder_name
-    from huggingface_hub.utils import WeakFileLock, build_hf_headers
+    from huggingface_hub.utils import WeakFileLock, build_hf_headers  # type: ignore[attr-defined]
 
     page, sha256, size = f"{constants.ENDPOINT}/{repository}", facts.etag or "", facts.size
     if not _SHA256.fullmatch(sha256) or size is None or facts.commit_hash is None:
