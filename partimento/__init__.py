@@ -1,7 +1,7 @@
 """partimento continues, embeds and classifies piano performances.
 
     MIDI bytes -> Performance -> tokens -> corpus -> model -> train -> generate | embed | classify
-               -> evaluate -> studio
+               -> library | evaluate -> studio
 
 One folder for each arrow, in this order; imports point backwards only. The names below are the public ones, imported
 when first used, so that `import partimento` and reading a file load no torch.

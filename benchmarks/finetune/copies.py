@@ -3,7 +3,7 @@
     python -m benchmarks.finetune.copies RUN... [-o benchmarks/finetune/copies.md]
 
 Each RUN is a folder of `partimento finetune continuation MY_FOLDER`. For the model it began with, its best one and its
-last one, the first seconds of training files are continued by always taking the likeliest id; `PassageIndex.copies`
+last one, the first seconds of training files are continued by always taking the likeliest id; `duplicates.copies`
 then says how many of the new notes stand in a training file note for note, in any key and at any tempo; as a control,
 the same of the notes that the files themselves go on with. Beside it stands what the run itself says: losses, and by
 how much what is learned from has become easier than what is held out.
@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.common import Program, publish, table
-from partimento.corpus.duplicates.fingerprints import fingerprint
+from partimento.corpus.duplicates.copies import copies
 from partimento.corpus.duplicates.index import PassageIndex
 from partimento.corpus.overlap import fingerprints_of
 from partimento.corpus.store.note_store import NoteStore
@@ -36,8 +36,8 @@ FILES, PROMPT_NOTES, NEW_NOTES = 6, 24, 60
 
 def copied(music: list[Notes], index: PassageIndex) -> str:
     """How many of the notes lie in the longest copy of each piece of music."""
-    longest = [index.copies(fingerprint(notes))[:1] for notes in music]
-    found = sum(copy.last_note - copy.first_note for copies in longest for copy in copies)
+    longest = [copies(notes, index)[:1] for notes in music]
+    found = sum(copy.last_note - copy.first_note for stretches in longest for copy in stretches)
     return f"{found} of {sum(map(len, music))}"
 
 

@@ -161,7 +161,7 @@ def test_the_examples_of_the_documentation_run(folders, tmp_path, monkeypatch):
     for block in re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL):
         exec(block, names)  # noqa: S102 - our own documentation
     assert [match.name for match in names["index"].query(names["kept"])] == ["0.mid"]
-    assert names["index"].copies(names["kept"])[0].last_note > 290
+    assert names["stretches"][0].last_note > 290
 
 
 def test_the_documentation_names_the_rule_of_the_code():

@@ -292,30 +292,6 @@ def _runs(query_ms, file_ms):
 
 
 @njit(cache=True)
-def longest_chain(ordinal, query_ms, file_ms, misses):
-    """The first and the last hit of the longest chain in which passages follow each other in both files.
-
-    ordinal int64 [n]: which of the query's passages each hit is, in order; a chain may leave out `misses` in a row.
-    Hits 0 to 3 at 0, 500, 1,000, 1,500 ms that stand at 9,000, 9,500, 100, 10,500 ms in the file, one miss -> (0, 3).
-    """
-    length = np.ones(len(ordinal), np.int64)
-    start = np.arange(len(ordinal))
-    best = 0
-    for i in range(len(ordinal)):
-        for j in range(i - 1, -1, -1):
-            if ordinal[i] - ordinal[j] > 1 + misses:
-                break
-            if ordinal[i] == ordinal[j] or not _follows(query_ms[j], file_ms[j], query_ms[i], file_ms[i]):
-                continue
-            grown = length[j] + ordinal[i] - ordinal[j]
-            if grown > length[i]:
-                length[i], start[i] = grown, start[j]
-        if length[i] > length[best]:
-            best = i
-    return start[best], best
-
-
-@njit(cache=True)
 def _follows(query_a, file_a, query_b, file_b):
     """Whether b comes after a in both, at tempi that are comparable."""
     in_query = query_b - query_a

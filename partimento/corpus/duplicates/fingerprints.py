@@ -77,6 +77,25 @@ def fingerprint(notes: Notes) -> Fingerprint:
     return Fingerprint(hash=hashes, onset_ms=onset, pitch=pitch, note=note)
 
 
+def passages(notes: Notes, slower: float = 1.0) -> Fingerprint:
+    """Every passage of these notes, not only those that are kept: what an index is asked for copies with.
+
+    Chords are taken as if the notes were played `slower` times as slowly, which is how an index may have seen them;
+    times are those of the notes as they are.
+    """
+    onset = np.round(notes.onset_ms * slower).astype(np.int64)
+    order, began = _by_chord(onset, notes.pitch, notes.instrument != DRUM)
+    hashes = _passages(notes.pitch, order)
+    place = np.flatnonzero(hashes != _NOTHING)
+    first = order[place]
+    return Fingerprint(
+        hash=hashes[place],
+        onset_ms=np.round(began[place] / slower).astype(np.uint32),
+        pitch=notes.pitch[first],
+        note=first.astype(np.uint32),
+    )
+
+
 @njit(cache=True)
 def _fingerprint(onset_ms, pitch, pitched):
     order, began = _by_chord(onset_ms, pitch, pitched)

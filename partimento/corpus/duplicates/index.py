@@ -1,15 +1,15 @@
 """The passages of many files on disk: where else does this stand?
 
 A `PassageIndex` is built once from fingerprints and answers in milliseconds for one file or one generated piece: which
-files are the same performance or play the same piece (`query`), and which of them hold its passages note for note
-(`copies`). It refuses to know where fingerprints come from, and how hits are judged (`alignment`).
+files are the same performance or play the same piece (`query`); `copies` asks it for shared stretches. It refuses to
+know where fingerprints come from, and how hits are judged (`alignment`, `chains`).
 
 The folder (docs/fingerprints.md) is memory-mapped, and any number of processes may share it. Building spools passages
 into ranges of hashes, each of which is sorted on its own: a build of 1.2 million files (8.6 GB) holds 1/256 of that in
 memory and writes the disk twice.
 
     >>> PassageIndex.build(((name, sha256, fingerprint(notes)) for ...), "index")  # doctest: +SKIP
-    >>> PassageIndex("index").copies(fingerprint(generated))                        # doctest: +SKIP
+    >>> PassageIndex("index").query(fingerprint(notes))                             # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -35,10 +35,6 @@ from partimento.files import new_folder
 
 MOST_PLACES: Final = 512
 """Of the places of one passage as many are kept, those of the first files: one that stands in more tells little."""
-FEWEST_COPIED: Final = 4
-"""A copy has at least this many kept passages in a row, or about 25 notes."""
-MISSES: Final = 1
-"""So many kept passages in a row may differ inside a copy: one changed note spoils two or three."""
 MANIFEST: Final = "index.json"
 
 _RULE: Final = {
@@ -81,25 +77,8 @@ class Match:
     file_ms: tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copy:
-    """A stretch of the query that stands in a file note for note, in any key and at any tempo.
-
-    Notes `first_note` to `last_note` - 1 of the query, to within a chord; where they begin and where their last
-    passage begins, in the query and in the file, in ms.
-    """
-
-    file: int
-    name: str
-    transposition: int
-    first_note: int
-    last_note: int
-    query_ms: tuple[int, int]
-    file_ms: tuple[int, int]
-
-
 class PassageIndex:
-    """An index opened for reading."""
+    """An index opened for reading; `origin` is the location of its files, if whoever built it said so."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Open the folder `path`; raises `UserError` if it holds no complete index made by the present rule."""
@@ -113,6 +92,7 @@ class PassageIndex:
             raise UserError(f"{self.path}: not a passage index ({error})") from error
         if rule != _RULE:
             raise UserError(f"{self.path}: a passage index made by other rules ({rule}); build it again")
+        self.origin: str = about.get("origin", "")
         self.names: list[str] = files["name"].to_pylist()
         self.sha256: list[str] = files["sha256"].to_pylist()
         self._cells, self._sizes = (files[name].to_numpy().astype(np.int64) for name in ("cells", "passages"))
@@ -130,55 +110,12 @@ class PassageIndex:
 
         At most `alignment.MOST_CANDIDATES` files are looked at, those that share most passages.
         """
-        _, *hits = self._hits(fingerprint)
+        _, *hits = self.hits(fingerprint)
         cells = alignment.cells(fingerprint.onset_ms)
         found = alignment.matches(*hits, cells, len(fingerprint), self._cells, self._sizes, False)
         return sorted(map(self._match, found), key=lambda match: (not match.same_performance, -match.hits))
 
-    def copies(self, fingerprint: Fingerprint) -> list[Copy]:
-        """Of each file that holds passages of the query the longest copied stretch, the longest first."""
-        found = []
-        hits = self._hits(fingerprint)
-        order, begins, ends = alignment.candidates(hits[2], hits[3])
-        for begin, end in zip(begins, ends, strict=True):
-            chosen = order[begin:end]
-            ordinal, _, file, transposition, query_ms, file_ms = (column[chosen] for column in hits)
-            first, last = alignment.longest_chain(ordinal, query_ms, file_ms, MISSES)
-            if ordinal[last] - ordinal[first] + 1 < FEWEST_COPIED:
-                continue
-            copy = Copy(
-                file=int(file[0]),
-                name=self.names[file[0]],
-                transposition=int(transposition[0]),
-                first_note=int(fingerprint.note[ordinal[first]]),
-                last_note=int(fingerprint.note[ordinal[last]]) + PASSAGE_NOTES,
-                query_ms=(int(query_ms[first]), int(query_ms[last])),
-                file_ms=(int(file_ms[first]), int(file_ms[last])),
-            )
-            found.append(copy)
-        return sorted(found, key=lambda copy: copy.first_note - copy.last_note)
-
-    @classmethod
-    def build(cls, files: Iterable[Indexed], out: str | os.PathLike[str]) -> PassageIndex:
-        """Write a new index at `out`, which must not exist; it appears whole, by renaming, or not at all."""
-        with new_folder(out) as folder:
-            count = _spool(files, folder)
-            bits = min(max(count.bit_length() - 5, _RANGE_BITS), 24)
-            kept = _sort(folder, bits)
-            (folder / MANIFEST).write_text(json.dumps(_RULE | {"postings": kept, "bits": bits}))
-        return cls(out)
-
-    def _map(self, name: str, dtype: np.dtype, count: int) -> npt.NDArray:
-        path = self.path / name
-        try:
-            if path.stat().st_size != count * dtype.itemsize:
-                raise UserError(f"{path}: not as long as {MANIFEST} says; build the index again")
-            # An empty file cannot be mapped.
-            return np.asarray(np.memmap(path, dtype, "r")) if count else np.empty(0, dtype)
-        except OSError as error:
-            raise UserError(f"{self.path}: damaged passage index ({error}); build it again") from error
-
-    def _hits(self, fingerprint: Fingerprint) -> tuple[npt.NDArray, ...]:
+    def hits(self, fingerprint: Fingerprint) -> tuple[npt.NDArray, ...]:
         """Ordinal of the query's passage, its hash, file, transposition, and when it begins in the query and there."""
         first, last = _places(fingerprint.hash, self._hash, self._starts, self._shift)
         ordinal = np.repeat(np.arange(len(first)), last - first)
@@ -191,6 +128,30 @@ class PassageIndex:
             fingerprint.onset_ms[ordinal].astype(np.int64),
             self._onset[at].astype(np.int64),
         )
+
+    @classmethod
+    def build(cls, files: Iterable[Indexed], out: str | os.PathLike[str], *, origin: str = "") -> PassageIndex:
+        """Write a new index at `out`, which must not exist; it appears whole, by renaming, or not at all.
+
+        `origin` says where the files lie, for who wants to see them; an index holds no notes.
+        """
+        with new_folder(out) as folder:
+            count = _spool(files, folder)
+            bits = min(max(count.bit_length() - 5, _RANGE_BITS), 24)
+            kept = _sort(folder, bits)
+            about = _RULE | {"postings": kept, "bits": bits, "origin": origin}
+            (folder / MANIFEST).write_text(json.dumps(about))
+        return cls(out)
+
+    def _map(self, name: str, dtype: np.dtype, count: int) -> npt.NDArray:
+        path = self.path / name
+        try:
+            if path.stat().st_size != count * dtype.itemsize:
+                raise UserError(f"{path}: not as long as {MANIFEST} says; build the index again")
+            # An empty file cannot be mapped.
+            return np.asarray(np.memmap(path, dtype, "r")) if count else np.empty(0, dtype)
+        except OSError as error:
+            raise UserError(f"{self.path}: damaged passage index ({error}); build it again") from error
 
     def _match(self, found: np.void) -> Match:
         same = bool(found["relation"] == alignment.SAME_PERFORMANCE)

@@ -1,4 +1,4 @@
-"""The index on disk beside hits found the plain way, and copied passages whose places are known."""
+"""The index on disk beside hits found the plain way."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 
 from partimento.corpus.duplicates import alignment
 from partimento.corpus.duplicates import index as passages
-from partimento.corpus.duplicates.fingerprints import PASSAGE_NOTES, WINDOW, Fingerprint, fingerprint
+from partimento.corpus.duplicates.fingerprints import Fingerprint, fingerprint
 from partimento.corpus.duplicates.index import PassageIndex
 from partimento.errors import UserError
-from tests.corpus.melodies import blurred, copies, notes_of, piece, retimed, rubato, transposed
+from tests.corpus.melodies import copies, notes_of, piece, retimed, rubato, transposed
 
 
 def built(path, files) -> PassageIndex:
@@ -68,46 +68,10 @@ def test_matches_tell_the_file_its_key_and_its_time(tmp_path):
 def test_nothing_in_common_is_nothing_found(tmp_path):
     index = built(tmp_path / "index", [piece(1), piece(2), notes_of([], [])])
     for notes in (piece(3), notes_of([], []), notes_of([0], [60])):
-        assert index.query(fingerprint(notes)) == [] and index.copies(fingerprint(notes)) == []
+        assert index.query(fingerprint(notes)) == []
     assert len(index) == 3
     empty = PassageIndex.build([], tmp_path / "empty")
     assert len(empty) == 0 and empty.query(fingerprint(piece(1))) == []
-
-
-def test_copied_passages_are_found_where_they_stand(tmp_path):
-    files = [piece(k) for k in range(3)]
-    index = built(tmp_path / "index", files)
-    own = piece(9, 300)
-    stolen = transposed(retimed(files[1].slice(250, 330), 1.1), 5)
-    onset = np.concatenate([own.onset_ms[:120], own.onset_ms[119] + 300 + stolen.onset_ms])
-    onset = np.concatenate([onset, onset[-1] + 300 + own.onset_ms[120:] - own.onset_ms[120]])
-    pitch = np.concatenate([own.pitch[:120], stolen.pitch, own.pitch[120:]])
-    [copy] = index.copies(fingerprint(notes_of(onset, pitch)))
-    assert copy.name == "1.mid" and copy.transposition == -5
-    # What is copied is 120 to 199; at either end a passage may not have been kept.
-    assert 120 <= copy.first_note < 120 + WINDOW and 200 - WINDOW < copy.last_note <= 200
-    assert abs(copy.file_ms[0] - files[1].onset_ms[250 + copy.first_note - 120]) <= 1
-    assert copy.query_ms[0] == onset[copy.first_note]
-
-
-@pytest.mark.parametrize("length", [PASSAGE_NOTES, 17, 60, 200])
-def test_short_quotations_are_no_copies_and_long_ones_are(tmp_path, length):
-    index = built(tmp_path / "index", [piece(1)])
-    own, quoted = piece(5, 200), piece(1).slice(100, 100 + length)
-    pitch = np.concatenate([own.pitch[:100], quoted.pitch, own.pitch[100:]])
-    found = index.copies(fingerprint(notes_of(np.arange(len(pitch)) * 250, pitch)))
-    assert bool(found) == (length >= 60)
-
-
-def test_a_copy_goes_on_over_a_changed_note_but_not_over_much(tmp_path):
-    index = built(tmp_path / "index", [piece(1)])
-    one, many = piece(1).slice(100, 300), blurred(piece(1).slice(100, 300), 1, ms=0, lost=0.3)
-    pitch = one.pitch.copy()
-    pitch[100] += 1
-    changed = index.copies(fingerprint(notes_of(one.onset_ms, pitch)))
-    assert all(copy.last_note - copy.first_note <= 200 for copy in changed) and changed
-    scattered = index.copies(fingerprint(many))
-    assert all(copy.last_note - copy.first_note < 100 for copy in scattered)
 
 
 def test_of_places_of_one_passage_the_first_are_kept(tmp_path, monkeypatch):
