@@ -17,7 +17,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test lint format clean
+.PHONY: help setup demo test lint docs format clean
 
 help:  ## this list
 	@echo "partimento continues piano performances. Targets:"
@@ -44,12 +44,16 @@ lint: $(VENV)/.dev  ## the checks that run no code
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(VENV)/.dev  ## the documentation as a site (into site/); a broken link ends it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	@echo "Open site/index.html"
+
 format: $(VENV)/.dev  ## rewrite the sources in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-clean:  ## remove .venv, demo/, the studio's built page and all caches
-	rm -rf $(VENV) partimento/studio/page partimento/studio/web/node_modules demo build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+clean:  ## remove .venv, demo/, the studio's built page, the site and all caches
+	rm -rf $(VENV) partimento/studio/page partimento/studio/web/node_modules demo site build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps make a second run start at once; the package is installed in place, so its sources are not prerequisites.

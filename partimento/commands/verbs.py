@@ -9,7 +9,7 @@ so has a verb that has verbs of its own, such as `finetune`.
 
 import difflib
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -28,6 +28,14 @@ class Verb:
         """Import the verb's module and return its function; the function may return an exit status."""
         module, _, function = self.target.partition(":")
         return cast(Callable[[list[str]], int | None], getattr(importlib.import_module(module), function))
+
+
+def every(verbs: Sequence[Verb], above: str = "") -> Iterator[tuple[str, Verb]]:
+    """Each verb with its name, such as "finetune continuation", and those of the tables below."""
+    for verb in verbs:
+        name = above + verb.name
+        yield name, verb
+        yield from every(getattr(importlib.import_module(verb.target.partition(":")[0]), "KINDS", ()), name + " ")
 
 
 def call(arguments: Sequence[str], verbs: Sequence[Verb], *, program: str, about: str) -> int:
