@@ -62,7 +62,8 @@ def build() -> bool:
         _run([*npm, "ci", "--omit=dev", "--ignore-scripts", "--no-progress"], folder)
         vite = [node, str(folder / "node_modules/vite/bin/vite.js"), "build"]
         _run(vite, folder)
-        _run([*vite, "--config", "vite.player.config.ts"], folder)
+        for part in ("player", "atlas"):
+            _run([*vite, "--config", f"vite.{part}.config.ts"], folder)
         made = Path(name) / "page"
         (made / _STAMP).write_text(_fingerprint(), encoding="ascii")
         fresh = PAGE.with_name(f".page.{os.getpid()}")

@@ -3,9 +3,10 @@
 Knows which settings decide the places, how a map is computed, kept and read again, and how a new vector finds its place
 among those of the map. Refuses to know: what the files are, and where vectors come from.
 
-    atlas = draw_map(vectors, names)                          # Atlas: a place for every name
+    atlas = draw_map(vectors, names)                     # Atlas: a place for every name, and who is near by the vectors
     atlas.write("atlas.parquet")
-    xy = Atlas.read("atlas.parquet").place(vectors, new)      # float64 [m, 2]; the others stay where they are
+    atlas.place(vectors, new)                            # float64 [m, 2]; the others stay where they are
+    atlas.add(vectors, ["new.mid"], new)                 # the map with one more
 
 The distance is that of the angle between vectors. Everything is computed on one thread, so that one machine gives the
 same places every time. t-SNE is van der Maaten and Hinton's (2008) as openTSNE computes it; placing is that of Poličar,
@@ -19,7 +20,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -39,7 +40,11 @@ FEWEST_FILES: Final = 5
 """Of fewer there is no map: nothing is near anything."""
 _ABOUT: Final = b"partimento.atlas"
 _VERSION: Final = 1
-_SCHEMA: Final = pa.schema([("name", pa.string()), ("x", pa.float64()), ("y", pa.float64())])
+_SCHEMA: Final = pa.schema(
+    [("name", pa.string()), ("x", pa.float64()), ("y", pa.float64()), ("near", pa.list_(pa.int32()))]
+)
+NEIGHBOURS: Final = 8
+"""Of each file so many of the nearest are kept, by the vectors and not by the map."""
 _SPREAD: Final = 1e-4
 """Deviation of the first places: small, so that forces and not the beginning decide."""
 _JITTER: Final = 0.01
@@ -91,19 +96,22 @@ class MapSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Atlas:
-    """A map: the `names` of n files and their places `xy`, float64 [n, 2]; `settings` say how it came about.
+    """A map: the `names` of n files, their places `xy` [n, 2], and the files `near` each by the vectors, int32 [n, k].
 
+    The first `drawn` of them decided the places; the others were placed among them. `settings` say how it came about;
     `divergence` is what t-SNE makes small, in nats, when the map was drawn.
     """
 
     names: Sequence[str]
     xy: NDArray[np.float64]
-    settings: MapSettings = field(default_factory=MapSettings)
-    divergence: float = float("nan")
+    near: NDArray[np.int32]
+    drawn: int
+    settings: MapSettings
+    divergence: float
 
     def __post_init__(self) -> None:
-        if self.xy.shape != (len(self.names), 2):
-            raise ValueError(f"{len(self.names)} names, but places of the shape {self.xy.shape}: give [n, 2]")
+        if self.xy.shape != (len(self.names), 2) or len(self.near) != len(self.names):
+            raise ValueError(f"{len(self.names)} names, but places {self.xy.shape} and neighbours {self.near.shape}")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -111,16 +119,17 @@ class Atlas:
     @property
     def about(self) -> str:
         """How the map came about, in one line."""
-        of = self.settings
+        of, placed = self.settings, len(self) - self.drawn
         return (
-            f"t-SNE of {len(self):,} files (openTSNE): perplexity {of.of(len(self)):g}, initialisation "
+            f"t-SNE of {self.drawn:,} files (openTSNE): perplexity {of.of(self.drawn):g}, initialisation "
             f"{of.initialisation}, seed {of.seed}, {of.exaggerated} + {of.steps} steps, cosine distance"
+            + (f"; {placed:,} placed on it" if placed else "")
         )
 
     def place(self, vectors_nE: Floats, new_mE: Floats) -> NDArray[np.float64]:
-        """Places [m, 2] of new vectors among those of the map's files, given in the order of `names`; nothing moves.
+        """Places [m, 2] of new vectors among the drawn files; `vectors_nE` are the map's, in the order of `names`.
 
-        Each new file is placed as if the other new ones were not there.
+        Nothing moves, and each new file is placed as if the other new ones were not there.
         """
         if len(vectors_nE) != len(self):
             raise ValueError(f"{len(vectors_nE)} vectors for a map of {len(self)} files: give one for each")
@@ -130,28 +139,45 @@ class Atlas:
         from openTSNE.affinity import PrecomputedAffinities, joint_probabilities_nn
         from scipy.sparse import csr_matrix
 
-        neighbours = min(len(self), _PLACING_NEIGHBOURS)
-        index_mk, distance_mk = nearest(unit(vectors_nE), unit(new_mE), neighbours)
+        neighbours = min(self.drawn, _PLACING_NEIGHBOURS)
+        index_mk, distance_mk = nearest(unit(vectors_nE[: self.drawn]), unit(new_mE), neighbours)
         affinities = joint_probabilities_nn(
             index_mk,
             distance_mk,
             [min(_PLACING_PERPLEXITY, neighbours / 3)],
             symmetrize=False,
             normalization="point-wise",
-            n_reference_samples=len(self),
+            n_reference_samples=self.drawn,
         )
+        xy_n2 = self.xy[: self.drawn]
         # The interpolation moves a map whose box is not centred, but not what is placed on it.
-        middle_2 = (self.xy.min(axis=0) + self.xy.max(axis=0)) / 2
-        xy_n2 = self.xy - middle_2
+        middle_2 = (xy_n2.min(axis=0) + xy_n2.max(axis=0)) / 2
         # What pulls the map's own files is not asked for, since they do not move.
-        among_n2 = TSNEEmbedding(xy_n2, PrecomputedAffinities(csr_matrix((len(self),) * 2), normalize=False))
-        placed = PartialTSNEEmbedding(np.median(xy_n2[index_mk], axis=1), among_n2, affinities)
-        return np.asarray(placed.optimize(**_PLACING, negative_gradient_method=_method(len(self)))) + middle_2
+        nothing = PrecomputedAffinities(csr_matrix((self.drawn, self.drawn)), normalize=False)
+        among = TSNEEmbedding(xy_n2 - middle_2, nothing)
+        placed = PartialTSNEEmbedding(np.median(xy_n2[index_mk], axis=1) - middle_2, among, affinities)
+        return np.asarray(placed.optimize(**_PLACING, negative_gradient_method=_method(self.drawn))) + middle_2
+
+    def add(self, vectors_nE: Floats, names: Sequence[str], new_mE: Floats) -> Atlas:
+        """This map with new files placed on it; arguments as of `place`."""
+        xy_m2 = self.place(vectors_nE, new_mE)
+        near_mk, _ = nearest(unit(vectors_nE), unit(new_mE), self.near.shape[1])
+        return replace(
+            self,
+            names=[*self.names, *names],
+            xy=np.concatenate([self.xy, xy_m2]),
+            near=np.concatenate([self.near, near_mk.astype(np.int32)]),
+        )
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Keep the map as a Parquet table: name, x, y; its settings are in the table's metadata."""
-        about = {"version": _VERSION, "settings": asdict(self.settings), "divergence": self.divergence}
-        columns = {"name": list(self.names), "x": self.xy[:, 0], "y": self.xy[:, 1]}
+        """Keep the map as a Parquet table: name, x, y, near; its settings are in the table's metadata."""
+        about = {
+            "version": _VERSION,
+            "settings": asdict(self.settings),
+            "divergence": self.divergence,
+            "drawn": self.drawn,
+        }
+        columns = {"name": list(self.names), "x": self.xy[:, 0], "y": self.xy[:, 1], "near": list(self.near)}
         table = pa.table(columns, _SCHEMA.with_metadata({_ABOUT: json.dumps(about).encode()}))
         with replacing(path) as part:
             pq.write_table(table, part, compression="zstd")
@@ -166,10 +192,13 @@ class Atlas:
             if about["version"] != _VERSION or table.schema.remove_metadata() != _SCHEMA:
                 raise UserError(f"{path}: a map of another version; draw it again")
             settings, divergence = MapSettings(**about["settings"]), float(about["divergence"])
+            near = np.array(table["near"].to_pylist(), np.int32).reshape(len(table), -1)
+            drawn = int(about["drawn"])
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
             raise UserError(f"{path}: not a map ({str(error).splitlines()[0]}); draw it again") from error
         xy = np.stack([table["x"].to_numpy(), table["y"].to_numpy()], axis=1)
-        return cls(names=table["name"].to_pylist(), xy=xy, settings=settings, divergence=divergence)
+        names = table["name"].to_pylist()
+        return cls(names=names, xy=xy, near=near, drawn=drawn, settings=settings, divergence=divergence)
 
 
 def draw_map(vectors_nE: Floats, names: Sequence[str], settings: MapSettings | None = None) -> Atlas:
@@ -188,7 +217,9 @@ def draw_map(vectors_nE: Floats, names: Sequence[str], settings: MapSettings | N
 
     vectors_nE = unit(vectors_nE)
     perplexity = settings.of(len(names))
-    index_nk, distance_nk = nearest(vectors_nE, vectors_nE, max(1, int(3 * perplexity)), itself=False)
+    index_nk, distance_nk = nearest(
+        vectors_nE, vectors_nE, min(len(names) - 1, max(NEIGHBOURS, int(3 * perplexity))), itself=False
+    )
     affinities = PerplexityBasedNN(
         perplexity=perplexity, knn_index=PrecomputedNeighbors(index_nk, distance_nk), n_jobs=1
     )
@@ -200,7 +231,14 @@ def draw_map(vectors_nE: Floats, names: Sequence[str], settings: MapSettings | N
         random_state=settings.seed,
     ).fit(affinities=affinities, initialization=_beginning(vectors_nE, settings))
     xy = np.asarray(drawn, np.float64)
-    return Atlas(names=names, xy=xy - xy.mean(axis=0), settings=settings, divergence=float(drawn.kl_divergence))
+    return Atlas(
+        names=names,
+        xy=xy - xy.mean(axis=0),
+        near=index_nk[:, :NEIGHBOURS].astype(np.int32),
+        drawn=len(names),
+        settings=settings,
+        divergence=float(drawn.kl_divergence),
+    )
 
 
 def _method(files: int) -> str:

@@ -1,10 +1,13 @@
 """Places on the map, beside scikit-learn's measures of neighbourhoods, and what must hold for any vectors."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from sklearn.manifold import trustworthiness
+from sklearn.neighbors import NearestNeighbors
 
 from partimento.errors import UserError
 from partimento.library.atlas.map import Atlas, MapSettings, draw_map
@@ -51,7 +54,7 @@ def test_one_seed_gives_one_map_and_the_length_of_vectors_does_not_matter(drawn)
 @pytest.mark.parametrize("method", ["bh", "fft"])
 def test_new_files_find_their_place_and_the_others_keep_theirs(drawn, method, monkeypatch):
     monkeypatch.setattr("partimento.library.atlas.map._method", lambda files: method)
-    moved = Atlas(names=drawn.names, xy=drawn.xy + np.array([300, -20]), settings=QUICK)
+    moved = replace(drawn, xy=drawn.xy + np.array([300, -20]))
     x, _ = vectors(120)
     before = moved.xy.copy()
     new = x[:9] + np.float32(1e-4)
@@ -63,11 +66,24 @@ def test_new_files_find_their_place_and_the_others_keep_theirs(drawn, method, mo
     assert moved.place(x, x[:0]).shape == (0, 2)
 
 
+def test_the_neighbours_of_a_file_are_those_of_its_vector(drawn):
+    x, _ = vectors(120)
+    oracle = NearestNeighbors(n_neighbors=8, metric="cosine").fit(x)
+    np.testing.assert_array_equal(drawn.near, oracle.kneighbors(return_distance=False))
+    more, _ = vectors(3, seed=5)
+    added = drawn.add(x, ["a", "b", "c"], more)
+    np.testing.assert_array_equal(added.near[120:], oracle.kneighbors(more, return_distance=False))
+    assert added.names[120:] == ["a", "b", "c"] and added.about.endswith("; 3 placed on it")
+    # What was placed before does not decide where the next ones go.
+    again = added.add(np.concatenate([x, more]), ["d"], more[:1])
+    np.testing.assert_allclose(again.xy[123], added.xy[120], atol=1e-3)
+
+
 def test_a_map_is_kept_and_read_as_it_was(drawn, tmp_path):
     drawn.write(tmp_path / "atlas.parquet")
     read = Atlas.read(tmp_path / "atlas.parquet")
     assert (read.names, read.settings, read.divergence) == (drawn.names, drawn.settings, drawn.divergence)
-    assert read.xy.tobytes() == drawn.xy.tobytes()
+    assert read.xy.tobytes() == drawn.xy.tobytes() and (read.near == drawn.near).all() and read.drawn == 120
     assert "perplexity 8, initialisation pca, seed 0, 100 + 150 steps" in read.about
 
 

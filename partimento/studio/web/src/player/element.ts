@@ -31,7 +31,7 @@ interface Inside {
 const BESIDE = document.currentScript instanceof HTMLScriptElement && document.currentScript.src;
 const ICON = `<svg viewBox="0 0 24 24" aria-hidden="true"><path class="go" d="M8 5v14l11-7z"/><path class="halt" d="M7 5h4v14H7zm6 0h4v14h-4z"/></svg>`;
 
-class PlayerElement extends HTMLElement {
+export class PlayerElement extends HTMLElement {
   static readonly observedAttributes = ["src"];
   #roll = new Roll();
   #button = document.createElement("button");
@@ -73,13 +73,25 @@ class PlayerElement extends HTMLElement {
     if (this.shadowRoot) void this.#load();
   }
 
+  /** Shows a MIDI file that is at hand, with the piano from `source`; plays it if told so. */
+  async open(midi: ArrayBuffer, source: Source, play = false): Promise<void> {
+    this.#player?.stop();
+    this.#at = 0;
+    this.#music = readMidi(midi);
+    this.#spans = [];
+    this.#player = this.#playerOf(source);
+    this.#roll.show(this.#music, this.#spans, true);
+    this.#show();
+    if (play) await this.#toggle();
+  }
+
   async #load(): Promise<void> {
     this.#player?.stop();
     this.#at = 0;
     this.#words.textContent = "";
     try {
       const inside = this.querySelector("script[type='application/json']")?.textContent;
-      if (inside) this.#open(JSON.parse(inside) as Inside);
+      if (inside) this.#inside(JSON.parse(inside) as Inside);
       else if (this.getAttribute("src")) await this.#fetch(this.getAttribute("src")!);
       else return;
     } catch (error) {
@@ -98,7 +110,7 @@ class PlayerElement extends HTMLElement {
     this.#player = this.#playerOf(fromFolder(this.getAttribute("samples") ?? beside));
   }
 
-  #open(inside: Inside): void {
+  #inside(inside: Inside): void {
     this.#music = toMusic(inside.music);
     this.#spans = inside.spans.map(({ from, to }) => ({ from, to: to ?? Infinity }));
     this.#player = this.#playerOf(async (name) => {
