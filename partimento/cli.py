@@ -40,6 +40,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(name="verify", help="check that a note store is what was written", target="partimento.commands.verify:main"),
     Verb(name="publish", help="a note store -> Parquet files", target="partimento.commands.publish:main"),
     Verb(name="overlap", help="what two collections have in common", target="partimento.commands.overlap:main"),
+    Verb(name="originality", help="is it a copy, and of what", target="partimento.commands.originality:main"),
     Verb(name="pretrain", help="train a model on a note store", target="partimento.commands.pretrain:main"),
     Verb(name="finetune", help="train a model further, on your music too", target="partimento.commands.finetune:main"),
     Verb(name="recipe", help="what a training recipe says and costs", target="partimento.commands.recipe:main"),

@@ -6,20 +6,21 @@ import json
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from partimento.commands.flags import parse
-from partimento.commands.progress import counted
+from partimento.commands.progress import passing
 from partimento.errors import UserError
 
 if TYPE_CHECKING:
-    from partimento.corpus.duplicates.index import Indexed, PassageIndex
+    from partimento.corpus.duplicates.index import PassageIndex
 
 EXIT_OVERLAP = 1
 
@@ -57,7 +58,7 @@ def main(argv: list[str]) -> int:
         print(f"refused: {name}: {error}", file=sys.stderr)
 
     with _index(options.b, options.keep_index, report) as index:
-        files = _counted("comparing", overlap.fingerprints_of(options.a, report))
+        files = passing("comparing", overlap.fingerprints_of(options.a, report))
         findings = list(overlap.overlap(files, index))
         size = len(index)
     counts = Counter(finding.relation for finding in findings)
@@ -81,23 +82,12 @@ def main(argv: list[str]) -> int:
 def _index(location: str, keep: Path | None, report: Any) -> Iterator[PassageIndex]:
     """B's passage index: the one it is, or one made of it, kept or not."""
     from partimento.corpus import overlap
-    from partimento.corpus.duplicates.index import MANIFEST, PassageIndex
+    from partimento.corpus.duplicates.index import MANIFEST
 
-    if Path(location, MANIFEST).is_file():
-        if keep:
-            raise UserError(f"{location} is a passage index already; leave --keep-index out")
-        yield PassageIndex(location)
-        return
+    if keep and Path(location, MANIFEST).is_file():
+        raise UserError(f"{location} is a passage index already; leave --keep-index out")
     with tempfile.TemporaryDirectory() as scratch:
-        files = _counted("indexing", overlap.fingerprints_of(location, report))
-        yield PassageIndex.build(files, keep or Path(scratch, "index"))
-
-
-def _counted(what: str, files: Iterable[Indexed]) -> Iterator[Indexed]:
-    with counted(what) as advance:
-        for file in files:
-            yield file
-            advance(1)
+        yield overlap.index_of(location, keep or Path(scratch, "index"), report, counted=partial(passing, "indexing"))
 
 
 def _how(row: dict[str, Any]) -> str:

@@ -6,8 +6,11 @@ with counted("reading", total=len(plan)) as advance:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
+
+_Each = TypeVar("_Each")
 
 
 @contextmanager
@@ -34,3 +37,11 @@ def counted(what: str, total: int | None = None) -> Iterator[Callable[..., None]
             bar.update(task, advance=done, total=total)
 
         yield advance
+
+
+def passing(what: str, each: Iterable[_Each]) -> Iterator[_Each]:
+    """The same, while the line counts what passes by."""
+    with counted(what) as advance:
+        for one in each:
+            yield one
+            advance(1)

@@ -34,6 +34,8 @@ COLUMNS: Final = ("file", "relation", "other", "transposition", "scale", "shift_
 
 Refused = Callable[[str, UserError], None]
 """Told the name of a file that cannot be read, and why."""
+Counted = Callable[[Iterable[Indexed]], Iterable[Indexed]]
+"""Sees every file pass by, to show how far it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,18 @@ def fingerprints_of(location: str, refused: Refused) -> Iterator[Indexed]:
     if (folder / note_store.MANIFEST).is_file():
         return _of_store(folder)
     return _of_files(location, refused)
+
+
+def index_of(location: str, out: Path, refused: Refused, *, counted: Counted = iter) -> PassageIndex:
+    """The passage index at a location, or one made at `out` of the collection there."""
+    if Path(location, passages.MANIFEST).is_file():
+        return PassageIndex(location)
+    return PassageIndex.build(counted(fingerprints_of(location, refused)), out, origin=origin_of(location))
+
+
+def origin_of(location: str) -> str:
+    """A location as it holds from everywhere."""
+    return str(Path(location).resolve()) if Path(location).exists() else location
 
 
 def overlap(files: Iterable[Indexed], index: PassageIndex) -> Iterator[Finding]:

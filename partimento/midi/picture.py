@@ -21,6 +21,7 @@ from partimento.midi.performance import Performance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 # Blue and vermilion of Okabe and Ito's palette, which people with any colour vision tell apart.
 _PROMPT: Final = (0.000, 0.447, 0.698)
@@ -78,10 +79,7 @@ def draw_piano_roll(
     keys, pedal = figure.add_subplot(grid[0]), figure.add_subplot(grid[1])
     end = _end_of_axis(performance)
     for axes in (keys, pedal):
-        axes.set_xlim(0, end)
-        axes.tick_params(length=0, labelsize=11, labelcolor=_INK)
-        for spine in axes.spines.values():
-            spine.set_visible(False)
+        _prepare(axes, 0, end)
     _draw_keyboard(keys, *_pitch_range(performance))
     _draw_notes(keys, performance, _is_new(performance, split_seconds, until_seconds), end)
     _draw_pedal(pedal, performance)
@@ -90,7 +88,52 @@ def draw_piano_roll(
         keys.set_title(title, loc="left", fontsize=14, color=_INK, pad=10)
     names = ("notes",) if split_seconds is None else _NAMES if until_seconds is None else _NAMES_OF_FILLED
     _draw_legend(keys, performance, names)
+    _save(canvas, path)
 
+
+def draw_two_rolls(
+    upper: Performance,
+    lower: Performance,
+    path: str | os.PathLike[str],
+    *,
+    marked: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    titles: tuple[str, str],
+    span: tuple[float, float],
+    names: tuple[str, str],
+) -> None:
+    """Write a picture of 1600 x 900 pixels: two performances over each other on one clock, from span[0] to span[1] s.
+
+    `marked` says of each note of either whether it has the second colour; `names` say what the two colours mean.
+    Otherwise as `draw_piano_roll`.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(_WIDTH / _DPI, 9), dpi=_DPI, facecolor="white")
+    canvas = FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(2, 1, hspace=0.14, left=0.045, right=0.985, top=0.94, bottom=0.07)
+    panels = figure.add_subplot(grid[0]), figure.add_subplot(grid[1])
+    lows, highs = zip(*(_pitch_range(each) for each in (upper, lower) if len(each)), strict=True)
+    for axes, performance, new, title in zip(panels, (upper, lower), marked, titles, strict=True):
+        _prepare(axes, *span)
+        _draw_keyboard(axes, min(lows), max(highs))
+        _draw_notes(axes, performance, new, span[1] - span[0])
+        axes.set_title(title, loc="left", fontsize=14, color=_INK, pad=10)
+    _draw_time(*panels, span[1], [], begin=span[0])
+    panels[1].grid(axis="x", color=_GRID, linewidth=0.6, zorder=1)
+    panels[1].set_axisbelow(True)
+    _draw_legend(panels[0], upper, names)
+    _save(canvas, path)
+
+
+def _prepare(axes: Axes, begin: float, end: float) -> None:
+    axes.set_xlim(begin, end)
+    axes.tick_params(length=0, labelsize=11, labelcolor=_INK)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _save(canvas: FigureCanvasAgg, path: str | os.PathLike[str]) -> None:
     png = io.BytesIO()
     # Without its own name matplotlib writes nothing that changes from run to run.
     canvas.print_figure(png, format="png", metadata={"Software": None})
@@ -179,10 +222,10 @@ def _draw_pedal(axes: Axes, performance: Performance) -> None:
     axes.broken_barh(list(zip(down, up - down, strict=True)), (0.15, 0.7), facecolor="#8a8a8a", linewidth=0)
 
 
-def _draw_time(keys: Axes, pedal: Axes, end: float, edges: list[float]) -> None:
+def _draw_time(keys: Axes, pedal: Axes, end: float, edges: list[float], begin: float = 0.0) -> None:
     steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
-    step = next((step for step in steps if end / step <= 16), steps[-1])
-    ticks = np.arange(0, end + 1e-9, step)
+    step = next((step for step in steps if (end - begin) / step <= 16), steps[-1])
+    ticks = np.arange(np.ceil(begin / step) * step, end + 1e-9, step)
     keys.set_xticks(ticks, [])
     keys.grid(axis="x", color=_GRID, linewidth=0.6, zorder=1)
     keys.set_axisbelow(True)

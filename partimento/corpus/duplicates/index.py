@@ -130,12 +130,14 @@ class PassageIndex:
         )
 
     @classmethod
-    def build(cls, files: Iterable[Indexed], out: str | os.PathLike[str], *, origin: str = "") -> PassageIndex:
-        """Write a new index at `out`, which must not exist; it appears whole, by renaming, or not at all.
+    def build(
+        cls, files: Iterable[Indexed], out: str | os.PathLike[str], *, origin: str = "", replace: bool = False
+    ) -> PassageIndex:
+        """Write an index at `out`, where nothing may be unless it may be replaced; it appears whole or not at all.
 
         `origin` says where the files lie, for who wants to see them; an index holds no notes.
         """
-        with new_folder(out) as folder:
+        with new_folder(out, replace=replace) as folder:
             count = _spool(files, folder)
             bits = min(max(count.bit_length() - 5, _RANGE_BITS), 24)
             kept = _sort(folder, bits)

@@ -60,12 +60,13 @@ class Shared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Originality:
-    """What music of `notes` notes and `seconds` (behind the prompt) shares with the files of an index.
+    """What music of `notes` notes and `seconds` behind a prompt of `prompt_seconds` shares with the files of an index.
 
     `passages`: the longest first, by different notes; no two lie in one place of the music. `windows` human stretches
     of `window_seconds` are what `p` compares with.
     """
 
+    prompt_seconds: float
     notes: int
     seconds: float
     passages: tuple[Shared, ...]
@@ -83,6 +84,11 @@ class Originality:
         return next((passage for passage in self.passages if passage.kind == "quotation"), None)
 
     @property
+    def quoted_seconds(self) -> float:
+        """How far behind the prompt the quotation lasts."""
+        return max(0.0, self.quotation.copy.query_ms[1] / 1000 - self.prompt_seconds) if self.quotation else 0.0
+
+    @property
     def flagged(self) -> bool:
         """Whether any passage is."""
         return any(passage.flagged for passage in self.passages)
@@ -90,6 +96,7 @@ class Originality:
     def facts(self) -> dict[str, Any]:
         """For JSON: times in seconds of the music and of the source."""
         return {
+            "prompt_seconds": self.prompt_seconds,
             "notes": self.notes,
             "seconds": round(self.seconds, 3),
             "flagged": self.flagged,
@@ -135,7 +142,12 @@ def originality(
         )
     length, windows = chance.windows(seconds)
     return Originality(
-        notes=len(made), seconds=seconds, passages=tuple(passages), windows=windows, window_seconds=length
+        prompt_seconds=prompt_seconds,
+        notes=len(made),
+        seconds=seconds,
+        passages=tuple(passages),
+        windows=windows,
+        window_seconds=length,
     )
 
 

@@ -1,0 +1,84 @@
+"""What music is compared with: the index of a collection, or of what a model learned from, and the notes behind it.
+
+Knows where the index of a model's training data is kept: in the cache, under the SHA-256 of the model's file, so that
+`originality`, `continue` and the studio find it. Refuses to know how an index answers (`judge.py`).
+
+    >>> keep_training_index("bundled", "runs/bundled-gpu/store-pretrain", refused=print)  # doctest: +SKIP
+    >>> index = training_index("bundled")                                                # doctest: +SKIP
+    >>> notes_of(index, originality(music, against=index).longest.copy.file)             # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from partimento.corpus import overlap
+from partimento.corpus.archives import SourceError
+from partimento.corpus.duplicates.fingerprints import fingerprint
+from partimento.corpus.duplicates.index import Indexed, PassageIndex
+from partimento.corpus.sources import open_source
+from partimento.corpus.store import note_store
+from partimento.corpus.store.note_store import NoteStore
+from partimento.corpus.survey import manifest
+from partimento.errors import UserError
+from partimento.export.onnx_folder import cache_folder, remembered_sha256
+from partimento.midi.performance import Performance
+from partimento.model.hub import locate
+from partimento.tokens.notes import Notes
+
+HOW: Final = "partimento originality --training STORE --keep"
+"""How an index of training data comes into being, for people."""
+
+
+def training_index(model: str | Path) -> PassageIndex | None:
+    """The index of what a model learned from, if one was kept. Raises `UserError` for no model or a damaged index."""
+    path = _kept(model)
+    return PassageIndex(path) if path.exists() else None
+
+
+def keep_training_index(
+    model: str | Path, location: str, refused: overlap.Refused, *, counted: overlap.Counted = iter, force: bool = False
+) -> PassageIndex:
+    """Index what a model learned from and keep it: of a note store the files for training, else everything there.
+
+    Raises `UserError` where one is kept already, unless it may be replaced.
+    """
+    path = _kept(model)
+    if path.exists() and not force:
+        raise UserError(f"an index of what {model} learned from is kept already ({path}); --force replaces it")
+    store = Path(location, note_store.MANIFEST).is_file()
+    files = _learned(NoteStore(location)) if store else overlap.fingerprints_of(location, refused)
+    return PassageIndex.build(counted(files), path, origin=overlap.origin_of(location), replace=force)
+
+
+def notes_of(index: PassageIndex, number: int) -> Notes:
+    """The notes of a file of an index, which holds none itself. Raises `UserError` where the file is not to be had."""
+    name, origin = index.names[number], index.origin
+    if Path(origin, note_store.MANIFEST).is_file():
+        store = NoteStore(origin)
+        for place, file in enumerate(store.files):
+            if file.name == name:
+                return store.notes(place)
+    if manifest.manifest_folder(Path(origin)).is_dir():
+        rows = manifest.read_manifest(Path(origin), columns=["source", "path"]).to_pylist()
+        origin = next((row["source"] for row in rows if row["path"] == name), "")
+    try:
+        for _, data in open_source(origin).read_many([name]) if origin else ():
+            if not isinstance(data, SourceError):
+                return Notes.from_performance(Performance.from_midi(data))
+    except SourceError:
+        pass  # said below
+    where = f"{name} of {origin}" if origin else name
+    raise UserError(f"{where}: not there any more, so that its notes cannot be shown; the index has passages only")
+
+
+def _kept(model: str | Path) -> Path:
+    return cache_folder() / "passages" / remembered_sha256(locate(model))[:32]
+
+
+def _learned(store: NoteStore) -> Iterator[Indexed]:
+    for number in store.split("train").tolist():
+        file = store.file(number)
+        yield file.name, file.sha256, fingerprint(store.notes(number))

@@ -1,0 +1,50 @@
+"""What was found, in a line for people.
+
+>>> said(found, beside="the training data")      # doctest: +SKIP
+'shares nothing long with the training data: no passage of 20 notes'
+"""
+
+from __future__ import annotations
+
+from partimento.corpus.duplicates.copies import FEWEST
+from partimento.library.originality.judge import Originality, Shared
+
+
+def said(found: Originality, *, beside: str) -> str:
+    """One line: whether a passage is flagged, which is the longest, where it stands, and what chance says of it."""
+    longest, quotation = found.longest, found.quotation
+    if longest is None:
+        text = f"shares nothing long with {beside}: no passage of {FEWEST} notes"
+    elif longest.flagged:
+        text = f"COPIES from {beside}: {passage(longest)}{_chance(longest, found)}"
+    elif longest.kind == "repertoire":
+        text = f"plays a known work of {beside}: {passage(longest)}{_chance(longest, found)}, and others have it too"
+    else:
+        text = f"no copy from {beside}: the longest passage has {passage(longest)}{_chance(longest, found)}"
+    if quotation is not None and quotation.copy.query_ms[0] < 1000 * found.prompt_seconds:
+        text += f"; the prompt is from {quotation.copy.name}, and {found.quoted_seconds:.1f} s behind it are so too"
+    elif quotation is not None:
+        text += (
+            f"; what the prompt has returns from {clock(quotation.copy.query_ms[0])} on, as in {quotation.copy.name}"
+        )
+    return text
+
+
+def passage(shared: Shared) -> str:
+    """Where a passage stands in the music and in its source, and how they differ."""
+    copy = shared.copy
+    key = f", {abs(copy.transposition)} semitones {'above' if copy.transposition > 0 else 'below'}"
+    tempo = f", {copy.tempo:.2f} times as fast" if abs(copy.tempo - 1) >= 0.005 else ""
+    return (
+        f"{shared.notes} notes in {copy.seconds:.1f} s from {clock(copy.query_ms[0])} on ({shared.share:.0%}), "
+        f"{copy.name} at {clock(copy.file_ms[0])}{key if copy.transposition else ''}{tempo}"
+    )
+
+
+def clock(ms: int) -> str:
+    """Minutes and seconds: 83,000 ms is 1:23."""
+    return f"{ms // 60_000}:{ms // 1000 % 60:02}"
+
+
+def _chance(shared: Shared, found: Originality) -> str:
+    return f", p = {shared.p:.4f} among {found.windows:,} human stretches of {found.window_seconds} s"
