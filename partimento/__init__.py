@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from partimento.errors import UserError
     from partimento.generate.engine import Engine
     from partimento.generate.settings import Settings
+    from partimento.library.library import Library
     from partimento.midi.instruments import INSTRUMENTS
     from partimento.midi.performance import Performance
     from partimento.midi.picture import draw_piano_roll
@@ -36,6 +37,7 @@ _HOME = {
     "Encoder": "partimento.embed.encoder",
     "Engine": "partimento.generate.engine",
     "INSTRUMENTS": "partimento.midi.instruments",
+    "Library": "partimento.library.library",
     "MidiError": "partimento.midi.reader",
     "ModelConfig": "partimento.model.config",
     "Performance": "partimento.midi.performance",
@@ -51,6 +53,7 @@ __all__ = [
     "INSTRUMENTS",
     "Encoder",
     "Engine",
+    "Library",
     "MidiError",
     "ModelConfig",
     "Performance",

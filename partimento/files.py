@@ -107,6 +107,22 @@ def scratch_folder() -> Path:
     return folder
 
 
+@contextmanager
+def held_alone(lock: Path, busy: str) -> Iterator[None]:
+    """Holds the file `lock`, made if need be, while the block runs; raises `UserError`, saying `busy`, if another does.
+
+    The system lets go of such a lock when its holder dies, however it dies.
+    """
+    import fcntl
+
+    with lock.open("w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(busy) from error
+        yield
+
+
 def refuse_existing(path: Path, *, force: bool) -> None:
     """Raise `UserError` where something would be replaced that nobody said may be."""
     if path.exists() and not force:

@@ -1,4 +1,4 @@
-"""`partimento info MODEL`: what a checkpoint is.
+"""`partimento info MODEL`: what a checkpoint is, or what is in a library.
 
 Knows how to lay out facts. Refuses to know how they are found (`partimento.model.checkpoint`).
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json as json_library
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import tyro
@@ -16,10 +17,11 @@ from partimento.commands.flags import parse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Tell what a model is: what it does, its shape, its vocabulary, how it was made."""
+    """Tell what a model is: what it does, its shape, its vocabulary, how it was made; or what is in a library."""
 
     model: tyro.conf.Positional[str] = "bundled"
-    """Name of a bundled model, a .safetensors file, a folder, or a model of the hub such as loubb/aria-medium-base."""
+    """Name of a bundled model, a .safetensors file, a folder, or a model of the hub such as loubb/aria-medium-base; or
+    a library's folder."""
     json: bool = False
     """Print JSON instead of lines."""
 
@@ -27,6 +29,11 @@ class Options:
 def main(argv: list[str]) -> None:
     """Run the verb with the arguments after its name."""
     options = parse(Options, argv, verb="info")
+    if (Path(options.model) / "library.json").is_file():
+        from partimento.commands.library_contents import show
+
+        show(["--library", options.model, *(["--json"] if options.json else [])])
+        return
     facts = describe(options.model)
     if options.json:
         print(json_library.dumps(facts, indent=1, ensure_ascii=False))

@@ -18,6 +18,7 @@ Shape legend: B rows of a batch, T tokens, D channels, E channels of a vector.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -33,7 +34,7 @@ from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from partimento.model.checkpoint import AnyModel, load_any
 from partimento.model.heads import Embedder
-from partimento.tokens.notes import Notes
+from partimento.tokens.notes import Notes, milliseconds
 from partimento.tokens.tokenizer import Ids, Tokenizer
 from partimento.tokens.vocabulary import Vocabulary
 
@@ -45,6 +46,17 @@ cache (16 at a time cost a quarter more with a small model). What is not named h
 
 Vectors: TypeAlias = NDArray[np.float32]
 Item: TypeAlias = Performance | str | PathLike  # bare, since isinstance takes no parameters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokenised:
+    """A file as a model reads it: the tokens of each slice, its notes (first, last + 1), and for each note of the file
+    the second it begins at, then that of the end.
+    """
+
+    slices: list[Ids]
+    bounds: list[tuple[int, int]]
+    seconds: NDArray[np.float64]
 
 
 class NothingToEmbed(UserError):
@@ -146,8 +158,18 @@ class Encoder:
 
     def sequences(self, item: Item) -> list[Ids]:
         """The tokens of each slice, as the model reads them. Raises `UserError` as `encode` does."""
+        return self.tokenise(item).slices
+
+    def tokenise(self, item: Item) -> Tokenised:
+        """What the model reads of a performance or MIDI file, and when. Raises `UserError` as `encode` does."""
         performance = item if isinstance(item, Performance) else Performance.from_midi(item)
-        return self.slices(self.notes(performance), self.prefixes(performance))
+        notes = self.notes(performance)
+        kept = np.isin(performance.instrument, list(self._tokenizer.vocabulary.instruments))
+        return Tokenised(
+            slices=self.slices(notes, self.prefixes(performance)),
+            bounds=self.slicing.bounds(len(notes)),
+            seconds=np.append(milliseconds(performance.onset[kept]) / 1000, performance.seconds),
+        )
 
     def notes(self, performance: Performance) -> Notes:
         """The notes that the vocabulary can say; raises `NothingToEmbed` if there are none."""

@@ -19,18 +19,17 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.special import softmax
 
 from partimento.corpus.archives import is_midi
 from partimento.corpus.sources import performances
-from partimento.embed.encoder import Encoder, Item, Vectors
+from partimento.embed.encoder import Encoder, Item, Tokenised, Vectors
 from partimento.embed.slicing import PUBLISHED, SUITING, Slicing
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from partimento.model.checkpoint import load
 from partimento.model.heads import Classifier, Embedder
-from partimento.tokens.notes import Notes, milliseconds
+from partimento.tokens.notes import Notes
 from partimento.tokens.tokenizer import Ids
 from partimento.tokens.vocabulary import Vocabulary
 
@@ -45,17 +44,6 @@ class Stretch:
     start: float
     end: float
     probabilities: Vectors
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tokenised:
-    """A file as a classifier reads it: the tokens of each slice, its notes (first, last + 1), and for each note of the
-    file the second it begins at, then that of the end.
-    """
-
-    slices: list[Ids]
-    bounds: list[tuple[int, int]]
-    seconds: NDArray[np.float64]
 
 
 class Labeller:
@@ -73,7 +61,6 @@ class Labeller:
         if len(classes) != len(model.class_head.weight):
             raise UserError(f"a classifier of {len(model.class_head.weight)} classes was given {len(classes)} names")
         self.classes, self.task = tuple(classes), task
-        self._instruments = vocabulary.instruments
         self._encoder = Encoder(_as_embedder(model), vocabulary, slicing=slicing)
 
     @classmethod
@@ -97,14 +84,7 @@ class Labeller:
 
     def tokenise(self, item: Item) -> Tokenised:
         """What the model reads of a performance or MIDI file; a `UserError` if it has no notes or is no MIDI."""
-        performance = item if isinstance(item, Performance) else Performance.from_midi(item)
-        notes = self._encoder.notes(performance)
-        kept = np.isin(performance.instrument, list(self._instruments))
-        return Tokenised(
-            slices=self._encoder.slices(notes, self._encoder.prefixes(performance)),
-            bounds=self._encoder.slicing.bounds(len(notes)),
-            seconds=np.append(milliseconds(performance.onset[kept]) / 1000, performance.seconds),
-        )
+        return self._encoder.tokenise(item)
 
     def probabilities(
         self,

@@ -9,7 +9,6 @@ a part appears whole, by renaming, and any SQL engine can read them all (docs/ma
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ import pyarrow.parquet as pq
 from partimento.corpus.rows import Parts
 from partimento.corpus.survey import measurements
 from partimento.errors import UserError
+from partimento.files import held_alone
 from partimento.midi.reader import Reason
 
 VERSION: Final = "3"
@@ -153,12 +153,7 @@ def open_for_writing(corpus: str | os.PathLike[str]) -> Iterator[ManifestWriter]
     folder = manifest_folder(corpus)
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    # The system lets go of such a lock when its holder dies, however it dies.
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(f"{corpus}: another survey is writing this manifest; wait for it") from error
+    with held_alone(folder / ".lock", f"{corpus}: another survey is writing this manifest; wait for it"):
         try:
             yield ManifestWriter(Path(corpus))
         except UserError:

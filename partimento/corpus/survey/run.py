@@ -92,7 +92,7 @@ def survey_files(source: Source, entries: Sequence[Entry]) -> list[dict[str, Any
             "path": entry.path,
             "size": entry.size,
             "modified_ns": entry.modified_ns,
-            "collection": _collection(source.location, entry.path),
+            "collection": collection_of(source.location, entry.path),
             **survey_file(entry.path, contents[entry.path]),
         }
         for entry in entries
@@ -160,7 +160,7 @@ def _refused(path: str, reason: Reason, detail: str, sha256: str = "") -> dict[s
     return row | {"truncated": False, "repairs": []} | metadata.columns(metadata.of_names(path, texts=()))
 
 
-def _collection(location: str, path: str) -> str:
+def collection_of(location: str, path: str) -> str:
     """The folder or archive that a file's path begins with; for files at the top, what the source itself is called."""
     top, below, _ = path.partition(MEMBER if MEMBER in path and "/" not in path.partition(MEMBER)[0] else "/")
     name = top if below else location.rstrip("/").rpartition("/")[2]

@@ -1,0 +1,36 @@
+"""`partimento library WHAT ...`: what a collection can be asked and how it is kept, a line in `KINDS` for each."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from partimento.commands.verbs import Verb, call
+
+KINDS: tuple[Verb, ...] = (
+    Verb(
+        name="add",
+        help="bring it up to date with folders and archives",
+        target="partimento.commands.library_contents:add",
+    ),
+    Verb(name="find", help="the pieces or moments most like one", target="partimento.commands.library_search:find"),
+    Verb(name="same", help="other performances of the piece", target="partimento.commands.library_search:same"),
+    Verb(name="show", help="what is in it", target="partimento.commands.library_contents:show"),
+    Verb(name="remove", help="take files out of it", target="partimento.commands.library_contents:remove"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common:
+    """What all of them have."""
+
+    library: Annotated[Path, tyro.conf.arg(aliases=["-l"])] = Path("library")
+    """Folder of the library."""
+    json: bool = False
+    """Print JSON instead of text."""
+
+
+def main(argv: list[str]) -> int:
+    """Run the verb; returns the exit status."""
+    return call(argv, KINDS, program="partimento library", about="A collection that can be asked.")
