@@ -89,7 +89,7 @@ def notebook(path: Path) -> str:
 
 def commands() -> str:
     """What every verb's --help prints, as one page."""
-    os.environ["COLUMNS"] = "100"
+    os.environ["COLUMNS"] = "80"  # what fits beside the contents
     helps = [f"## partimento {name}\n\n```text\n{printed_help(verb)}\n```" for name, verb in every(VERBS)]
     return "\n\n".join(["# The command line", "`partimento VERB --help` prints the same.", *helps])
 
