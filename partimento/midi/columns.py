@@ -1,7 +1,7 @@
 """Notes, pedal and programs as numpy columns: what files are read into, written from, and performances are.
 
-It knows what each column means and that all are of one length; it refuses to know what may be done with them
-(`performance.py`) and how they stand in a file (`reader.py`, `writer.py`).
+It knows what each column means and that all are of one length, and how long notes sound; it refuses to know what may be
+done with them (`performance.py`) and how they stand in a file (`reader.py`, `writer.py`).
 
     >>> import numpy as np
     >>> from partimento.midi.columns import unite_pedals
@@ -13,11 +13,15 @@ It knows what each column means and that all are of one length; it refuses to kn
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
+
+from partimento.errors import UserError
+from partimento.midi.instruments import instrument_of_channels
 
 NS_PER_S: Final = 1_000_000_000
 
@@ -111,6 +115,64 @@ class NoteColumns:
                 raise ValueError("pedal columns must be one-dimensional and of one length")
             column.flags.writeable = False
 
+    @classmethod
+    def of(cls, notes: NoteColumns) -> Self:
+        """The same columns as this class has them."""
+        return cls(**notes.columns())
+
+    @classmethod
+    def from_notes(
+        cls,
+        *,
+        pitch: npt.ArrayLike,
+        velocity: npt.ArrayLike,
+        onset: npt.ArrayLike,
+        duration: npt.ArrayLike,
+        channel: npt.ArrayLike = 0,
+        pedal: Sequence[tuple[float, float] | tuple[float, float, int]] = (),
+        programs: Sequence[tuple[int, int]] = ((0, 0),),
+        name: str = "",
+    ) -> Self:
+        """Build from note columns in seconds and sustain-pedal intervals (down, up) in seconds.
+
+        Scalars are broadcast. Notes are sorted by onset. A pedal is that of channel 0 unless its channel stands behind
+        its times; intervals that overlap become one. Raises `UserError` for values MIDI cannot hold.
+        """
+        seconds_onset, seconds_duration, pitches, velocities, channels = np.broadcast_arrays(
+            *(np.atleast_1d(np.asarray(c)) for c in (onset, duration, pitch, velocity, channel))
+        )
+        require_range("pitch", pitches, 0, 127)
+        require_range("velocity", velocities, 1, 127)
+        require_range("channel", channels, 0, 15)
+        channels = channels.astype(np.uint8)  # an empty list would be of floats, which cannot be indices
+        if not (np.isfinite(seconds_onset).all() and np.isfinite(seconds_duration).all()):
+            raise UserError("onsets and durations must be numbers of seconds; some are missing or endless")
+        onset_ns, duration_ns = nanoseconds(seconds_onset), nanoseconds(seconds_duration)
+        if np.any(onset_ns < 0) or np.any(duration_ns <= 0):
+            raise UserError("notes need onsets of at least 0 s and durations above 0 s")
+        pedal_channels = np.array([interval[2] if len(interval) > 2 else 0 for interval in pedal], np.int64)
+        require_range("channel of a pedal", pedal_channels, 0, 15)
+        down, up = nanoseconds(np.array([interval[:2] for interval in pedal], float).reshape(-1, 2)).T
+        if np.any(down < 0) or np.any(up < down):
+            raise UserError("pedal intervals are (down, up) in seconds: down at 0 s or later, up not before down")
+        down, up, feet = unite_pedals(down, up, pedal_channels.astype(np.uint8))
+        by_start = np.argsort(down, kind="stable")
+        class_of_channel = instrument_of_channels(dict(programs))
+        order = np.argsort(onset_ns, kind="stable")
+        return cls(
+            pitch=pitches.astype(np.uint8)[order],
+            velocity=velocities.astype(np.uint8)[order],
+            onset=onset_ns[order],
+            duration=duration_ns[order],
+            channel=channels[order],
+            instrument=class_of_channel[channels[order]],
+            pedal_down=down[by_start],
+            pedal_up=up[by_start],
+            pedal_channel=feet[by_start],
+            programs=tuple(sorted(programs)),
+            source=Provenance(name=name),
+        )
+
     def __len__(self) -> int:
         return len(self.pitch)
 
@@ -122,6 +184,22 @@ class NoteColumns:
         """The notes where `keep` (bool [n]) is true; pedal and clock stay."""
         kept: dict[str, Any] = {name: column[keep] for name, column in self._note_columns().items()}
         return replace(self, **kept)
+
+    def sounding_duration(self) -> IntColumn:
+        """Durations (ns) with the sustain pedal folded in: int64 [n].
+
+        A note whose release falls strictly inside a pedal interval of its channel sounds until that pedal is lifted
+        (section 3.1; the published models are trained on this). A key struck again under the pedal does not shorten
+        the note before it.
+        """
+        end = self.onset + self.duration
+        for channel in np.flatnonzero(np.bincount(self.pedal_channel, minlength=16)):
+            of_channel = self.pedal_channel == channel
+            down, up = self.pedal_down[of_channel], self.pedal_up[of_channel]
+            index = np.searchsorted(down, end, side="left") - 1
+            held = (self.channel == channel) & (index >= 0) & (end < up[index])
+            end = np.where(held, up[index], end)
+        return end - self.onset
 
     def _note_columns(self) -> dict[str, npt.NDArray]:
         return {name: getattr(self, name) for name in _NOTE_COLUMNS}
@@ -144,3 +222,15 @@ def unite_pedals(down: IntColumn, up: IntColumn, channel: ByteColumn) -> tuple[I
     starts = np.flatnonzero(first)
     last = np.append(starts[1:], len(up))[: len(starts)] - 1
     return down[starts], up[last], channel[starts]
+
+
+def nanoseconds(seconds: npt.NDArray[np.float64] | np.float64) -> IntColumn:
+    """Seconds -> whole nanoseconds, int64 of the same shape."""
+    return np.rint(np.asarray(seconds, np.float64) * NS_PER_S).astype(np.int64)
+
+
+def require_range(name: str, values: npt.NDArray, low: int, high: int) -> None:
+    """Raises `UserError` for a value outside low..high."""
+    if values.size and (values.min() < low or values.max() > high):
+        worst = values.min() if values.min() < low else values.max()
+        raise UserError(f"{name} must lie in {low}..{high}, found {worst}")

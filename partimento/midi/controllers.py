@@ -101,12 +101,21 @@ def _hold(notes: tuple[Any, Any, Any, Any], controls: Controls) -> None:
     is_down = (rows[order, 2] == SOSTENUTO) & (rows[order, 1] >= _DOWN)
     for channel in np.unique(rows[order[is_down], 0]):
         mine = rows[order, 0] == channel
-        change = np.diff(is_down[mine].astype(np.int8), prepend=0)
-        at = ticks[order][mine]
-        down, up = at[change == 1], at[change == -1]
-        up = np.append(up, max(last, down[-1])) if len(up) < len(down) else up
-        down, up = down[up > down], up[up > down]
+        down, up = pressed(ticks[order][mine], is_down[mine], last)
         own = np.flatnonzero((note_bytes[:, 2] == channel) & (end >= 0))
         held_by = np.searchsorted(down, end[own], side="left") - 1
         own, held_by = own[held_by >= 0], held_by[held_by >= 0]
         end[own] = np.where(down[held_by] > start[own], np.maximum(end[own], up[held_by]), end[own])
+
+
+def pressed(
+    times: npt.NDArray[np.int64], is_down: npt.NDArray[np.bool_], last: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Moves of one pedal in order of time -> when it goes down, and up; one that is left down comes up at `last`.
+
+    What has no length is left out.
+    """
+    change = np.diff(is_down.astype(np.int8), prepend=0)
+    down, up = times[change == 1], times[change == -1]
+    up = np.append(up, max(last, down[-1])) if len(up) < len(down) else up
+    return down[up > down], up[up > down]

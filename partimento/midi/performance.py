@@ -11,7 +11,7 @@ history of a float. It refuses to know about beats, bars, tracks and every other
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any, Literal
@@ -20,13 +20,26 @@ import numpy as np
 import numpy.typing as npt
 
 from partimento.errors import UserError
-from partimento.midi.columns import NS_PER_S, ByteColumn, IntColumn, Note, NoteColumns, Provenance, Repair, unite_pedals
+from partimento.midi.columns import (
+    NS_PER_S,
+    ByteColumn,
+    IntColumn,
+    Note,
+    Repair,
+    nanoseconds,
+    require_range,
+    unite_pedals,
+)
 from partimento.midi.instruments import DRUM, instrument_of_channels
+from partimento.midi.interchange.methods import Interchange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Performance(NoteColumns):
-    """Notes and pedal as read-only numpy columns (`NoteColumns` says what each means), and what can be done with it."""
+class Performance(Interchange):
+    """Notes and pedal as read-only numpy columns (`NoteColumns` says what each means), and what can be done with it.
+
+    `Interchange` has its ways from and to other libraries.
+    """
 
     def __repr__(self) -> str:
         name = f" {self.source.name!r}" if self.source.name else ""
@@ -82,61 +95,6 @@ class Performance(NoteColumns):
             return cls.of(reader.read(source, name=name, strict=strict, controllers=controllers))
         return cls.of(reader.read_file(source, strict=strict, controllers=controllers))
 
-    @classmethod
-    def of(cls, notes: NoteColumns) -> Performance:
-        """The performance that these columns are."""
-        return cls(**notes.columns())
-
-    @classmethod
-    def from_notes(
-        cls,
-        *,
-        pitch: npt.ArrayLike,
-        velocity: npt.ArrayLike,
-        onset: npt.ArrayLike,
-        duration: npt.ArrayLike,
-        channel: npt.ArrayLike = 0,
-        pedal: Sequence[tuple[float, float]] = (),
-        programs: Sequence[tuple[int, int]] = ((0, 0),),
-        name: str = "",
-    ) -> Performance:
-        """Build from note columns in seconds and sustain-pedal intervals (down, up) in seconds on channel 0.
-
-        Scalars are broadcast. Notes are sorted by onset; pedal intervals that overlap become one. Raises `UserError`
-        for values MIDI cannot hold.
-        """
-        seconds_onset, seconds_duration, pitches, velocities, channels = np.broadcast_arrays(
-            *(np.atleast_1d(np.asarray(c)) for c in (onset, duration, pitch, velocity, channel))
-        )
-        _require_range("pitch", pitches, 0, 127)
-        _require_range("velocity", velocities, 1, 127)
-        _require_range("channel", channels, 0, 15)
-        channels = channels.astype(np.uint8)  # an empty list would be of floats, which cannot be indices
-        onset_ns, duration_ns = _nanoseconds(seconds_onset), _nanoseconds(seconds_duration)
-        if np.any(onset_ns < 0) or np.any(duration_ns <= 0):
-            raise UserError("notes need onsets of at least 0 s and durations above 0 s")
-        intervals = _nanoseconds(np.asarray(sorted(pedal), float).reshape(-1, 2))
-        if np.any(intervals[:, 0] < 0) or np.any(intervals[:, 1] < intervals[:, 0]):
-            raise UserError("pedal intervals are (down, up) in seconds: down at 0 s or later, up not before down")
-        pedal_down, pedal_up, pedal_channel = unite_pedals(
-            intervals[:, 0], intervals[:, 1], np.zeros(len(intervals), np.uint8)
-        )
-        class_of_channel = instrument_of_channels(dict(programs))
-        order = np.argsort(onset_ns, kind="stable")
-        return cls(
-            pitch=pitches.astype(np.uint8)[order],
-            velocity=velocities.astype(np.uint8)[order],
-            onset=onset_ns[order],
-            duration=duration_ns[order],
-            channel=channels[order],
-            instrument=class_of_channel[channels[order]],
-            pedal_down=pedal_down,
-            pedal_up=pedal_up,
-            pedal_channel=pedal_channel,
-            programs=tuple(sorted(programs)),
-            source=Provenance(name=name),
-        )
-
     # -- writing it ---------------------------------------------------------------------------------------------------
 
     def to_midi(self) -> bytes:
@@ -191,22 +149,6 @@ class Performance(NoteColumns):
         """Durations in seconds as keyed, without the pedal: float64 [n]."""
         return self.duration / NS_PER_S
 
-    def sounding_duration(self) -> IntColumn:
-        """Durations (ns) with the sustain pedal folded in: int64 [n].
-
-        A note whose release falls strictly inside a pedal interval of its channel sounds until that pedal is lifted
-        (section 3.1; the published models are trained on this). A key struck again under the pedal does not shorten
-        the note before it.
-        """
-        end = self.onset + self.duration
-        for channel in np.flatnonzero(np.bincount(self.pedal_channel, minlength=16)):
-            of_channel = self.pedal_channel == channel
-            down, up = self.pedal_down[of_channel], self.pedal_up[of_channel]
-            index = np.searchsorted(down, end, side="left") - 1
-            held = (self.channel == channel) & (index >= 0) & (end < up[index])
-            end = np.where(held, up[index], end)
-        return end - self.onset
-
     # -- changing it (each returns a new performance) -----------------------------------------------------------------
 
     def slice_time(self, start: float, end: float) -> Performance:
@@ -216,7 +158,7 @@ class Performance(NoteColumns):
         """
         if not 0 <= start <= end:
             raise UserError(f"a slice needs 0 <= start <= end, not start={start} and end={end} s")
-        start_ns, end_ns = (int(v) for v in _nanoseconds(np.array([start, min(end, 1e9)])))
+        start_ns, end_ns = (int(v) for v in nanoseconds(np.array([start, min(end, 1e9)])))
         first, last = np.searchsorted(self.onset, [start_ns, end_ns])
         return self._slice(int(first), int(last), start_ns, end_ns)
 
@@ -234,7 +176,7 @@ class Performance(NoteColumns):
         """All notes but drums moved by `semitones`; raises `UserError` if one would leave 0..127."""
         melodic = self.instrument != DRUM
         pitch = self.pitch.astype(np.int64) + semitones * melodic
-        _require_range(f"pitch after transposing by {semitones}", pitch, 0, 127)
+        require_range(f"pitch after transposing by {semitones}", pitch, 0, 127)
         return replace(self, pitch=pitch.astype(np.uint8))
 
     def stretch(self, factor: float) -> Performance:
@@ -261,7 +203,7 @@ class Performance(NoteColumns):
 
         Of a pedal that was down before the start, what is left of it remains.
         """
-        by = int(_nanoseconds(np.float64(seconds)))
+        by = int(nanoseconds(np.float64(seconds)))
         if len(self) and self.onset[0] + by < 0:
             raise UserError(f"a shift by {seconds} s would move the first note before the start")
         return replace(
@@ -309,16 +251,6 @@ class Performance(NoteColumns):
         notes["onset"] -= start_ns
         down, up = np.maximum(self.pedal_down, start_ns), np.minimum(self.pedal_up, end_ns)
         return self._replace(notes, **_pedal(down - start_ns, up - start_ns, self.pedal_channel))
-
-
-def _nanoseconds(seconds: npt.NDArray[np.float64] | np.float64) -> IntColumn:
-    return np.rint(np.asarray(seconds, np.float64) * NS_PER_S).astype(np.int64)
-
-
-def _require_range(name: str, values: npt.NDArray, low: int, high: int) -> None:
-    if values.size and (values.min() < low or values.max() > high):
-        worst = values.min() if values.min() < low else values.max()
-        raise UserError(f"{name} must lie in {low}..{high}, found {worst}")
 
 
 def _pedal(down: IntColumn, up: IntColumn, channel: ByteColumn) -> dict[str, Any]:

@@ -56,6 +56,15 @@ def columns(notes, pedals, tempi, division):
     return fits, onset_ticks, (pitch, velocity, channel, onset, duration), (down, up, pedal_channel), (moved, moves)
 
 
+def nanoseconds(ticks: np.ndarray, tempi: np.ndarray, division: int) -> np.ndarray | None:
+    """Ticks int64 [n] -> nanoseconds int64 [n] by a map of (tick, microseconds per quarter), int64 [k, 2].
+
+    None if one lies beyond the longest duration.
+    """
+    times = ticks.astype(np.int64)
+    return times if _to_nanoseconds(times, _tempo_segments(tempi), division) else None
+
+
 @njit(cache=True, boundscheck=True)
 def stable_order(keys):
     """The indices that sort `keys` stably: int64 [n]."""

@@ -49,7 +49,7 @@ def write(performance: NoteColumns) -> bytes:
     adds up; every note lasts at least one tick. Raises `UserError` for times before the start of the file and for
     silences too long for the format (74 hours).
     """
-    coarse = _ticks_per_beat(performance) == _COARSE
+    coarse = ticks_per_beat(performance) == _COARSE
     nanoseconds = 1_000_000 if coarse else 100_000
     note_on, note_off = _key_ticks(performance, nanoseconds)
     pedal_channel, pedal_down, pedal_up = _pedal_ticks(performance, nanoseconds)
@@ -83,7 +83,8 @@ def write_file(performance: NoteColumns, path: str | os.PathLike[str]) -> None:
         part.write_bytes(data)
 
 
-def _ticks_per_beat(performance: NoteColumns) -> int:
+def ticks_per_beat(performance: NoteColumns) -> int:
+    """The resolution that says its times best: 500 where all are whole milliseconds, else 5,000 while that fits."""
     times = (performance.onset, performance.duration, performance.pedal_down, performance.pedal_up)
     if all(not np.any(column % 1_000_000) for column in times):
         return _COARSE

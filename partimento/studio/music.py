@@ -8,13 +8,12 @@ Knows how notes and pedal are written for a page (docs/studio.md, "Music"). Refu
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from partimento.midi.columns import NS_PER_S, unite_pedals
+from partimento.midi.columns import NS_PER_S
 from partimento.midi.performance import Performance
 from partimento.studio.fields import Fields, ProtocolError
 from partimento.tokens.tokenizer import Tokenizer
@@ -88,18 +87,15 @@ def read_music(fields: Fields) -> Performance:
     pedal.nothing_else()
     if not len(up) == len(feet) == len(down):
         raise ProtocolError("the columns of the pedal must be of one length", field="pedal")
-    performance = Performance.from_notes(
+    return Performance.from_notes(
         pitch=pitch.astype(np.int64),
         velocity=velocity.astype(np.int64),
         onset=onset,
         duration=duration,
         channel=channel.astype(np.int64),
+        pedal=list(zip(down, np.maximum(down, up), feet.astype(np.int64), strict=True)),
         programs=_programs(fields),
     )
-    down_ns, up_ns = (np.rint(column * NS_PER_S).astype(np.int64) for column in (down, up))
-    down_ns, up_ns, foot = unite_pedals(down_ns, up_ns, feet.astype(np.uint8))
-    order = np.argsort(down_ns, kind="stable")
-    return replace(performance, pedal_down=down_ns[order], pedal_up=up_ns[order], pedal_channel=foot[order])
 
 
 def _programs(fields: Fields) -> list[tuple[int, int]]:
