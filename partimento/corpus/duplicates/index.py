@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -113,7 +113,7 @@ class PassageIndex:
         _, *hits = self.hits(fingerprint)
         cells = alignment.cells(fingerprint.onset_ms)
         found = alignment.matches(*hits, cells, len(fingerprint), self._cells, self._sizes, False)
-        return sorted(map(self._match, found), key=lambda match: (not match.same_performance, -match.hits))
+        return ranked(found, self.names)
 
     def hits(self, fingerprint: Fingerprint) -> tuple[npt.NDArray, ...]:
         """Ordinal of the query's passage, its hash, file, transposition, and when it begins in the query and there."""
@@ -155,20 +155,27 @@ class PassageIndex:
         except OSError as error:
             raise UserError(f"{self.path}: damaged passage index ({error}); build it again") from error
 
-    def _match(self, found: np.void) -> Match:
-        same = bool(found["relation"] == alignment.SAME_PERFORMANCE)
-        return Match(
-            file=int(found["file"]),
-            name=self.names[found["file"]],
-            same_performance=same,
-            transposition=int(found["transposition"]),
-            scale=float(found["scale"]),
-            shift_ms=float(found["shift_ms"]),
-            hits=int(found["line_hits" if same else "run_hits"]),
-            covered=float(found["line_covered" if same else "run_covered"]),
-            query_ms=(int(found["query_first_ms"]), int(found["query_last_ms"])),
-            file_ms=(int(found["file_first_ms"]), int(found["file_last_ms"])),
-        )
+
+def ranked(found: npt.NDArray, names: Sequence[str]) -> list[Match]:
+    """What `alignment.matches` found among files of these names: the same performances, then the same piece."""
+    matches = [_match(one, names[one["file"]]) for one in found]
+    return sorted(matches, key=lambda match: (not match.same_performance, -match.hits))
+
+
+def _match(found: np.void, name: str) -> Match:
+    same = bool(found["relation"] == alignment.SAME_PERFORMANCE)
+    return Match(
+        file=int(found["file"]),
+        name=name,
+        same_performance=same,
+        transposition=int(found["transposition"]),
+        scale=float(found["scale"]),
+        shift_ms=float(found["shift_ms"]),
+        hits=int(found["line_hits" if same else "run_hits"]),
+        covered=float(found["line_covered" if same else "run_covered"]),
+        query_ms=(int(found["query_first_ms"]), int(found["query_last_ms"])),
+        file_ms=(int(found["file_first_ms"]), int(found["file_last_ms"])),
+    )
 
 
 def _spool(files: Iterable[Indexed], folder: Path) -> int:

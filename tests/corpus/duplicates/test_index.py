@@ -10,6 +10,7 @@ import pytest
 
 from partimento.corpus.duplicates import alignment
 from partimento.corpus.duplicates import index as passages
+from partimento.corpus.duplicates.among import matches_among
 from partimento.corpus.duplicates.fingerprints import Fingerprint, fingerprint
 from partimento.corpus.duplicates.index import PassageIndex
 from partimento.errors import UserError
@@ -52,6 +53,16 @@ def test_a_query_finds_what_comparing_with_every_file_finds(tmp_path):
                 expected[number] = (bool(same), int(found[0]["transposition"]))
         said = {match.file: (match.same_performance, match.transposition) for match in index.query(query)}
         assert said == expected and len(said) >= 5
+
+
+def test_files_at_hand_are_judged_as_the_index_judges_them(tmp_path):
+    files = [piece(1), rubato(piece(1), 5), notes_of([], []), piece(2), *copies(piece(1), 3)[::3], piece(3)]
+    prints = [fingerprint(notes) for notes in files]
+    index = built(tmp_path / "index", files)
+    for query in prints:
+        assert matches_among(query, prints, index.names) == index.query(query)
+    assert len(matches_among(prints[0], prints, index.names)) >= 4
+    assert matches_among(prints[0], [], []) == [] and matches_among(prints[2], prints, index.names) == []
 
 
 def test_matches_tell_the_file_its_key_and_its_time(tmp_path):
