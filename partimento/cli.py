@@ -47,6 +47,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(name="plot", help="loss curves of training runs", target="partimento.commands.plot:main"),
     Verb(name="embed", help="MIDI files -> a table of vectors", target="partimento.commands.embed:main"),
     Verb(name="library", help="a collection that can be asked", target="partimento.commands.library:main"),
+    Verb(name="atlas", help="a library as a map that one can walk on", target="partimento.commands.atlas:main"),
     Verb(name="classify", help="what a classifier takes files for", target="partimento.commands.classify:main"),
     Verb(name="probe", help="what a linear classifier reads from vectors", target="partimento.commands.probe:main"),
     Verb(name="evaluate", help="tasks and tables of measurements", target="partimento.commands.evaluate:main"),

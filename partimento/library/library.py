@@ -99,7 +99,7 @@ class Library:
         laid_over = Labels.load(csv=None if labels is None else Path(labels))
         with self._tables.writing():
             self.changes = bring_up_to_date(
-                self._tables, locations, self._encoder, labels=laid_over, tags=tags, progress=progress
+                self._tables, locations, self.encoder, labels=laid_over, tags=tags, progress=progress
             )
             self._tables.tidy()
             self.passages()
@@ -223,7 +223,8 @@ class Library:
     # -- queries ------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _encoder(self) -> Encoder:
+    def encoder(self) -> Encoder:
+        """What made the vectors; raises `UserError` if the model of that name is another one now."""
         about = self._tables.about
         file = locate(about.model)
         if digest(file) != about.sha256:
@@ -254,15 +255,15 @@ class Library:
             if slices.num_rows:
                 seconds = np.column_stack([slices["start"], slices["end"]])
                 return search.Query(id=id_, vectors=matrix(slices[VECTOR], self.size), seconds=seconds)
-        tokenised = self._encoder.tokenise(performance or self.performance(id_))
+        tokenised = self.encoder.tokenise(performance or self.performance(id_))
         seconds = np.array([(tokenised.seconds[first], tokenised.seconds[last]) for first, last in tokenised.bounds])
-        return search.Query(id=id_, vectors=self._encoder.encode_sequences(tokenised.slices), seconds=seconds)
+        return search.Query(id=id_, vectors=self.encoder.encode_sequences(tokenised.slices), seconds=seconds)
 
     def _stretch(self, query: Item, start: float, end: float) -> search.Query:
         if not 0 <= start < end:
             raise UserError(f"a stretch begins at 0 s or later and ends behind its beginning, not {start}:{end}")
         id_, performance = self._performance(query)
-        vectors = self._encoder.encode([performance.slice_time(start, end)])
+        vectors = self.encoder.encode([performance.slice_time(start, end)])
         return search.Query(id=id_, vectors=vectors, seconds=np.array([(start, end)]))
 
     def _ids(self, name: str) -> list[str]:

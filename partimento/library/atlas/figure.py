@@ -39,9 +39,7 @@ def write_figure(
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise UserError(f"{path}: a figure is called {', '.join(SUFFIXES)}; choose one of these endings")
+    path = check_suffix(Path(path))
     kind = kind or next(iter(files.kinds), None)
     groups = _groups(files.kinds[kind]) if kind else [("", GREY[0], np.arange(len(atlas)))]
     size = float(np.clip(60_000 / len(atlas), 1.5, 36))
@@ -76,6 +74,13 @@ def write_figure(
         axes.legend(handles=handles, title=kind, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     with replacing(path) as part:
         figure.savefig(part, format=path.suffix[1:].lower(), dpi=150, metadata=_undated(path))
+
+
+def check_suffix(path: Path) -> Path:
+    """The same path; raises `UserError` if no figure can be called so."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"{path}: a figure is called {', '.join(SUFFIXES)}; choose one of these endings")
+    return path
 
 
 def _groups(values: Sequence[str]) -> list[tuple[str, str, NDArray[np.intp]]]:
