@@ -53,6 +53,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(name="evaluate", help="tasks and tables of measurements", target="partimento.commands.evaluate:main"),
     Verb(name="info", help="what a model is", target="partimento.commands.info:main"),
     Verb(name="export", help="a model for other engines", target="partimento.commands.export:main"),
+    Verb(name="completion", help="a script: your shell completes", target="partimento.commands.completion:main"),
 )
 
 

@@ -138,7 +138,7 @@ def new_folder(path: str | PathLike[str], *, replace: bool = False) -> Iterator[
     """
     target = Path(path)
     if target.exists() and not replace:
-        raise UserError(f"{target}: already exists; remove it or choose another folder")
+        raise UserError(f"{target} exists already; remove it, or give another name")
     part = target.with_name(target.name + ".partial")
     shutil.rmtree(part, ignore_errors=True)
     try:
@@ -148,11 +148,19 @@ def new_folder(path: str | PathLike[str], *, replace: bool = False) -> Iterator[
         raise UserError(f"cannot make {target}: {why}; name one in a folder you may write to") from error
     try:
         yield part
-        if target.exists():
-            target.rename(old := target.with_name(f"{target.name}.old.partial"))
-            part.rename(target)
-            shutil.rmtree(old)
-        else:
-            part.rename(target)
+        take_place(part, target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def take_place(part: Path, target: Path) -> None:
+    """Call a complete folder `target`; what had that name before goes, once the new one has it."""
+    if not target.exists():
+        part.rename(target)
+        return
+    target.rename(old := target.with_name(f"{target.name}.old.partial"))
+    part.rename(target)
+    if old.is_dir():
+        shutil.rmtree(old)
+    else:
+        old.unlink()

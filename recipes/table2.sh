@@ -41,7 +41,7 @@ few() { # TASK LABELS SETTINGS: from the files of the task's own run
     --labelled "$2" -o "$out/ft/$1-$2" "${@:3}"
 }
 
-untuned() { cells base="$base" && nearest --pooled base="$base"; }
+untuned() { cells base="$base" && nearest --pooled-models base="$base"; }
 
 part() { # NAME COMMAND: its output to a file, a mark if it was finished
   if [ "$(date +%s)" -ge "$deadline" ]; then
@@ -89,6 +89,6 @@ done
 pretrained=()
 [ ! -e "$out/done/base" ] || pretrained=(base="$base")
 cells ft="$out/ft" "${pretrained[@]}" "${embedders[@]}"
-nearest "${embedders[@]}" --pooled "${pretrained[@]}"
+nearest "${embedders[@]}" --pooled-models "${pretrained[@]}"
 absent=$(parts | while read -r name _; do [ -e "$out/done/$name" ] || echo "$name"; done)
 [ -z "$absent" ] || { echo "The table does without:" $absent; exit 1; }

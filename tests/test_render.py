@@ -60,7 +60,7 @@ def test_half_pedals_of_a_file_are_heard(tmp_path):
 
 def test_what_cannot_be_is_refused_in_one_line(midi, tmp_path, capsys, monkeypatch):
     for arguments, complaint in [
-        ([str(midi), "-o", "x.mp3"], ".wav, .flac, .ogg"),
+        ([str(midi), "-o", "x.mp3"], ".wav, .flac or .ogg"),
         ([str(tmp_path / "none.mid")], "[cannot-open]"),
     ]:
         assert main(["render", *arguments]) == 2

@@ -189,7 +189,9 @@ def test_bad_ids_are_refused(tmp_path, capsys, content):
 
 
 def test_arguments_that_do_not_fit_are_refused(file, tmp_path, capsys):
-    assert "exclude" in refusal(capsys, file, "--json", "--compare")
+    assert "exclude" in refusal(capsys, file, "--json", "--decode", "-o", tmp_path / "out.mid")
+    assert "for --compare" in refusal(capsys, file, "--bars", "3")
+    assert "0 or more" in refusal(capsys, file, "--compare", "--bars", "-1")
     assert "-o" in refusal(capsys, file, "--decode")
     assert "--decode" in refusal(capsys, file, "-o", tmp_path / "out.mid")
     assert "nowhere.mid" in refusal(capsys, tmp_path / "nowhere.mid")

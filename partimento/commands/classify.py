@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
-import csv
-import json
+import csv as csv_library
+import json as json_library
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tyro
 
 from partimento.commands.flags import parse
-from partimento.commands.progress import counted
+from partimento.commands.options import Model, VerbOptions, warn
 from partimento.errors import UserError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(VerbOptions):
     """Tell what a classifier takes MIDI files for: the probability of each of its labels, file by file.
 
-    Status: 0; 1 if some file could not be read (it is named on standard error).
+    Status: 0; 2 if some file could not be read (it is named on standard error).
     """
 
     files: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """MIDI files, or folders and archives of them."""
-    model: Annotated[str, tyro.conf.arg(aliases=["-m"])]
-    """Run of 'partimento finetune classifier' (then its best epoch), a model file, or owner/name on the hub."""
+    model: Model
     over_time: bool = False
     """A row for each slice, of 300 notes (or what the model learned from) and with start and end in seconds."""
-    format: Literal["table", "json", "csv"] = "table"
-    """table: the likeliest labels, for people; json: one object a line; csv: a column a label."""
+    csv: bool = False
+    """Print CSV, a column for each label; with --json it is an object a line."""
 
     def __post_init__(self) -> None:
         if not self.files:
             raise UserError("no files to classify; name MIDI files or folders")
+        if self.csv and self.json:
+            raise UserError("--json and --csv exclude each other")
 
 
 def main(argv: list[str]) -> int:
@@ -48,10 +49,10 @@ def main(argv: list[str]) -> int:
 
     labeller = Labeller.load(options.model)
     refused: list[str] = []
-    show = {"table": _table, "json": _json, "csv": _csv}[options.format]
+    show = _json if options.json else _csv if options.csv else _table
 
     def rows() -> Iterator[dict[str, Any]]:
-        with counted("classifying") as advance:
+        with options.counted("classifying") as advance:
             for file, heard in label_files(labeller, options.files, over_time=options.over_time):
                 if isinstance(heard, UserError):
                     refused.append(f"{file}: {heard}")
@@ -62,8 +63,8 @@ def main(argv: list[str]) -> int:
 
     show(rows(), labeller.classes)
     for why in refused:
-        print(f"refused: {why}", file=sys.stderr)
-    return 1 if refused else 0
+        warn(f"refused: {why}")
+    return 2 if refused else 0
 
 
 def _table(rows: Iterator[dict[str, Any]], classes: tuple[str, ...]) -> None:
@@ -76,11 +77,11 @@ def _table(rows: Iterator[dict[str, Any]], classes: tuple[str, ...]) -> None:
 
 def _json(rows: Iterator[dict[str, Any]], classes: tuple[str, ...]) -> None:
     for row in rows:
-        print(json.dumps(row | {"probabilities": dict(zip(classes, row["probabilities"], strict=True))}))
+        print(json_library.dumps(row | {"probabilities": dict(zip(classes, row["probabilities"], strict=True))}))
 
 
 def _csv(rows: Iterator[dict[str, Any]], classes: tuple[str, ...]) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer = csv_library.writer(sys.stdout, lineterminator="\n")
     for number, row in enumerate(rows):
         place = {name: value for name, value in row.items() if name != "probabilities"}
         if number == 0:

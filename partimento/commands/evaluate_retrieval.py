@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from partimento.commands.flags import named_models, parse
+from partimento.commands.options import Data, Models
+from partimento.commands.outputs import folder_to_write, rows_of
 from partimento.commands.precision import EncoderOptions
 
 
@@ -22,23 +23,25 @@ class Options(EncoderOptions):
     folder of 'partimento evaluate table2' as --out they are shared with it.
     """
 
-    data: Path
-    """Folder of MIDI files, in which the performances are found by content."""
+    data: Data
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Folder of the result."""
-    models: tuple[str, ...] = ("emb=bundled-embedding",)
-    """NAME=MODEL for each embedding model, or NAME=module:function for an encoder of your own."""
-    pooled: tuple[str, ...] = ()
+    models: Models = ("emb=bundled-embedding",)
+    pooled_models: tuple[str, ...] = ()
     """NAME=MODEL for models of which the mean of the hidden states is taken instead."""
 
 
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = parse(Options, argv, verb="evaluate retrieval")
-    models, pooled = named_models(options.models, flag="--models"), named_models(options.pooled, flag="--pooled")
+    folder_to_write(options.out)
+    models, pooled = (
+        named_models(options.models, flag="--models"),
+        named_models(options.pooled_models, flag="--pooled-models"),
+    )
     from partimento.evaluate.retrieval import evaluate_retrieval
 
-    say = partial(print, flush=True)
-    evaluate_retrieval(options.data, options.out, models, pooled=pooled, settings=options.settings(), say=say)
-    print(f"table in {options.out / 'retrieval.md'}")
+    evaluate_retrieval(options.data, options.out, models, pooled=pooled, settings=options.settings(), say=options.say)
+    table = options.out / "retrieval.md"
+    options.report({"table": table, "rows": rows_of(table.with_suffix(".csv"))}, f"table in {table}")
     return 0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from partimento.commands.flags import named_models, parse
+from partimento.commands.options import Data, Models
+from partimento.commands.outputs import folder_to_write, rows_of
 from partimento.commands.precision import EncoderOptions
 
 
@@ -23,12 +24,10 @@ class Options(EncoderOptions):
     of others as module:function).
     """
 
-    data: Path
-    """Folder of MIDI files, in which the tasks' are found by content; or a metadata.json of the published layout."""
+    data: Data
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Folder of the table."""
-    models: tuple[str, ...] = ("base=bundled", "emb=bundled-embedding")
-    """NAME=MODEL for each model at hand."""
+    models: Models = ("base=bundled", "emb=bundled-embedding")
     tasks: tuple[str, ...] = ()
     """Only these tasks."""
 
@@ -36,10 +35,13 @@ class Options(EncoderOptions):
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = parse(Options, argv, verb="evaluate table2")
+    folder_to_write(options.out)
     models = named_models(options.models, flag="--models")
     from partimento.evaluate.table2.report import evaluate_table2
 
-    say = partial(print, flush=True)
-    evaluate_table2(options.data, options.out, models, tasks=options.tasks, settings=options.settings(), say=say)
-    print(f"table in {options.out / 'table2.md'}")
+    evaluate_table2(
+        options.data, options.out, models, tasks=options.tasks, settings=options.settings(), say=options.say
+    )
+    table = options.out / "table2.md"
+    options.report({"table": table, "rows": rows_of(table.with_suffix(".csv"))}, f"table in {table}")
     return 0

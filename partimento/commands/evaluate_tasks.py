@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
 from partimento.commands.flags import parse
+from partimento.commands.options import AnyData, VerbOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(VerbOptions):
     """List the tasks with their classes and splits; with --data, how many of their files are in a folder."""
 
-    data: Path | None = None
-    """Folder of MIDI files, in which the tasks' are found by content; or a metadata.json of the published layout."""
+    data: AnyData = None
     missing: bool = False
     """Name each missing file by the beginning of its SHA-256, and where it comes from."""
 
@@ -25,7 +25,11 @@ def main(argv: list[str]) -> int:
     from partimento.corpus.selection.splits import SPLITS
     from partimento.evaluate.tasks import TASKS, find_all, task
 
-    for one in find_all(options.data) if options.data else [task(name) for name in TASKS]:
+    tasks = find_all(options.data) if options.data else [task(name) for name in TASKS]
+    if options.json:
+        options.report({one.name: [dataclasses.asdict(example) for example in one.examples] for one in tasks})
+        return 0
+    for one in tasks:
         here = f"; {len(one.missing)} not here" if options.data else ""
         print(f"{one.name}: {len(one.examples)} files{here}")
         counts = Counter((example.label, example.split) for example in one.examples)

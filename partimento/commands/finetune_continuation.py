@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from partimento.commands.flags import fitting, parse
+from partimento.commands.options import Base, Resume, Track, VerbOptions
+from partimento.commands.outputs import folder_to_write
 from partimento.errors import UserError
-from partimento.train.log import TrackerName
 from partimento.train.recipes.continuation import ContinuationRecipe, recipe_for
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(VerbOptions):
     """Train a model further to continue performances, on a note store or on a few dozen MIDI files.
 
     A note store is learned from once, as in the paper; of a folder some pieces are held out, and training stops when
@@ -30,16 +31,13 @@ class Options:
     """Folder of MIDI files, or a note store made by 'partimento store'."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """Folder of the run: recipe, log, checkpoints, models (unless given, the corpus's name and -finetuned)."""
-    base: Annotated[str, tyro.conf.arg(name="from")] = "bundled"
-    """The model to begin with: a bundled one, a file, a run's folder, or owner/name on the hub."""
+    base: Base = "bundled"
     conditioned: bool = False
     """Also learn to go by a vector of other music: a model for 'partimento continue --like' (needs --embedder)."""
     embedder: str | None = None
     """The embedding model that makes the vectors; what the trained model goes by is known to it alone."""
-    resume: str = "auto"
-    """auto: go on if the folder holds a run; off: refuse such a folder; or a checkpoint to begin a new run from."""
-    track: tuple[TrackerName, ...] = ()
-    """Where to log beside log.jsonl."""
+    resume: Resume = "auto"
+    track: Track = ()
     settings: Annotated[ContinuationRecipe, tyro.conf.arg(name="")]
     """The recipe's own fields."""
 
@@ -48,6 +46,7 @@ def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = _options(argv)
     out = options.out or Path(f"{options.corpus.resolve().name}-finetuned")
+    folder_to_write(out)
     from partimento.train.distributed import main_process
     from partimento.train.stages.continuation import finetune_continuation
 
@@ -59,10 +58,11 @@ def main(argv: list[str]) -> int:
         embedder=_embedder(options),
         resume=options.resume,
         track=options.track,
-        say=lambda line: print(line, flush=True),
+        quiet=options.quiet,
+        say=options.say,
     )
     if main_process():
-        _report(found)
+        _report(options, found)
     return 0
 
 
@@ -93,30 +93,35 @@ def _embedder(options: Options) -> str | None:
     return options.embedder
 
 
-def _report(found: Outcome) -> None:
+def _report(options: Options, found: Outcome) -> None:
     from partimento.model.hub import BEST_FILE
     from partimento.train.objectives.continuation import overfitting
     from partimento.train.stages.continuation import OVERFITTING
 
     name = "nats_per_token"
+    facts = dataclasses.asdict(found)
     if found.best_step == 0:
-        print(
+        options.report(
+            facts,
             f"nothing gained: held-out loss was {found.before[name]:.3f} nats a token before and never lower; "
-            f"try a lower --loop.peak-lr, or more files"
+            f"try a lower --loop.peak-lr, or more files",
         )
         return
-    print(
+    gap = overfitting(found.best, found.before)
+    lines = [
         f"held-out loss: {found.before[name]:.3f} nats a token before, {found.best[name]:.3f} after "
         f"(step {found.best_step} of {found.last_step}); a note {found.before['nats_per_note']:.2f} -> "
-        f"{found.best['nats_per_note']:.2f}"
-    )
-    gap = overfitting(found.best, found.before)
-    print(
+        f"{found.best['nats_per_note']:.2f}",
         f"overfitting: the gap between training and validation grew by {gap:.3f} nats a token "
-        f"({'more than' if gap > OVERFITTING else 'within'} the limit of {OVERFITTING})"
-    )
+        f"({'more than' if gap > OVERFITTING else 'within'} the limit of {OVERFITTING})",
+    ]
     without = found.best.get("unconditioned_nats_per_token")
     if without is not None:
-        print(f"held-out loss without vectors: {without:.3f} nats a token, {without - found.best[name]:.3f} more")
-    print(f"model in {found.folder / BEST_FILE}")
-    print(f"next: partimento continue FILE.mid --model {found.folder}")
+        lines.append(
+            f"held-out loss without vectors: {without:.3f} nats a token, {without - found.best[name]:.3f} more"
+        )
+    lines += [
+        f"model in {found.folder / BEST_FILE}",
+        f"next: partimento continue FILE.mid --model {found.folder}",
+    ]
+    options.report(facts | {"overfitting": gap}, *lines)

@@ -9,12 +9,13 @@ from typing import Annotated
 import tyro
 
 from partimento.commands.flags import fitting, parse, recipe_name
-from partimento.train.log import TrackerName
+from partimento.commands.options import Base, Resume, Track, VerbOptions
+from partimento.commands.outputs import folder_to_write
 from partimento.train.recipes.contrastive import ContrastiveRecipe, contrastive_recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(VerbOptions):
     """Train a language model further to give music of one file like vectors, and other files unlike ones.
 
     A run that was interrupted goes on where it was. Only a store made from a selection knows which files play one piece
@@ -25,14 +26,11 @@ class Options:
     """Note store made by 'partimento store'."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Folder of the run: recipe, log, checkpoints, models."""
-    base: Annotated[str, tyro.conf.arg(name="from")] = "bundled"
-    """The language model to begin with: a bundled one, a file, a run's folder, or owner/name on the hub."""
+    base: Base = "bundled"
     recipe: str = "contrastive"
     """contrastive: the paper's; contrastive-small: for small models and a few thousand files."""
-    resume: str = "auto"
-    """auto: go on if the folder holds a run; off: refuse such a folder; or a checkpoint to begin a new run from."""
-    track: tuple[TrackerName, ...] = ()
-    """Where to log beside log.jsonl."""
+    resume: Resume = "auto"
+    track: Track = ()
     settings: Annotated[ContrastiveRecipe, tyro.conf.arg(name="")]
     """The recipe's own fields."""
 
@@ -42,6 +40,7 @@ def main(argv: list[str]) -> int:
     named = contrastive_recipe(recipe_name(argv, "contrastive"))
     default = Options(store=tyro.MISSING, out=tyro.MISSING, settings=fitting(argv, named))
     options = parse(Options, argv, verb="finetune contrastive", default=default)
+    folder_to_write(options.out)
     from partimento.train.distributed import main_process
     from partimento.train.stages.contrastive import finetune_contrastive
 
@@ -52,9 +51,10 @@ def main(argv: list[str]) -> int:
         base=options.base,
         resume=options.resume,
         track=options.track,
-        say=lambda line: print(line, flush=True),
+        quiet=options.quiet,
+        say=options.say,
     )
     if main_process():
-        print(f"model in {model}")
-        print(f"next: partimento embed FOLDER --model {options.out}")
+        next_step = f"next: partimento embed FOLDER --model {options.out}"
+        options.report({"model": model}, f"model in {model}", next_step)
     return 0

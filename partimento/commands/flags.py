@@ -24,7 +24,7 @@ import io
 import re
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import tyro
 
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from partimento.train.settings import AnyRecipe
 
 Options = TypeVar("Options")
-EngineName = Literal["auto", "torch", "onnx", "onnx-int8", "onnx-int4"]
-"""What can run a model (`generate/backends/engines.py` says what each is)."""
 
 _RULE = re.compile(r"[─-]{8,}")  # the latter where the encoding has no lines
 _FRAME = re.compile(rf"[╭╮╰╯│]|{_RULE.pattern}")

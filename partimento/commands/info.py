@@ -13,17 +13,16 @@ from typing import Any
 import tyro
 
 from partimento.commands.flags import parse
+from partimento.commands.options import VerbOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(VerbOptions):
     """Tell what a model is: what it does, its shape, its vocabulary, how it was made; or what is in a library."""
 
     model: tyro.conf.Positional[str] = "bundled"
     """Name of a bundled model, a .safetensors file, a folder, or a model of the hub such as loubb/aria-medium-base; or
     a library's folder."""
-    json: bool = False
-    """Print JSON instead of lines."""
 
 
 def main(argv: list[str]) -> None:
@@ -36,7 +35,7 @@ def main(argv: list[str]) -> None:
         return
     facts = describe(options.model)
     if options.json:
-        print(json_library.dumps(facts, indent=1, ensure_ascii=False))
+        options.report(facts)
         return
     shape, vocabulary = facts["shape"], facts["vocabulary"]
     lines = {

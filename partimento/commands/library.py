@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from partimento.commands.options import VerbOptions
 from partimento.commands.verbs import Verb, call
 
 KINDS: tuple[Verb, ...] = (
@@ -22,13 +23,11 @@ KINDS: tuple[Verb, ...] = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Common:
+class Common(VerbOptions):
     """What all of them have."""
 
     library: Annotated[Path, tyro.conf.arg(aliases=["-l"])] = Path("library")
     """Folder of the library."""
-    json: bool = False
-    """Print JSON instead of text."""
 
 
 def main(argv: list[str]) -> int:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from partimento.commands.flags import parse
 from partimento.commands.library import Common
-from partimento.commands.progress import counted
+from partimento.commands.options import AnyModel, Labels, Tags, warn
 from partimento.errors import UserError
 
 _COMMONEST = 8
@@ -29,12 +27,9 @@ class Add(Common):
 
     folders: Annotated[tuple[str, ...], tyro.conf.Positional]
     """Folders, .zip and .tar archives (read in place), MIDI files, or URLs of object stores (s3://bucket/folder)."""
-    labels: Path | None = None
-    """CSV with a column path and any of composer, opus, piece, form, period, genre, performer, title, collection."""
-    tag: tuple[str, ...] = ()
-    """Words of your own for all files there, to filter by."""
-    model: str | None = None
-    """The embedding model of a library that is made now; default: the bundled one."""
+    labels: Labels = None
+    tag: Tags = ()
+    model: AnyModel = None
 
     def __post_init__(self) -> None:
         if not self.folders:
@@ -55,17 +50,17 @@ def add(argv: list[str]) -> int:
         library = Library(options.library)
         if options.model is not None and options.model != library.model:
             raise UserError(f"--model: the vectors of {options.library} are of {library.model}; make another library")
-    with counted("adding") as advance:
+    with options.counted("adding") as advance:
         library.add(options.folders, labels=options.labels, tags=options.tag, progress=advance)
     changes = library.changes
-    if options.json:
-        print(json.dumps(dataclasses.asdict(changes) | {"library": str(options.library), "files": len(library)}))
-        return 0
     for reason, files in changes.refused.most_common():
-        print(f"passed over, {reason}: {files:,} files (library show --refused says which)", file=sys.stderr)
+        warn(f"passed over, {reason}: {files:,} files (library show --refused says which)")
     done = f"added {changes.added:,} files, moved {changes.moved:,}, removed {changes.removed:,}"
-    print(f"{done}; {changes.known:,} were known; {len(library):,} files in {options.library}")
-    print(f"next: partimento library find FILE.mid -l {options.library}")
+    options.report(
+        dataclasses.asdict(changes) | {"library": options.library, "files": len(library)},
+        f"{done}; {changes.known:,} were known; {len(library):,} files in {options.library}",
+        f"next: partimento library find FILE.mid -l {options.library}",
+    )
     return 0
 
 
@@ -94,7 +89,7 @@ def show(argv: list[str]) -> int:
         return 0
     facts = library.show()
     if options.json:
-        print(json.dumps(facts, indent=1))
+        options.report(facts)
         return 0
     lines = {
         name: value if not isinstance(value, dict) else _counted(value) for name, value in facts.items() if value != {}
@@ -130,5 +125,5 @@ def remove(argv: list[str]) -> int:
     library = Library(options.library)
     removed = library.remove(*options.names)
     facts = {"removed": removed, "files": len(library)}
-    print(json.dumps(facts) if options.json else f"removed {removed:,} files; {len(library):,} are left")
+    options.report(facts, f"removed {removed:,} files; {len(library):,} are left")
     return 0

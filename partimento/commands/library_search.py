@@ -11,6 +11,7 @@ import tyro
 
 from partimento.commands.flags import parse
 from partimento.commands.library import Common
+from partimento.commands.options import Tag
 from partimento.errors import UserError
 
 
@@ -25,10 +26,12 @@ class Find(Common):
     limit: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 10
     """Answers at most."""
     composer: str | None = None
-    """Answers of this composer only; likewise the others."""
+    """Answers of this composer only."""
     period: str | None = None
+    """Answers of this period only."""
     form: str | None = None
-    tag: str | None = None
+    """Answers of this form only."""
+    tag: Tag = None
 
     def __post_init__(self) -> None:
         if self.limit < 1:

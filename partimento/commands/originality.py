@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 import tempfile
 from dataclasses import dataclass
 from functools import partial
@@ -14,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from partimento.commands.flags import parse
+from partimento.commands.options import Check, Force, Model, PromptSeconds, Strict, VerbOptions, warn
+from partimento.commands.outputs import file_to_write
 from partimento.commands.progress import passing
 from partimento.commands.reading import read_midi
 from partimento.errors import UserError
-from partimento.files import refuse_existing
 
 if TYPE_CHECKING:
     from partimento.corpus.duplicates.index import PassageIndex
@@ -28,7 +27,7 @@ EXIT_FLAGGED = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(VerbOptions):
     """Find the longest passages that a MIDI file shares with a library and with the training data of a model, and say
     how often people share as much by chance.
 
@@ -43,22 +42,15 @@ class Options:
     training: str | None = None
     """What the model learned from, as one of these; of a note store the training files (unless given, the index that
     was kept for the model)."""
-    model: str = "bundled"
-    """The model in question."""
+    model: Model = "bundled"
     keep: bool = False
     """Keep the index of --training for --model; later calls, continue and the studio find it."""
-    prompt_seconds: float = 0.0
-    """So much of the file's beginning was given, not made: what begins there is a quotation."""
+    prompt_seconds: PromptSeconds = None
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """Draw the longest passage and its source over each other (.png)."""
-    json: bool = False
-    """Print JSON instead of lines."""
-    check: bool = False
-    """Exit with status 1 if a passage is flagged, for scripts."""
-    strict: bool = False
-    """Refuse a damaged file instead of reading what can be read."""
-    force: bool = False
-    """Replace a picture or a kept index that exists."""
+    check: Check = False
+    strict: Strict = False
+    force: Force = False
 
 
 def main(argv: list[str]) -> int:
@@ -74,14 +66,13 @@ def main(argv: list[str]) -> int:
         if music is None:
             return 0
         found = {
-            name: originality(music, against=index, prompt_seconds=options.prompt_seconds)
+            name: originality(music, against=index, prompt_seconds=options.prompt_seconds or 0.0)
             for name, index in indices.items()
         }
         if options.out:
             _draw(options.out, music, found, indices)
     if options.json:
-        beside = {name: each.facts() for name, each in found.items()}
-        print(json.dumps({"file": str(options.file), "beside": beside}, indent=1))
+        options.report({"file": options.file, "beside": {name: each.facts() for name, each in found.items()}})
     else:
         for name, each in found.items():
             print(f"{options.file}: {said(each, beside=name)}")
@@ -93,12 +84,12 @@ def _refuse(options: Options) -> None:
         raise UserError("--keep needs to know what the model learned from; name it with --training")
     if options.file is None and not options.keep:
         raise UserError("name a MIDI file")
-    if not (math.isfinite(options.prompt_seconds) and options.prompt_seconds >= 0):
+    if options.prompt_seconds is not None and not (
+        math.isfinite(options.prompt_seconds) and options.prompt_seconds >= 0
+    ):
         raise UserError(f"--prompt-seconds must be 0 or more, not {options.prompt_seconds}")
     if options.out:
-        if options.out.suffix.lower() != ".png":
-            raise UserError(f"{options.out}: the picture is a PNG; give a name that ends in .png")
-        refuse_existing(options.out, force=options.force)
+        file_to_write(options.out, ".png", force=options.force)
 
 
 def _indices(options: Options, scratch: Path) -> dict[str, PassageIndex]:
@@ -107,21 +98,21 @@ def _indices(options: Options, scratch: Path) -> dict[str, PassageIndex]:
     from partimento.library.originality.against import HOW, keep_training_index, training_index
 
     def refused(name: str, error: UserError) -> None:
-        print(f"refused: {name}: {error}", file=sys.stderr)
+        warn(f"refused: {name}: {error}")
 
-    counted = partial(passing, "indexing")
+    counted = partial(passing, "indexing", shown=not options.quiet)
     data = f"the training data of {options.model}"
     indices = {}
     if options.keep and options.training:
         index = keep_training_index(options.model, options.training, refused, counted=counted, force=options.force)
-        print(f"kept: passages of {len(index)} files that {options.model} learned from", file=sys.stderr)
+        options.remark(f"kept: passages of {len(index)} files that {options.model} learned from")
         indices[data] = index
     elif options.training:
         indices[data] = index_of(options.training, scratch / "training", refused, counted=counted)
     elif kept := training_index(options.model):
         indices[data] = kept
     elif options.library:
-        print(f"not compared with {data}: there is no index of it here; {HOW} makes one", file=sys.stderr)
+        options.remark(f"not compared with {data}: there is no index of it here; {HOW} makes one")
     else:
         raise UserError(f"nothing to compare with: name a --library, or make an index of {data}: {HOW}")
     for number, location in enumerate(options.library):
@@ -137,7 +128,7 @@ def _draw(out: Path, music: Performance, found: dict[str, Originality], indices:
     shown = [(each.longest or each.quotation, name) for name, each in found.items()]
     passages = [(passage, name) for passage, name in shown if passage]
     if not passages:
-        print(f"{out}: no passage to draw", file=sys.stderr)
+        warn(f"{out}: no passage to draw")
         return
     passage, name = max(passages, key=lambda pair: (pair[0].kind != "quotation", pair[0].copy.different))
     draw_shared(music, passage, notes_of(indices[name], passage.copy.file), out)

@@ -7,10 +7,11 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from partimento.commands.options import Device, Half, VerbOptions
 from partimento.embed.slicing import SUITING, Slicing
 
 if TYPE_CHECKING:
@@ -20,25 +21,31 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EncoderOptions:
+class EncoderOptions(VerbOptions):
     """Options of the verbs that evaluate encoders."""
 
     slicing: Slicing = SUITING
-    """Which notes of a file models read; fewer than all of them where time is short."""
-    half: bool = False
-    """Compute vectors in bfloat16 where the device multiplies it itself, which is faster; elsewhere in float32."""
-    device: str = "cpu"
-    """Where models run: cpu, cuda, mps."""
+    """Which notes of a file are read."""
+    half: Half = False
+    device: Device = None
 
     def settings(self) -> EncoderSettings:
         """The same as a value of the package."""
         from partimento.evaluate.encoders import EncoderSettings
 
-        dtype = told_dtype(self.device, half=self.half)
-        return EncoderSettings(slicing=self.slicing, dtype=dtype, device=self.device)
+        device = best_device(self.device)
+        dtype = told_dtype(device, half=self.half, say=self.say)
+        return EncoderSettings(slicing=self.slicing, dtype=dtype, device=device)
 
 
-def told_dtype(device: str, *, half: bool) -> torch.dtype:
+def best_device(asked: str | None) -> str:
+    """What was asked for, else the GPU if there is one."""
+    import torch
+
+    return asked or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def told_dtype(device: str, *, half: bool, say: Callable[[str], None]) -> torch.dtype:
     """What to compute in on a device, told to whoever asked for half."""
     import torch
 
@@ -47,5 +54,5 @@ def told_dtype(device: str, *, half: bool) -> torch.dtype:
     if not half:
         return torch.float32
     dtype = computing_dtype("auto", torch.device(device))
-    print(remark(dtype, torch.device(device)), file=sys.stderr)
+    say(remark(dtype, torch.device(device)))
     return dtype

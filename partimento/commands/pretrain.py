@@ -9,13 +9,14 @@ from typing import Annotated
 import tyro
 
 from partimento.commands.flags import fitting, parse, recipe_name
-from partimento.train.log import TrackerName
+from partimento.commands.options import AnyBase, Resume, Track, VerbOptions
+from partimento.commands.outputs import folder_to_write
 from partimento.train.recipes import pretraining
 from partimento.train.recipes.pretraining import PretrainingRecipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(VerbOptions):
     """Pretrain on a note store; a run that was interrupted goes on where it was.
 
     Every field of the recipe can be set by its own flag, as in --batch 4 --loop.peak-lr 1e-3. On several GPUs or
@@ -28,14 +29,11 @@ class Options:
     """Folder of the run: recipe, log, checkpoints, model."""
     recipe: str = "two-cores"
     """Name of the recipe (see 'partimento recipe')."""
-    resume: str = "auto"
-    """auto: go on if the folder holds a run; off: refuse such a folder; or a checkpoint to begin a new run from."""
-    init: str | None = None
-    """A model whose weights to begin with, instead of random ones."""
+    resume: Resume = "auto"
+    base: AnyBase = None
     max_hours: float | None = None
     """Fit the number of steps to this many hours on this machine."""
-    track: tuple[TrackerName, ...] = ()
-    """Where to log beside log.jsonl."""
+    track: Track = ()
     settings: Annotated[PretrainingRecipe, tyro.conf.arg(name="")]
     """The recipe's own fields."""
 
@@ -45,6 +43,7 @@ def main(argv: list[str]) -> int:
     named = pretraining.pretraining_recipe(recipe_name(argv, "two-cores"))
     default = Options(store=tyro.MISSING, out=tyro.MISSING, settings=fitting(argv, named))
     options = parse(Options, argv, verb="pretrain", default=default)
+    folder_to_write(options.out)
     from partimento.train.distributed import main_process
     from partimento.train.stages.pretraining import pretrain
 
@@ -53,11 +52,15 @@ def main(argv: list[str]) -> int:
         options.store,
         options.out,
         resume=options.resume,
-        init=options.init,
+        init=options.base,
         max_hours=options.max_hours,
         track=options.track,
+        quiet=options.quiet,
     )
     if main_process():
-        print(f"model in {model}")
-        print(f"next: partimento continue FILE.mid --model {options.out}, or partimento plot {options.out}")
+        options.report(
+            {"model": model},
+            f"model in {model}",
+            f"next: partimento continue FILE.mid --model {options.out}, or partimento plot {options.out}",
+        )
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +9,8 @@ from typing import Annotated
 import tyro
 
 from partimento.commands.flags import parse
+from partimento.commands.options import Data, Pooled, Task, warn
 from partimento.commands.precision import EncoderOptions
-from partimento.commands.progress import counted
 from partimento.errors import UserError
 
 STATISTICS = "statistics"
@@ -21,21 +20,16 @@ STATISTICS = "statistics"
 class Options(EncoderOptions):
     """Probe frozen vectors: one linear layer, 3e-4 falling to 0, 10, 20 and 50 epochs, the best on validation."""
 
-    task: str
-    """One of the tasks of 'partimento evaluate tasks', or a category of a metadata.json."""
-    data: Path
-    """Folder of MIDI files, in which the task's are found by content; or a metadata.json of the published layout."""
+    task: Task
+    data: Data
     encoder: Annotated[str, tyro.conf.arg(aliases=["-e"])]
     """A model with an embedding head; any model with --pooled or --untrained; module:function of your own, which takes
     a list of paths and returns an array; or 'statistics' of the notes (with boosted trees instead of a probe)."""
-    pooled: bool = False
-    """Take the mean of a model's hidden states instead of its embedding."""
+    pooled: Pooled = False
     untrained: bool = False
     """Take random weights of the model's shape instead of its own."""
     cache: Path | None = None
     """Folder in which vectors are kept, so that they are made once; one for all encoders."""
-    json: bool = False
-    """Print JSON."""
 
     def __post_init__(self) -> None:
         if self.pooled and self.untrained:
@@ -58,22 +52,20 @@ def main(argv: list[str]) -> int:
 
     task = find(options.task, options.data)
     kind: VectorKind = "pooled" if options.pooled else "untrained" if options.untrained else "head"
-    with counted("encoding", total=len(task.found)) as advance:
+    if task.missing:
+        warn(f"{len(task.missing)} of {len(task.examples)} files are not in {options.data}")
+    with options.counted("encoding", total=len(task.found)) as advance:
         outcome = evaluate_probe(
             task, options.encoder, kind=kind, settings=options.settings(), vectors=options.cache, progress=advance
         )
     score = outcome.score()
-    if options.json:
-        about = {"task": task.name, "encoder": options.encoder, "missing": len(task.missing)}
-        print(json.dumps(about | outcome.about | asdict(score), indent=1))
-        return 0
+    about = {"task": task.name, "encoder": options.encoder, "missing": len(task.missing)}
     low, high = score.accuracy_interval
     f1_low, f1_high = score.macro_f1_interval
-    print(
+    options.report(
+        about | outcome.about | asdict(score),
         f"{task.name}: {score.examples} test files; accuracy {100 * score.accuracy:.1f} % "
         f"({100 * low:.1f} to {100 * high:.1f}), macro-F1 {100 * score.macro_f1:.1f} % "
-        f"({100 * f1_low:.1f} to {100 * f1_high:.1f})"
+        f"({100 * f1_low:.1f} to {100 * f1_high:.1f})",
     )
-    if task.missing:
-        print(f"{len(task.missing)} of {len(task.examples)} files are not in {options.data}")
     return 0

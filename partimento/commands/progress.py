@@ -14,7 +14,7 @@ _Each = TypeVar("_Each")
 
 
 @contextmanager
-def counted(what: str, total: int | None = None) -> Iterator[Callable[..., None]]:
+def counted(what: str, total: int | None = None, *, shown: bool = True) -> Iterator[Callable[..., None]]:
     """Gives a function that takes how many more are done, and the total if it was not known; shows time left."""
     # Only now: it takes longer than all else that a verb's --help needs.
     from rich.console import Console
@@ -30,7 +30,7 @@ def counted(what: str, total: int | None = None) -> Iterator[Callable[..., None]
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeLeft())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, disable=not (shown and console.is_terminal)) as bar:
         task = bar.add_task(what, total=total)
 
         def advance(done: int, total: int | None = total) -> None:
@@ -39,9 +39,9 @@ def counted(what: str, total: int | None = None) -> Iterator[Callable[..., None]
         yield advance
 
 
-def passing(what: str, each: Iterable[_Each]) -> Iterator[_Each]:
+def passing(what: str, each: Iterable[_Each], *, shown: bool = True) -> Iterator[_Each]:
     """The same, while the line counts what passes by."""
-    with counted(what) as advance:
+    with counted(what, shown=shown) as advance:
         for one in each:
             yield one
             advance(1)

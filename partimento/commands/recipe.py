@@ -8,10 +8,11 @@ from typing import Annotated
 import tyro
 
 from partimento.commands.flags import fitting, parse
+from partimento.commands.options import VerbOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(VerbOptions):
     """Print a recipe's resolved configuration as JSON; without a name, list the recipes and what they cost.
 
     Behind the name any field may be set, as in --batch 4 --loop.peak-lr 1e-3, to see what a run would be told.
@@ -33,7 +34,11 @@ def main(argv: list[str]) -> int:
         changed = parse(type(recipe), argv[1:], verb=f"recipe {options.name}", default=fitting(argv[1:], recipe))
         print(changed.changed_from(recipe).to_json())
         return 0
+    costs = {name: make().cost for name, make in RECIPES.items()}
+    if options.json:
+        options.report(costs)
+        return 0
     width = max(map(len, RECIPES))
-    for name, make in RECIPES.items():
-        print(f"{name:<{width}}  {make().cost}")
+    for name, cost in costs.items():
+        print(f"{name:<{width}}  {cost}")
     return 0

@@ -16,13 +16,13 @@ from typing import Annotated
 import tyro
 
 from partimento.commands.flags import parse
-from partimento.commands.progress import counted
+from partimento.commands.options import Force, Strict, VerbOptions
+from partimento.commands.outputs import file_to_write
 from partimento.commands.reading import tell_repairs
-from partimento.files import refuse_existing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(VerbOptions):
     """Make the sound of a MIDI file: a piano whose pedal is the file's, at 48 kHz in stereo, its peak at -1 dBFS.
 
     All notes but drums are played, whatever their instrument. The piano is the Salamander Grand Piano by Alexander
@@ -35,31 +35,31 @@ class Options:
     """The file to write: .wav, .flac or .ogg (unless given, the MIDI file's name with .wav)."""
     soundfont: Path | None = None
     """Play with this soundfont (.sf2) instead, through fluidsynth where it is installed; then all instruments sound."""
-    strict: bool = False
-    """Refuse a damaged file instead of reading what can be read."""
-    force: bool = False
-    """Overwrite a file that exists."""
+    strict: Strict = False
+    force: Force = False
 
 
 def main(argv: list[str]) -> None:
     """Run the verb with the arguments after its name."""
     options = parse(Options, argv, verb="render")
-    from partimento.audio.files import check_suffix
+    from partimento.audio.files import FORMATS
 
     out = options.file.with_suffix(".wav") if options.out is None else options.out
-    check_suffix(out)
-    refuse_existing(out, force=options.force)
+    file_to_write(out, *FORMATS, force=options.force)
     if options.soundfont is not None:
         from partimento.audio.soundfont import check_soundfont
 
         check_soundfont(options.soundfont)
     began = time.perf_counter()
-    seconds = sound_file(options.file, out, soundfont=options.soundfont, strict=options.strict)
+    seconds = sound_file(options, options.file, out, soundfont=options.soundfont, strict=options.strict)
     took = time.perf_counter() - began
-    print(f"{out}: {seconds:.1f} s of sound, made {seconds / took:.0f} times as fast as it plays")
+    facts = {"file": out, "seconds": seconds, "took_seconds": took}
+    options.report(facts, f"{out}: {seconds:.1f} s of sound, made {seconds / took:.0f} times as fast as it plays")
 
 
-def sound_file(midi: Path, out: Path, *, soundfont: Path | None = None, strict: bool = False) -> float:
+def sound_file(
+    options: VerbOptions, midi: Path, out: Path, *, soundfont: Path | None = None, strict: bool = False
+) -> float:
     """The sound of a MIDI file into another file, with progress for people; returns its seconds."""
     from partimento.audio.files import write_sound
     from partimento.audio.sampler import blocks
@@ -73,7 +73,7 @@ def sound_file(midi: Path, out: Path, *, soundfont: Path | None = None, strict: 
     file = read(data, name=str(midi), strict=strict)
     tell_repairs(file)
     performance = Performance.of(file)
-    with counted("seconds of sound", total=round(performance.seconds)) as advance:
+    with options.counted("seconds of sound", total=round(performance.seconds)) as advance:
 
         def progress(frames: int) -> None:
             advance(frames // RATE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,10 +10,11 @@ from typing import Annotated
 import tyro
 
 from partimento.commands.flags import parse
+from partimento.commands.options import Force, VerbOptions, warn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(VerbOptions):
     """Decide by a recipe on every file of a surveyed corpus, and give those that are kept a split.
 
     Writes selections/NAME.parquet and report.html into CORPUS.
@@ -26,6 +26,7 @@ class Options:
     """pretrain, finetune, contrastive, or a TOML file with the same fields (--show prints one to begin with)."""
     name: str | None = None
     """Name of the selection; by default the recipe's."""
+    force: Force = False
     show: bool = False
     """Print the recipe as TOML, every filter explained, and stop."""
 
@@ -43,30 +44,35 @@ def main(argv: list[str]) -> int:
         return 0
     from partimento.corpus.selection import report
     from partimento.corpus.selection.groups import relate
-    from partimento.corpus.selection.select import Count, hours_of, needed_columns, select
+    from partimento.corpus.selection.select import Count, hours_of, needed_columns, refuse_another, select
     from partimento.corpus.selection.splits import SPLITS
     from partimento.corpus.survey.manifest import read_manifest
 
     rows = read_manifest(options.corpus, needed_columns(recipe))
+    refuse_another(options.corpus, recipe, force=options.force)
     selection = select(rows, relate(options.corpus, rows), recipe)
     path = selection.save(options.corpus)
     hours = hours_of(rows)
 
-    def line(label: str, count: Count) -> None:
-        print(f"{label:<22}{count.files:>10,}{count.hours:>12,.1f}")
+    def line(label: str, count: Count) -> str:
+        return f"{label:<22}{count.files:>10,}{count.hours:>12,.1f}"
 
-    print(f"{'removed by':<22}{'files':>10}{'hours':>12}")
-    for name, count in selection.by_decision(hours).items():
-        line(name, count)
-    for name, count in selection.by_split(hours).items():
-        line(f"  {name}", count)
+    decisions, by_split = selection.by_decision(hours), selection.by_split(hours)
     for name in SPLITS[:2]:
-        if not selection.by_split(hours)[name].files:
-            print(
+        if not by_split[name].files:
+            warn(
                 f"warning: no file in the {name} split, which training needs; give a recipe with other shares "
-                f"(partimento select --recipe {options.recipe} --show > mine.toml, then --recipe mine.toml)",
-                file=sys.stderr,
+                f"(partimento select --recipe {options.recipe} --show > mine.toml, then --recipe mine.toml)"
             )
-    print(f"{len(rows):,} files; what was decided on each in {path}, pictures in {report.write(options.corpus)}")
-    print(f"next: partimento store {options.corpus} --selection {recipe.name} -o STORE")
+    pictures = report.write(options.corpus)
+    counts = {"decisions": decisions, "splits": by_split}
+    options.report(
+        {"files": len(rows), "selection": path, "report": pictures}
+        | {of: {name: dataclasses.asdict(count) for name, count in each.items()} for of, each in counts.items()},
+        f"{'removed by':<22}{'files':>10}{'hours':>12}",
+        *(line(name, count) for name, count in decisions.items()),
+        *(line(f"  {name}", count) for name, count in by_split.items()),
+        f"{len(rows):,} files; what was decided on each in {path}, pictures in {pictures}",
+        f"next: partimento store {options.corpus} --selection {recipe.name} -o STORE",
+    )
     return 0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from partimento.commands.flags import parse
-from partimento.commands.progress import counted
+from partimento.commands.options import Force, Labels, VerbOptions, Workers, warn
+from partimento.commands.outputs import folder_to_write
 from partimento.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,26 +18,26 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(VerbOptions):
     """Read every MIDI file once and keep its piano notes, 8 bytes each.
 
     SOURCE is a folder or archive of MIDI files, or, with --selection, a surveyed corpus, or a folder of Parquet files
-    written by 'partimento publish'. An interrupted build goes on where it was when called again.
+    written by 'partimento publish'. With --labels, files without a row (or whose row says no split of train, validation
+    or test) are left out, and other columns become labels; without, some files, chosen by their content, are the
+    validation split. An interrupted build goes on where it was when called again.
     """
 
     source: Annotated[str, tyro.conf.Positional]
     """Folder or archive of MIDI files; surveyed corpus; published notes."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
-    """Folder of the new store; must not exist."""
+    """Folder of the store."""
+    force: Force = False
     selection: str | None = None
     """Name of the selection of the corpus SOURCE to store, made by 'partimento select'."""
-    labels: Path | None = None
-    """CSV with columns path (relative to SOURCE) and split (train, validation or test); files without a row are left
-    out, other columns become labels. Without it, some files, chosen by their content, are the validation split."""
+    labels: Labels = None
     validation_share: float | None = None
     """How much of a folder without labels that is (0.05 unless given; one file at least, 0 for none)."""
-    workers: int = os.cpu_count() or 1
-    """Processes that read."""
+    workers: Workers = None
 
     def __post_init__(self) -> None:
         if self.selection is not None and self.labels is not None:
@@ -48,31 +47,33 @@ class Options:
                 raise UserError("--validation-share is for a folder without splits; leave it out with them")
             if not 0 <= self.validation_share < 1:
                 raise UserError(f"--validation-share is {self.validation_share}; give a share from 0 to below 1")
-        if self.workers < 1:
+        if self.workers is not None and self.workers < 1:
             raise UserError(f"--workers is {self.workers}; give at least 1")
 
 
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = parse(Options, argv, verb="store")
+    folder_to_write(options.out, force=options.force)
+    from partimento.corpus.rows import processors
     from partimento.corpus.store.build import build
     from partimento.corpus.store.parquet import is_published, restore
 
-    if options.out.exists():
-        raise UserError(f"{options.out}: already exists; remove it or choose another folder")
+    planned, refused = 0, list[tuple[str, str]]()
     if is_published(options.source):
         if any(given is not None for given in (options.selection, options.labels, options.validation_share)):
             raise UserError(f"{options.source}: published notes are taken as they are; leave the other options away")
-        with counted("restoring") as advance:
-            restore(options.source, options.out, progress=advance)
+        with options.counted("restoring") as advance:
+            restore(options.source, options.out, replace=options.force, progress=advance)
     else:
         plan, refused = _plan(options)
-        with counted("reading", total=len(plan)) as advance:
-            refused += build(plan, options.out, workers=options.workers, progress=advance)
+        planned, workers = len(plan), options.workers or processors()
+        with options.counted("reading", total=planned) as advance:
+            refused += build(plan, options.out, workers=workers, replace=options.force, progress=advance)
         for _, why in refused:
-            print(f"passed over: {why}", file=sys.stderr)
-        print(f"planned: {len(plan)} files; passed over: {len(refused)}")
-    _summary(options.out)
+            warn(f"passed over: {why}")
+        options.say(f"planned: {planned} files; passed over: {len(refused)}")
+    _summary(options, planned, refused)
     return 0
 
 
@@ -88,16 +89,18 @@ def _plan(options: Options) -> tuple[pa.Table, list[tuple[str, str]]]:
     return plan_folder(options.source, labels, validation_share=share)
 
 
-def _summary(path: Path) -> None:
+def _summary(options: Options, planned: int, refused: list[tuple[str, str]]) -> None:
     from partimento.corpus.selection.splits import SPLITS
     from partimento.corpus.store.note_store import MEND, NoteStore
 
+    path = options.out
     store = NoteStore(path)
-    for split in SPLITS:
-        counts = store.counts[store.split_of == SPLITS.index(split)]
-        print(f"{split}: {len(counts)} files, {counts.sum():,} notes")
-    print(f"store in {path}")
-    if not (store.split_of == SPLITS.index("validation")).any():
-        print(f"warning: no file is held out, and training wants some; {MEND}", file=sys.stderr)
+    counts = {split: store.counts[store.split_of == number] for number, split in enumerate(SPLITS)}
+    lines = [f"{split}: {len(notes)} files, {notes.sum():,} notes" for split, notes in counts.items()]
+    lines.append(f"store in {path}")
+    if len(counts["validation"]):
+        lines.append(f"next: partimento pretrain {path} -o RUN, or partimento finetune continuation {path}")
     else:
-        print(f"next: partimento pretrain {path} -o RUN, or partimento finetune continuation {path}")
+        warn(f"warning: no file is held out, and training wants some; {MEND}")
+    splits = {split: {"files": len(notes), "notes": int(notes.sum())} for split, notes in counts.items()}
+    options.report({"store": path, "planned": planned, "passed_over": dict(refused), "splits": splits}, *lines)

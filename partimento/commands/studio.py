@@ -14,13 +14,14 @@ from pathlib import Path
 
 import tyro
 
-from partimento.commands.flags import EngineName, parse
+from partimento.commands.flags import parse
+from partimento.commands.options import Candidates, Engine, Model, VerbOptions, Window
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(VerbOptions):
     """Open the studio in the browser: play, hear how it goes on, choose, take it home. Nothing leaves this machine.
 
     It is also a server for other programs (docs/studio.md).
@@ -34,15 +35,10 @@ class Options:
     """Serve others too, on this address (0.0.0.0: on all); the address that is printed then holds a token."""
     no_browser: bool = False
     """Open no browser."""
-    model: str = "bundled"
-    """The model that makes the music: bundled, a .safetensors file, a folder, or a model of the hub."""
-    engine: EngineName = "auto"
-    """What runs the model (auto chooses by device)."""
-    candidates: int | None = None
-    """Of so many continuations the best goes on, where a request does not say (unless given, the model's own): fewer
-    serve more listeners at once."""
-    window: int | None = None
-    """How many of the latest tokens the model sees: fewer are faster and take less memory."""
+    model: Model = "bundled"
+    engine: Engine = "auto"
+    candidates: Candidates = None
+    window: Window = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
@@ -59,14 +55,14 @@ def main(argv: list[str]) -> None:
     options = parse(Options, argv, verb="studio")
     opened = None if options.file is None else Performance.from_midi(options.file)
 
-    from partimento.generate.engine import Engine
+    from partimento.generate.engine import Engine as MusicEngine
     from partimento.studio.app import NO_PAGE
     from partimento.studio.build import PAGE
     from partimento.studio.serve import serve
 
     if not PAGE.is_dir():
         print(NO_PAGE.strip())
-    engine = Engine.load(options.model, engine=options.engine, window=options.window, say=print)
+    engine = MusicEngine.load(options.model, engine=options.engine, window=options.window, say=options.say)
     if options.candidates is not None:
         engine.abilities = dataclasses.replace(engine.abilities, candidates=options.candidates)
     serve(
@@ -76,5 +72,5 @@ def main(argv: list[str]) -> None:
         host=options.host,
         port=options.port,
         browser=not options.no_browser,
-        say=print,
+        say=options.say,
     )

@@ -7,6 +7,8 @@ so has a verb that has verbs of its own, such as `finetune`.
     call(["continuation", "store"], KINDS, program="partimento finetune", about="Train a model further.")
 """
 
+from __future__ import annotations
+
 import difflib
 import importlib
 from collections.abc import Callable, Iterator, Sequence
@@ -29,13 +31,23 @@ class Verb:
         module, _, function = self.target.partition(":")
         return cast(Callable[[list[str]], int | None], getattr(importlib.import_module(module), function))
 
+    def options(self) -> type | None:
+        """The dataclass of its options: `Options`, or `Add` of a function `add`; None if it is a table of verbs."""
+        module, _, function = self.target.partition(":")
+        name = "Options" if function == "main" else function.capitalize()
+        return getattr(importlib.import_module(module), name, None)
+
+    def verbs(self) -> Sequence[Verb]:
+        """Those of its own table, if it has one."""
+        return getattr(importlib.import_module(self.target.partition(":")[0]), "KINDS", ())
+
 
 def every(verbs: Sequence[Verb], above: str = "") -> Iterator[tuple[str, Verb]]:
     """Each verb with its name, such as "finetune continuation", and those of the tables below."""
     for verb in verbs:
         name = above + verb.name
         yield name, verb
-        yield from every(getattr(importlib.import_module(verb.target.partition(":")[0]), "KINDS", ()), name + " ")
+        yield from every(verb.verbs(), name + " ")
 
 
 def call(arguments: Sequence[str], verbs: Sequence[Verb], *, program: str, about: str) -> int:

@@ -9,12 +9,12 @@ from typing import Annotated
 import tyro
 
 from partimento.commands.flags import parse
-from partimento.commands.progress import counted
+from partimento.commands.options import VerbOptions
 from partimento.errors import UserError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(VerbOptions):
     """Read every byte of a note store and compare the hashes of its shards; status 0 if all is well, 2 if not."""
 
     store: Annotated[Path, tyro.conf.Positional]
@@ -28,12 +28,13 @@ def main(argv: list[str]) -> int:
 
     store = NoteStore(options.store)
     damage = []
-    with counted("verifying", total=len(store)) as advance:
+    with options.counted("verifying", total=len(store)) as advance:
         for shard, what in store.damage():
             damage += [what] * bool(what)
             advance(shard.files)
     if damage:
         raise UserError(f"{options.store}: damaged note store ({'; '.join(damage)}); rebuild it")
     notes = sum(shard.notes for shard in store.shards)
-    print(f"{options.store}: sound; {len(store.shards)} shards, {len(store)} files, {notes:,} notes")
+    facts = {"store": options.store, "shards": len(store.shards), "files": len(store), "notes": notes}
+    options.report(facts, f"{options.store}: sound; {len(store.shards)} shards, {len(store)} files, {notes:,} notes")
     return 0

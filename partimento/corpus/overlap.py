@@ -86,11 +86,14 @@ def fingerprints_of(location: str, refused: Refused) -> Iterator[Indexed]:
     return _of_files(location, refused)
 
 
-def index_of(location: str, out: Path, refused: Refused, *, counted: Counted = iter) -> PassageIndex:
+def index_of(
+    location: str, out: Path, refused: Refused, *, counted: Counted = iter, replace: bool = False
+) -> PassageIndex:
     """The passage index at a location, or one made at `out` of the collection there."""
     if Path(location, passages.MANIFEST).is_file():
         return PassageIndex(location)
-    return PassageIndex.build(counted(fingerprints_of(location, refused)), out, origin=origin_of(location))
+    files = counted(fingerprints_of(location, refused))
+    return PassageIndex.build(files, out, origin=origin_of(location), replace=replace)
 
 
 def origin_of(location: str) -> str:

@@ -82,19 +82,20 @@ def embed(
     *,
     model: str,
     batch_size: int | None = None,
+    replace: bool = False,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Summary:
     """Embed the files `entries` of `source` into the table `out`, sorted by path; rows of other files leave it.
 
     `model` says which model and settings made the vectors (`made_by`): it is kept in the table, and a table of
-    another one is refused. `progress` is told how many files are done, first of those that were before. The whole table
-    is held in memory (2 GB for a million files).
+    another one is refused, unless `replace`: then it stays until the new one is complete. `progress` is told how many
+    files are done, first of those that were before. The whole table is held in memory (2 GB for a million files).
     """
     out = Path(out)
     parts = Parts(out.with_name(f"{out.name}.parts"), schema(encoder.size).with_metadata({_ABOUT: model.encode()}))
     if not entries:
         raise UserError(f"{source.location}: no MIDI files to embed")
-    done = _done([out, *parts.paths], parts.schema, entries)
+    done = _done([out, *parts.paths], parts.schema, entries, skip_others=replace)
     known = set(done["path"].to_pylist())
     todo = [entry for entry in entries if entry.path not in known]
     progress(len(known))
@@ -128,8 +129,11 @@ def made_by(encoder: Encoder, model: Path) -> str:
     return f"{kind} of the model with sha256 {digest(model)}, computed in {encoder.dtype}, {encoder.slicing}"
 
 
-def _done(paths: list[Path], columns: pa.Schema, entries: Sequence[Entry]) -> pa.Table:
-    """The rows of a finished table and of blocks that are still true of the source."""
+def _done(paths: list[Path], columns: pa.Schema, entries: Sequence[Entry], *, skip_others: bool) -> pa.Table:
+    """The rows of a finished table and of blocks that are still true of the source.
+
+    What another model made is refused, or with `skip_others` counts for nothing.
+    """
     missing = {(entry.path, entry.size, entry.modified_ns) for entry in entries}
     tables = [columns.empty_table()]
     for path in paths:
@@ -143,7 +147,12 @@ def _done(paths: list[Path], columns: pa.Schema, entries: Sequence[Entry]) -> pa
             ) from error
         made_by = (table.schema.metadata or {}).get(_ABOUT)
         if not table.schema.equals(columns) or made_by != columns.metadata[_ABOUT]:
-            raise UserError(f"{path}: holds what another model or other settings made; give another name")
+            if skip_others:
+                continue
+            raise UserError(
+                f"{path}: holds what another model or other settings made; give --force to replace it, or another name "
+                "with -o"
+            )
         keys = list(zip(*(table[name].to_pylist() for name in ("path", "size", "modified_ns")), strict=True))
         tables.append(table.filter(pa.array([key in missing for key in keys], pa.bool_())))
         missing.difference_update(keys)

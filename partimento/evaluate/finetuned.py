@@ -42,6 +42,7 @@ def finetune_on_task(
     base: str | Path = "bundled",
     resume: str = "auto",
     track: Sequence[TrackerName] = (),
+    quiet: bool = False,
     slicing: Slicing = SUITING,
 ) -> dict[str, Any]:
     """Fine-tunes a classifier on a task (`tasks.find`), or on a label of a note store, and says what it is worth.
@@ -57,7 +58,7 @@ def finetune_on_task(
             build(plan(task), store)
     classes = task.classes if task else None
     best = finetune_classifier(
-        recipe, NoteStore(store), label, folder, base=base, classes=classes, resume=resume, track=track
+        recipe, NoteStore(store), label, folder, base=base, classes=classes, resume=resume, track=track, quiet=quiet
     )
     if not main_process():
         return {}

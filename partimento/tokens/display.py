@@ -10,8 +10,9 @@ schemes, which are shown as text only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Final
 
 import numpy as np
@@ -26,6 +27,7 @@ MAX_WAIT_MS: Final = 5000
 POSITIONS: Final = 16
 BEATS_IN_BAR: Final = 4
 REMI_TEMPO: Final = 120.0
+_GAP: Final = "  "
 
 _HEADS = (Kind.NOTE, Kind.DRUM, Kind.PEDAL_ON, Kind.PEDAL_OFF, Kind.UNKNOWN)
 _PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
@@ -98,6 +100,24 @@ def comparison(notes: Notes, *, tempo: float = REMI_TEMPO) -> dict[str, list[str
         "MuseNet-style": musenet(notes),
         "REMI-like": remi(notes, tempo=tempo),
     }
+
+
+def side_by_side(schemes: Mapping[str, Sequence[str]], width: int) -> list[str]:
+    """Each scheme's tokens below each other, as many schemes beside each other as `width` characters hold."""
+    widths = {name: max(map(len, [name, *tokens])) for name, tokens in schemes.items()}
+    lines: list[str] = []
+    rest = list(schemes)
+    while rest:
+        beside = [rest.pop(0)]
+        while rest and sum(widths[name] + len(_GAP) for name in beside) + widths[rest[0]] <= width:
+            beside.append(rest.pop(0))
+        columns = [[name, "-" * len(name), *schemes[name]] for name in beside]
+        lines += [
+            _GAP.join(f"{cell[:width]:{widths[name]}}" for name, cell in zip(beside, row, strict=True)).rstrip()
+            for row in zip_longest(*columns, fillvalue="")
+        ]
+        lines += [""] * bool(rest)
+    return lines
 
 
 def music_transformer(notes: Notes) -> list[str]:

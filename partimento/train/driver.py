@@ -86,8 +86,9 @@ def run_stage(
     resume: str = "auto",
     max_hours: float | None = None,
     track: Sequence[TrackerName] = (),
+    quiet: bool = False,
 ) -> Path:
-    """Trains the stage's model and returns the path of the last one; shows progress on standard error.
+    """Trains the stage's model and returns the path of the last one; shows progress on standard error unless `quiet`.
 
     `resume`: "auto" continues the run in `folder` if there is one; "off" refuses such a folder; the path of a
     checkpoint begins a new run from it. `max_hours` replaces the recipe's steps by as many as fit, measured before the
@@ -128,7 +129,7 @@ def run_stage(
         flops_per_target=tokens * flops_per_token(model.config, length=recipe.length),
         device=world.device,
         processes=world.size,
-        shown=world.main,
+        shown=world.main and not quiet,
     ) as display:
         if own is not None:
             done, steps = read_header(own)["step"], recipe.loop.steps
@@ -240,7 +241,7 @@ def _start(recipe: RunRecipe, folder: Path, resume: str) -> Path | None:
     if other.loop.optimiser != recipe.loop.optimiser:
         raise UserError(
             f"{given} was trained by {other.loop.optimiser}, whose state says nothing to {recipe.loop.optimiser}; "
-            "begin with the run's model instead (--init)"
+            "begin with the run's model instead (--from)"
         )
     if header["step"] >= recipe.loop.steps:
         raise UserError(f"{given} is at step {header['step']} of {recipe.loop.steps}; raise loop.steps to go on")

@@ -373,7 +373,7 @@ def test_a_context_that_is_too_short_holds_the_end_of_the_prompt_and_the_beginni
 def test_the_command_from_files_to_the_table(folder: Path, model: str, tmp_path: Path, capsys):
     out = tmp_path / "out"
     argv = ["evaluate", "continuation", "--data", str(folder), "--model", model, "--engine", "torch", "-o", str(out)]
-    argv += ["--labels", str(folder.parent / "labels.csv"), "--split", "validation", "--files", "2"]
+    argv += ["--labels", str(folder.parent / "labels.csv"), "--split", "validation", "--prompts", "2"]
     argv += ["--prompt-seconds", "3", "--seconds", "3", "--temperature", "0.9", "--min-p", "0"]
     assert main(argv) == 0
     printed = capsys.readouterr().out

@@ -242,7 +242,7 @@ def test_steps_said_on_the_command_line_replace_the_recipes_epochs(store, tmp_pa
         (["--recipe", "debug", "--epochs", "-1"], "epochs is -1"),
         (["--recipe", "debug", "--max-hours", "-1"], "max_hours is -1"),
         (["--recipe", "debug", "--resume", "nowhere"], "nowhere is not a checkpoint"),
-        (["--recipe", "debug", "--init", "nowhere"], "nowhere"),
+        (["--recipe", "debug", "--from", "nowhere"], "nowhere"),
         (["--recipe", "debug", "--track", "trackio"], "--track trackio: trackio is not installed; pip install trackio"),
     ],
     ids=" ".join,

@@ -32,7 +32,7 @@ from partimento.corpus.selection.recipes import Composition, SelectionRecipe
 from partimento.corpus.selection.works import spread
 from partimento.corpus.survey.manifest import READABLE, REFUSED
 from partimento.errors import UserError
-from partimento.files import replacing
+from partimento.files import refuse_existing, replacing
 
 KEPT: Final = "kept"
 EXACT_COPY: Final = "exact-copy"
@@ -115,6 +115,17 @@ class Selection:
         except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
             message = f"{path}: no readable selection ({error}); make it again with 'partimento select'"
             raise UserError(message) from error
+
+
+def refuse_another(corpus: str | os.PathLike[str], recipe: SelectionRecipe, *, force: bool) -> None:
+    """Raise `UserError` where another recipe's selection has the name of this one's; the same recipe's is renewed."""
+    path = _path(corpus, recipe.name)
+    try:
+        same = path.exists() and Selection.open(corpus, recipe.name).recipe == recipe
+    except UserError:
+        same = False
+    if not same:
+        refuse_existing(path, force=force)
 
 
 def needed_columns(recipe: SelectionRecipe) -> list[str]:

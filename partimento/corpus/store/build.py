@@ -32,7 +32,7 @@ from partimento.corpus.store.note_store import MANIFEST, PARTS, VERSION, Shard, 
 from partimento.corpus.store.packing import Packed, pack
 from partimento.corpus.store.plans import Refusal, label_columns
 from partimento.errors import UserError
-from partimento.files import new_folder, replacing
+from partimento.files import new_folder, refuse_existing, replacing, take_place
 from partimento.midi.performance import Performance
 
 FILES_PER_SHARD: Final = 4096
@@ -46,16 +46,16 @@ def build(
     workers: int = 1,
     progress: Callable[[int], None] = lambda _: None,
     files_per_shard: int = FILES_PER_SHARD,
+    replace: bool = False,
 ) -> list[Refusal]:
-    """Make a new store at `out`, which must not exist yet; returns which files of the plan are not in it, and why.
+    """Make a new store at `out`; returns which files of the plan are not in it, and why.
 
     Files that cannot be read, have no piano notes or have changed since the plan was made are passed over. The store
-    appears whole, by renaming, or not at all; what an interrupted build of the same plan has finished is used.
-    `progress` hears of every finished stretch how many files it had.
+    appears whole, by renaming, or not at all, in place of nothing unless `replace`; what an interrupted build of the
+    same plan has finished is used. `progress` hears of every finished stretch how many files it had.
     """
     target = Path(out)
-    if target.exists():
-        raise UserError(f"{target}: already exists; remove it or choose another folder")
+    refuse_existing(target, force=replace)
     partial = _partial(target, _fingerprint(plan, files_per_shard))
     stretches = {f"{number:05}": stretch for number, stretch in enumerate(blocks(plan, files_per_shard))}
     missing = [(partial, name, stretch) for name, stretch in stretches.items() if not _entry(partial, name).exists()]
@@ -118,7 +118,7 @@ def _complete(partial: Path, target: Path, manifest: StoreManifest) -> None:
     for path in partial.iterdir():
         if path not in wanted and path.name != MANIFEST:
             path.unlink()
-    partial.rename(target)
+    take_place(partial, target)
 
 
 def _partial(target: Path, fingerprint: str) -> Path:

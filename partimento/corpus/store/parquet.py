@@ -45,12 +45,19 @@ _FILES_AT_ONCE: Final = 256
 
 
 def publish(
-    store: NoteStore, out: str | os.PathLike[str], *, progress: Callable[[int], None] = lambda _: None
+    store: NoteStore,
+    out: str | os.PathLike[str],
+    *,
+    replace: bool = False,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> list[Path]:
-    """Write the store as `out`/part-NNNNN.parquet, a file per shard; `out` must not exist yet, and appears whole."""
+    """Write the store as `out`/part-NNNNN.parquet, a file per shard.
+
+    `out` appears whole, in place of nothing unless `replace`.
+    """
     schema = _schema(store.labels)
     first = 0
-    with new_folder(out) as folder:
+    with new_folder(out, replace=replace) as folder:
         for number, shard in enumerate(store.shards):
             with pq.ParquetWriter(folder / f"part-{number:05}.parquet", schema, compression="zstd") as writer:
                 for begin in range(first, first + shard.files, _FILES_AT_ONCE):
@@ -67,13 +74,17 @@ def is_published(folder: str | os.PathLike[str]) -> bool:
 
 
 def restore(
-    published: str | os.PathLike[str], out: str | os.PathLike[str], *, progress: Callable[[int], None] = lambda _: None
+    published: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    replace: bool = False,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Make a new store at `out` from the parts in a folder; raises `UserError` for parts that are not of a store."""
     parts = sorted(Path(published).glob("part-*.parquet"))
     labels = _labels(parts)
     shards = []
-    with new_folder(out) as folder:
+    with new_folder(out, replace=replace) as folder:
         for number, part in enumerate(parts):
             shards.append(write_shard(folder, f"{number:05}", labels, _rows(part, labels)))
             progress(shards[-1].files)

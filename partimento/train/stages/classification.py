@@ -42,6 +42,7 @@ def finetune_classifier(
     classes: Sequence[str] | None = None,
     resume: str = "auto",
     track: Sequence[TrackerName] = (),
+    quiet: bool = False,
 ) -> Path:
     """Trains all weights of `base`, under a new head, on the store's label; the path of the best epoch's model.
 
@@ -81,7 +82,7 @@ def finetune_classifier(
             metadata={"task": label, "classes": list(training.classes), "view_notes": view_notes(length)},
         )
         torch.manual_seed(recipe.seed)  # dropout draws from torch's own generator, which checkpoints keep
-        run_stage(stage, Path(folder), world=world, resume=resume, track=track)
+        run_stage(stage, Path(folder), world=world, resume=resume, track=track, quiet=quiet)
     return best_model(Path(folder))
 
 

@@ -80,6 +80,7 @@ def finetune_continuation(
     embedder: str | Path | None = None,
     resume: str = "auto",
     track: Sequence[TrackerName] = (),
+    quiet: bool = False,
     say: Say = lambda _: None,
 ) -> Outcome:
     """Trains the model `base` further on a store or a folder of MIDI files; shows progress on standard error.
@@ -132,7 +133,7 @@ def finetune_continuation(
             lora_rank=recipe.lora_rank,
             on_measured=watch,
         )
-        run_stage(stage, folder, world=world, resume=resume, track=track)
+        run_stage(stage, folder, world=world, resume=resume, track=track, quiet=quiet)
     return outcome(folder)
 
 

@@ -39,6 +39,7 @@ def finetune_contrastive(
     base: str | Path = "bundled",
     resume: str = "auto",
     track: Sequence[TrackerName] = (),
+    quiet: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Path:
     """Makes an embedding model of the language model `base` and returns its path; progress goes to standard error.
@@ -72,7 +73,7 @@ def finetune_contrastive(
             # The loop must leave a batch whole: every loss in it depends on all of its rows. The objective cuts it.
             machine=dataclasses.replace(recipe.machine, micro_batch_size=None, activation_checkpointing=False),
         )
-        return run_stage(stage, Path(folder), world=world, resume=resume, track=track)
+        return run_stage(stage, Path(folder), world=world, resume=resume, track=track, quiet=quiet)
 
 
 def _embedder(recipe: ContrastiveRecipe, base: Checkpoint[Transformer]) -> Embedder:

@@ -43,6 +43,7 @@ def pretrain(
     init: str | Path | None = None,
     max_hours: float | None = None,
     track: Sequence[TrackerName] = (),
+    quiet: bool = False,
 ) -> Path:
     """Pretrains on a note store and returns the path of the model; shows progress on standard error.
 
@@ -55,7 +56,7 @@ def pretrain(
         if recipe.epochs is not None:
             recipe = recipe.counted(_tokens_per_epoch(store, vocabulary) / recipe.length)
         stage = pretraining(recipe, training, validation, data=data_source(store), init=init)
-        return run_stage(stage, Path(folder), world=world, resume=resume, max_hours=max_hours, track=track)
+        return run_stage(stage, Path(folder), world=world, resume=resume, max_hours=max_hours, track=track, quiet=quiet)
 
 
 def pretraining(

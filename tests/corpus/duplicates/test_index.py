@@ -127,7 +127,7 @@ def test_an_index_appears_whole_and_refuses_to_be_replaced(tmp_path):
         PassageIndex.build(breaking(), tmp_path / "index")
     assert not (tmp_path / "index").exists()
     built(tmp_path / "index", [piece(1)])
-    with pytest.raises(UserError, match="already exists"):
+    with pytest.raises(UserError, match="exists already"):
         built(tmp_path / "index", [piece(1)])
 
 

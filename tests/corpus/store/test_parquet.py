@@ -91,9 +91,9 @@ def test_parts_of_something_else_are_refused_in_one_line(store, tmp_path, capsys
 
 def test_nothing_is_overwritten_and_nothing_is_mixed(store, tmp_path, capsys):
     publish(store, tmp_path / "published")
-    with pytest.raises(UserError, match="already exists"):
+    with pytest.raises(UserError, match="exists already"):
         publish(store, tmp_path / "published")
-    with pytest.raises(UserError, match="already exists"):
+    with pytest.raises(UserError, match="exists already"):
         restore(tmp_path / "published", store.path)
     assert main(["store", str(tmp_path / "published"), "-o", str(tmp_path / "x"), "--selection", "pretrain"]) == 2
     assert "leave the other options away" in capsys.readouterr().err

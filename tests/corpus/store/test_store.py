@@ -112,7 +112,7 @@ def test_an_archive_is_stored_as_its_folder_is(store, tmp_path):
 
 def test_a_store_is_never_overwritten(store, tmp_path):
     before = bytes_of(store.path)
-    with pytest.raises(UserError, match="already exists"):
+    with pytest.raises(UserError, match="exists already"):
         build(plan_folder(tmp_path / "midi")[0], store.path)
     assert bytes_of(store.path) == before
 
