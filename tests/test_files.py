@@ -118,7 +118,7 @@ def test_a_new_folder_has_its_name_only_when_it_is_complete(tmp_path: Path):
         assert not target.exists()
     assert [path.name for path in target.parent.iterdir()] == ["store"]
     assert (target / "notes").read_text() == "all"
-    with pytest.raises(UserError, match=r"store: exists already"), new_folder(target):
+    with pytest.raises(UserError, match=r"store exists already"), new_folder(target):
         pytest.fail("nothing may be written beside a folder that is there")
     with new_folder(target, replace=True) as part:
         (part / "other").write_text("all")

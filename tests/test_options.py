@@ -17,6 +17,7 @@ from partimento.midi.performance import Performance
 
 OF_EACH_VERB = {
     "--out": "what a verb writes is its own",
+    "--library": "a collection; originality takes others than those of 'partimento library', too",
     "--recipe": "each kind of recipe has its own names",
 }
 """Flags whose text says what they are for this verb, and why."""

@@ -84,10 +84,9 @@ def _refuse(options: Options) -> None:
         raise UserError("--keep needs to know what the model learned from; name it with --training")
     if options.file is None and not options.keep:
         raise UserError("name a MIDI file")
-    if options.prompt_seconds is not None and not (
-        math.isfinite(options.prompt_seconds) and options.prompt_seconds >= 0
-    ):
-        raise UserError(f"--prompt-seconds must be 0 or more, not {options.prompt_seconds}")
+    given = options.prompt_seconds or 0.0
+    if not (math.isfinite(given) and given >= 0):
+        raise UserError(f"--prompt-seconds must be 0 or more, not {given}")
     if options.out:
         file_to_write(options.out, ".png", force=options.force)
 

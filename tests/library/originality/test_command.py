@@ -107,7 +107,7 @@ def test_what_cannot_be_asked_is_refused_in_a_line(folder, cache, capsys, tmp_pa
         ((folder / "copy.mid",), "nothing to compare with"),
         ((folder / "copy.mid", "--keep"), "--training"),
         ((folder / "copy.mid", "--library", tmp_path / "none"), "none"),
-        ((folder / "copy.mid", "--library", folder / "library", "-o", "x.jpg"), "PNG"),
+        ((folder / "copy.mid", "--library", folder / "library", "-o", "x.jpg"), ".png"),
         ((folder / "copy.mid", "--library", folder / "library", "--prompt-seconds", -1), "prompt"),
     ):
         status, _, err = run(capsys, *words)
