@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 Notes = Generator[tuple[int, GeneratedNote]]
 NoteHandler = Callable[[int, GeneratedNote], None]
 Decided = list[tuple[int, GeneratedNote]]
+Steps = Generator[Decided]
 T = TypeVar("T")
 
 
@@ -96,7 +97,7 @@ class Run:
             for decided in steps:
                 yield from decided
 
-    def steps(self) -> Generator[Decided]:
+    def steps(self) -> Steps:
         """The same, with a pause after every step of the model or part of a prefill: a list of notes, often empty.
 
         Of several variations the one that is least far goes on, so the first is heard before the last has begun.
@@ -110,8 +111,8 @@ class Run:
                 group = min(groups, key=self._how_far)
                 groups.remove(group)
                 self._advance(group)
-                if not self._searches:
-                    for row in filter(None, group.rows):
+                for row in filter(None, group.rows):
+                    if row.number not in self._searches or self._searches[row.number].alone:
                         self._release(row)
                 if self._decided:
                     yield from self._pause()

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partimento.generate.decode.sampling import Sampling, probabilities
-from partimento.generate.prompt.start import Start
+from partimento.generate.prompt.start import AT_ONCE_MS, Start
 from partimento.tokens.grammar import Expect, State, TokenRanges
+from partimento.tokens.vocabulary import SEGMENT_MS
 
 _HEAT = 1.3
 _ONSET_EXPECTED = (Expect.NOTE_ONSET, Expect.LONE_ONSET)
@@ -59,6 +60,16 @@ class Rules:
             if must_sound:
                 banned_V[[token for token in (v.segment, v.pedal_on, v.pedal_off) if token is not None]] = True
         return banned_V
+
+    def too_late(self, state: State, segment_ms: int) -> NDArray[np.bool_]:
+        """Tokens [V] with which the first new event would not come at once; the segment began at `segment_ms`."""
+        v, last_ms = self.start.vocabulary, self.start.from_ms + AT_ONCE_MS
+        late_V = np.zeros(len(v), np.bool_)
+        if state.expect in _ONSET_EXPECTED:
+            late_V[slice(*v.onset)] = segment_ms + v.ms_of[slice(*v.onset)] > last_ms
+        elif state.expect is Expect.EVENT:
+            late_V[v.segment] = segment_ms + SEGMENT_MS > last_ms
+        return late_V
 
     def allowed(self, state: State) -> TokenRanges:
         """What may come next: the grammar's, and in a gap's last segment whatever ends it since it would lie behind."""

@@ -29,6 +29,8 @@ SEGMENT_S: Final = 5.0
 """How far candidates go before one is chosen."""
 FIRST_SEGMENTS_S: Final = (1.5, 3.0)
 """The first ones are shorter, so that a listener does not wait."""
+AT_ONCE_S: Final = 1.0
+"""Where somebody is waiting for the first note, so much goes before them, without a choice."""
 TOKENS_OF_A_SEGMENT: Final = 384
 """Room in the window that a segment is given before it begins: 25 notes a second."""
 
@@ -47,20 +49,22 @@ class Search:
 
     def __init__(self, variation: Variation, *, candidates: int, wishes: Wishes) -> None:
         self.chosen, self._candidates = variation, candidates
-        self._segment = 0
+        self._lengths_s = (AT_ONCE_S, *FIRST_SEGMENTS_S) if variation.start.at_once else FIRST_SEGMENTS_S
+        self._segment = self._forks = 0
         self._arrivals: list[Arrival] = []
-        self._until_ms = variation.from_ms
-        prompt = notes_of(variation.start.vocabulary, variation.start.events, variation.from_ms / 1000)
+        self._until_ms = variation.start.from_ms
+        prompt = notes_of(variation.start.vocabulary, variation.start.events, self._until_ms / 1000)
         self._ranking = Ranking(prompt, wishes)
 
     def begin(self) -> list[Variation]:
         """Candidates for the next segment, each with its own chance."""
         first, seed = self.chosen, self.chosen.settings.seed
-        length = FIRST_SEGMENTS_S[self._segment] if self._segment < len(FIRST_SEGMENTS_S) else SEGMENT_S
+        length = self._lengths_s[self._segment] if self._segment < len(self._lengths_s) else SEGMENT_S
+        self._forks = 1 if first.start.at_once and not self._segment else self._candidates
         self._until_ms = max(self._until_ms, first.now_ms) + 1000 * length
         self._arrivals = []
         rows = []
-        for candidate in range(self._candidates):
+        for candidate in range(self._forks):
             chance = seeded(seed, variation=first.number, segment=self._segment, candidate=candidate)
             rows.append(first.fork(chance, until_ms=self._until_ms))
         self._segment += 1
@@ -73,7 +77,12 @@ class Search:
     @property
     def complete(self) -> bool:
         """Whether all candidates have arrived."""
-        return len(self._arrivals) == self._candidates
+        return len(self._arrivals) == self._forks
+
+    @property
+    def alone(self) -> bool:
+        """Whether the segment has one candidate, which needs no choice to be heard."""
+        return self._forks == 1
 
     def choose(self) -> Arrival:
         """The best candidate, from which the next segment begins; one that came to an ending goes before others."""

@@ -114,11 +114,6 @@ class Variation:
         return other
 
     @property
-    def from_ms(self) -> float:
-        """Where lengths count from, on the model's clock."""
-        return 1000 * self.start.from_seconds - self.start.clock_ns / 1e6
-
-    @property
     def now_ms(self) -> int:
         """Where the music has come to on the model's clock: its latest event, or the segment that has begun."""
         last = self.events[-1] if self.events else self.start.events[-1] if self.start.events else None
@@ -220,7 +215,10 @@ class Variation:
 
     def _banned(self, state: State) -> NDArray[np.bool_]:
         may_end = self.ending.may_come(now_ms=self.now_ms, notes=self.note_count)
-        return self.rules.banned(state, may_end=may_end, must_sound=self._silent_segments >= _MOST_SILENT_SEGMENTS)
+        banned_V = self.rules.banned(state, may_end=may_end, must_sound=self._silent_segments >= _MOST_SILENT_SEGMENTS)
+        if self.start.at_once and not self.events:
+            return banned_V | self.rules.too_late(state, self.window.segment_ms)
+        return banned_V
 
     @property
     def _hot(self) -> bool:

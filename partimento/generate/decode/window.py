@@ -79,6 +79,8 @@ class Window:
             self.tokens, self.origin = latest(start.vocabulary, start.prefix, events, room)
             self.segment = self.tokens.count(start.vocabulary.segment)
             self.state = start.grammar.run(self.tokens)
+            if start.at_once:
+                self._go_to_start()
         # A <T> that led to what was taken back goes with it, so what is left begins what was read, or nothing does.
         self.kept = len(self.tokens) if before[: len(self.tokens)] == self.tokens else 0
         self.stale = True
@@ -87,14 +89,21 @@ class Window:
         start, v = self._start, self._start.vocabulary
         tokens, origin = around_gap(v, start.prefix, events, start.after, room, context=start.context)
         stream = tokens[len(tokens) - tokens[::-1].index(delimiter_of(v)) :]
-        # What begins before the gap is given, so until there nothing can follow but <T>, and then nothing earlier.
+        self.tokens, self.origin = tokens, origin
+        self.segment = stream.count(v.segment)
+        self.state = start.grammar.run(self.tokens)
+        self._go_to_start()
+
+    def _go_to_start(self) -> None:
+        """Until the moment where what is new begins, nothing can follow but <T>, and then nothing earlier."""
+        start, v = self._start, self._start.vocabulary
         from_ns = round(start.from_seconds * NS_PER_S) - start.clock_ns
-        ahead, step = divmod(-(-(from_ns - origin * 1_000_000) // (GRID_MS * 1_000_000)), SEGMENT_MS // GRID_MS)
-        due = ahead - stream.count(v.segment)
-        self.tokens, self.origin = tokens + [v.segment] * due, origin
-        self.segment = max(ahead, stream.count(v.segment))
-        state = start.grammar.run(self.tokens)
-        self.state = replace(state, onset=max(state.onset, v.onset[0] + step)) if due >= 0 else state
+        ahead, step = divmod(-(-(from_ns - self.origin * 1_000_000) // (GRID_MS * 1_000_000)), SEGMENT_MS // GRID_MS)
+        due = ahead - self.segment
+        for _ in range(due):
+            self.push(v.segment)
+        if due >= 0:
+            self.state = replace(self.state, onset=max(self.state.onset, v.onset[0] + step))
 
     def read(self, length: int) -> list[int]:
         """Those of the tokens that a cache of so many positions holds."""

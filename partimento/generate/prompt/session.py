@@ -8,6 +8,7 @@ so far, it grows while one plays, and an answer that is cut short may become par
         for variation, note in session.stream(settings=Settings(seconds=10.0)):
             ...                                     # may stop at any note
         session.replace(longer_prompt)              # reads what is new, forgets what is no longer so
+    session.answer(prompt, from_seconds=12.25, held=[41], settings=settings)    # somebody waits for it
         session.continue_(settings=Settings(notes=50))
 
 Shape legend: B rows, V vocabulary.
@@ -15,11 +16,15 @@ Shape legend: B rows, V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Self
 
 from partimento.generate.backends.language_model import LanguageModel
+from partimento.generate.decode.sampling import seeded
+from partimento.generate.prompt.held import settled
 from partimento.generate.prompt.prefix_cache import PrefixCache
-from partimento.generate.run import NoteHandler, Notes, Run
+from partimento.generate.run import NoteHandler, Notes, Run, Steps
 from partimento.generate.settings import Continuation, Settings
 from partimento.midi.performance import Performance
 
@@ -29,7 +34,7 @@ class Session:
 
     def __init__(self, model: LanguageModel, prompt: Performance, *, from_seconds: float | None = None) -> None:
         self._model, self._prefix_cache = model, PrefixCache(model)
-        self._stream: Notes | None = None
+        self._stream: Notes | Steps | None = None
         self.replace(prompt, from_seconds=from_seconds)
 
     def replace(self, prompt: Performance, *, from_seconds: float | None = None) -> int:
@@ -45,8 +50,24 @@ class Session:
     def stream(self, *, settings: Settings) -> Notes:
         """As `Engine.stream`; to be closed early, or left to the end."""
         self._stop()
-        self._stream = self._run(settings).notes()
-        return self._stream
+        stream = self._stream = self._run(settings).notes()
+        return stream
+
+    def answer(
+        self, prompt: Performance, *, from_seconds: float, held: Sequence[int] = (), settings: Settings
+    ) -> Steps:
+        """The steps of a continuation that begins at `from_seconds` or at most 0.4 s later, for who waits for it.
+
+        `held`: positions of the notes of the prompt that still sound, however long that will be (`held.py`). A search
+        begins behind the first second, which is played as it comes.
+        """
+        self._stop()
+        chance = seeded(settings.seed, variation=0, draft=True)
+        start = self._model.start(prompt, from_seconds)
+        start = settled(self._model, self._prefix_cache, start, held=held, chance=chance)
+        run = Run(self._model, prompt, replace(start, at_once=True), settings, self._prefix_cache)
+        stream = self._stream = run.steps()
+        return stream
 
     def continue_(self, *, settings: Settings, on_note: NoteHandler | None = None) -> list[Continuation]:
         """As `Engine.continue_`."""

@@ -29,6 +29,7 @@ from partimento.tokens.vocabulary import Kind, Vocabulary
 
 LEAST_CONTEXT = 32
 LEAST_CONTEXT_FOR_GAP = 256
+AT_ONCE_MS = 400
 _DRUM_VELOCITY = 60  # drum tokens have none; decoding gives them this one
 
 
@@ -37,7 +38,8 @@ class Start:
     """What is given, as the model reads it: prefix and events, and where millisecond 0 lies on the performance's clock.
 
     `after` follows the gap that is to be filled; without it there is none. New notes begin at `from_seconds` or later
-    in a gap; else lengths count from there.
+    in a gap; else lengths count from there. `at_once`: they do so without a gap too, and the first of them within
+    `AT_ONCE_MS`, as somebody who is waiting for it needs.
     """
 
     vocabulary: Vocabulary
@@ -50,6 +52,12 @@ class Start:
     clock_ns: int
     from_seconds: float
     context: int
+    at_once: bool = False
+
+    @property
+    def from_ms(self) -> float:
+        """`from_seconds` on the model's clock."""
+        return 1000 * self.from_seconds - self.clock_ns / 1e6
 
     def sounds(self, event: Event) -> bool:
         """Whether it is a note or a drum, not the pedal."""

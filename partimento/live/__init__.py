@@ -1,0 +1,1 @@
+"""A live partner on a MIDI port: it listens, is handed over to, answers in time, and can be interrupted."""
