@@ -77,6 +77,29 @@ def test_it_writes_midi_picture_and_record(model: str, prompt: str, tmp_path: Pa
     assert (out / "étude-1.mid").read_bytes() != (out / "étude-2.mid").read_bytes()
 
 
+def test_new_notes_are_looked_for_in_what_the_model_learned_from(
+    model: str, prompt: str, tmp_path: Path, capsys
+) -> None:
+    """What the model makes is put before it as what it learned from: so it copies."""
+    argv = ["continue", prompt, "--model", model, "--prompt-seconds", "5", "-o", str(tmp_path / "out")]
+    assert main([*argv, "--notes", "1", "--no-originality"]) == 0
+    assert "originality" not in capsys.readouterr().out + (tmp_path / "out" / "étude-1.json").read_text()
+    argv += ["--notes", "100", "--force"]
+    assert main(argv) == 0
+    assert "no index" in capsys.readouterr().out
+    first = (tmp_path / "out" / "étude-1.mid").read_bytes()
+    (tmp_path / "learned").mkdir()
+    made = Performance.from_midi(first)
+    made.slice_time(5, made.seconds).write_midi(tmp_path / "learned" / "source.mid")
+    assert main(["originality", "--training", str(tmp_path / "learned"), "--model", model, "--keep"]) == 0
+    assert main(argv) == 0
+    said = capsys.readouterr().out
+    assert "COPIES from what the model learned from" in said and "source.mid" in said
+    found = json.loads((tmp_path / "out" / "étude-1.json").read_text(encoding="utf-8"))["originality"]
+    assert found["flagged"] and found["passages"][0]["source"] == "source.mid" and found["passages"][0]["tempo"] == 1
+    assert (tmp_path / "out" / "étude-1.mid").read_bytes() == first
+
+
 def test_same_seed_same_bytes_and_nothing_is_overwritten_unasked(
     model: str, prompt: str, tmp_path: Path, capsys
 ) -> None:

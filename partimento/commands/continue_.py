@@ -50,6 +50,7 @@ from partimento.errors import UserError
 from partimento.files import refuse_existing, replacing
 
 if TYPE_CHECKING:
+    from partimento.corpus.duplicates.index import PassageIndex
     from partimento.generate.engine import Engine as MusicEngine
     from partimento.generate.run import NoteHandler
     from partimento.generate.settings import Continuation, GeneratedNote, Settings
@@ -113,6 +114,9 @@ class Options(VerbOptions):
     pedal: bool = True
     """Write keys as hands press them, with a pedal, where the model folds the pedal into durations; --no-pedal: plain
     durations, however long a hand would have to hold them."""
+    originality: bool = True
+    """Say which passages the new notes share with what the model learned from, if an index of that is kept (partimento
+    originality --training STORE --keep makes one); --no-originality: do not look."""
     plot: Plot = False
     render: bool = False
     """Also write the sound of each result (.wav), as partimento render does."""
@@ -181,6 +185,7 @@ def main(argv: list[str]) -> int:
     asked = {name: getattr(options, name) for name in _ASKED} | ({"seconds": span[1] - span[0]} if span else {})
     Settings.of(Sampling(), **asked)
     guidance = Guidance() if options.guidance is None else Guidance(weight=options.guidance)
+    learned = _learned(options)
     engine = MusicEngine.load(options.model, engine=options.engine, window=options.window, say=options.say)
     if options.like is not None:
         from partimento.generate.reference import like
@@ -208,6 +213,8 @@ def main(argv: list[str]) -> int:
             folded = not engine.abilities.pedal_tokens
             _write(options, files, result.with_pedal() if options.pedal and folded else result)
             record = _record(options, prompt, settings, result, given)
+            if learned is not None:
+                record["originality"] = _compared(options, files["mid"], result, learned)
             with replacing(files["json"]) as part:
                 part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
             records.append({"file": str(files["mid"])} | record)
@@ -293,6 +300,27 @@ def _write(options: Options, files: dict[str, Path], continuation: Continuation)
     options.say(f"{files['mid']}: {', '.join(said)}")
     if continuation.fallback is not None:
         options.say(f"{files['mid']}: {continuation.fallback}")
+
+
+def _learned(options: Options) -> PassageIndex | None:
+    """The index of what the model learned from, if it is wanted and there is one."""
+    if not options.originality:
+        return None
+    from partimento.library.originality.against import training_index
+
+    index = training_index(options.model)
+    if index is None:
+        options.say("originality: not looked into: no index of what the model learned from is here (docs/originality.md)")
+    return index
+
+
+def _compared(options: Options, path: Path, continuation: Continuation, index: PassageIndex) -> dict[str, Any]:
+    from partimento.library.originality import originality
+    from partimento.library.originality.report import said
+
+    found = originality(continuation, against=index)
+    options.say(f"{path}: {said(found, beside='what the model learned from')}")
+    return found.facts()
 
 
 def _record(

@@ -23,7 +23,7 @@ from partimento.corpus.store import note_store
 from partimento.corpus.store.note_store import NoteStore
 from partimento.corpus.survey import manifest
 from partimento.errors import UserError
-from partimento.export.onnx_folder import cache_folder, remembered_sha256
+from partimento.export.onnx_folder import GRAPH_FILE, cache_folder, remembered_sha256
 from partimento.midi.performance import Performance
 from partimento.model.hub import locate
 from partimento.tokens.notes import Notes
@@ -75,7 +75,9 @@ def notes_of(index: PassageIndex, number: int) -> Notes:
 
 
 def _kept(model: str | Path) -> Path:
-    return cache_folder() / "passages" / remembered_sha256(locate(model))[:32]
+    graph = Path(model) / GRAPH_FILE
+    file = graph if graph.is_file() else locate(model)
+    return cache_folder() / "passages" / remembered_sha256(file)[:32]
 
 
 def _learned(store: NoteStore) -> Iterator[Indexed]:

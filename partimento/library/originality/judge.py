@@ -21,6 +21,7 @@ from partimento.corpus.duplicates.copies import Copy, copies, sought
 from partimento.corpus.duplicates.index import PassageIndex
 from partimento.library.originality.chance import Chance
 from partimento.midi.performance import Performance
+from partimento.midi.picture import Parted
 from partimento.tokens.notes import Notes
 
 FLAG_NOTES: Final = 50
@@ -107,12 +108,24 @@ class Originality:
 
 
 def originality(
-    performance: Performance, *, against: PassageIndex, prompt_seconds: float = 0.0, without: Collection[int] = ()
+    performance: Performance | Parted,
+    *,
+    against: PassageIndex,
+    prompt_seconds: float | None = None,
+    without: Collection[int] = (),
 ) -> Originality:
     """Look for the passages of `performance` in the index; what begins before `prompt_seconds` is given, not made.
 
-    Times are seconds of the performance. Files of the index whose numbers are in `without` are left out.
+    Times are seconds of the performance. A `Continuation` says itself what is new in it, unless it is said here: behind
+    the prompt, or in a gap, whose music is judged up to its end. Files whose numbers are in `without` are left out.
     """
+    if not isinstance(performance, Performance):
+        begin, end = performance.edges
+        whole = performance.performance
+        if prompt_seconds is None:
+            prompt_seconds = whole.seconds + 1 if begin is None else begin  # without new notes all was given
+        performance = whole if end is None else whole.slice_time(0, end)
+    prompt_seconds = prompt_seconds or 0.0
     notes = Notes.from_performance(performance, remove_silence=False)
     split = int(np.searchsorted(notes.onset_ms, round(prompt_seconds * 1000)))
     made = notes.slice(split, len(notes))

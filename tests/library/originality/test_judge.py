@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -111,3 +112,20 @@ def test_facts_are_json(index):
 def test_music_without_notes_shares_nothing(index):
     assert originality(played(notes_of([], [])), against=index).passages == ()
     assert originality(played(piece(1).slice(0, 90)), against=index, prompt_seconds=1000).passages == ()
+
+
+def test_a_continuation_says_itself_what_is_new(index):
+    """What a filling is followed by is not judged, nor what a continuation begins with."""
+    prompt, stolen, rest = own(1), piece(2).slice(0, 150), piece(0).slice(0, 100)
+    begin, end = (float(np.ptp(joined(*parts).onset_ms)) / 1000 + 0.2 for parts in ((prompt,), (prompt, stolen)))
+
+    def take(performance, edges):
+        return SimpleNamespace(performance=played(performance), edges=edges)
+
+    filled = originality(take(joined(prompt, stolen, rest), (begin, end)), against=index)
+    assert [each.copy.name for each in filled.passages] == ["2.mid"] and filled.flagged
+    assert filled.notes == 150 and filled.prompt_seconds == begin
+    went_on = originality(take(joined(prompt, stolen), (begin, None)), against=index)
+    assert went_on.flagged and went_on.notes == 150
+    nothing = originality(take(stolen, (None, None)), against=index)
+    assert nothing.notes == 0 and nothing.passages == ()
