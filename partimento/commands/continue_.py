@@ -31,6 +31,7 @@ from partimento.commands.options import (
     Force,
     MinP,
     Model,
+    Originality,
     Plot,
     PromptSeconds,
     Seconds,
@@ -114,9 +115,7 @@ class Options(VerbOptions):
     pedal: bool = True
     """Write keys as hands press them, with a pedal, where the model folds the pedal into durations; --no-pedal: plain
     durations, however long a hand would have to hold them."""
-    originality: bool = True
-    """Say which passages the new notes share with what the model learned from, if an index of that is kept (partimento
-    originality --training STORE --keep makes one); --no-originality: do not look."""
+    originality: Originality = True
     plot: Plot = False
     render: bool = False
     """Also write the sound of each result (.wav), as partimento render does."""
@@ -310,7 +309,9 @@ def _learned(options: Options) -> PassageIndex | None:
 
     index = training_index(options.model)
     if index is None:
-        options.say("originality: not looked into: no index of what the model learned from is here (docs/originality.md)")
+        options.say(
+            "originality: not looked into: no index of what the model learned from is here (docs/originality.md)"
+        )
     return index
 
 

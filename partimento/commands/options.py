@@ -104,6 +104,13 @@ CutTimes: TypeAlias = Annotated[
         "model's file says, else no for small models and yes, as published, for others)."
     ),
 ]
+Originality: TypeAlias = Annotated[
+    bool,
+    _flag(
+        "Say which passages new notes share with what the model learned from, if an index of that is kept (partimento "
+        "originality --training STORE --keep makes one)."
+    ),
+]
 Plot: TypeAlias = Annotated[bool, _flag("Also draw a picture of it (.png).")]
 _DATA = _flag("Folder of MIDI files, found by content; of tasks also a metadata.json of the published layout.")
 Data: TypeAlias = Annotated[Path, _DATA]
