@@ -29,7 +29,7 @@ def programs() -> dict[str, Path]:
 
 def about(path: Path) -> str:
     """The first sentence of a benchmark, which names what it measures."""
-    return (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0]
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -143,7 +143,7 @@ def processor() -> str:
     """The processor's name as the system tells it, and how many cores there are."""
     facts, name = Path("/proc/cpuinfo"), ""
     if facts.is_file():
-        lines = facts.read_text().splitlines()
+        lines = facts.read_text(encoding="utf-8").splitlines()
         name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
     return f"{name or platform.processor() or platform.machine()}, {os.cpu_count()} cores"
 

@@ -100,7 +100,7 @@ def layout() -> Path:
 
 
 def _command(*words: object) -> None:
-    with contextlib.redirect_stdout(open(os.devnull, "w")):  # noqa: PTH123 - as long as the program
+    with contextlib.redirect_stdout(open(os.devnull, "w", encoding="utf-8")):  # noqa: PTH123 - as long as the program
         assert partimento([str(word) for word in words]) == 0, words
 
 

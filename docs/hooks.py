@@ -55,7 +55,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def targets(document: Path) -> Iterator[Path]:
     """The files that a document's links lead to, whether they exist or not."""
-    for link in LINK.finditer(FENCED.sub("", document.read_text())):
+    for link in LINK.finditer(FENCED.sub("", document.read_text(encoding="utf-8"))):
         yield Path(os.path.normpath(document.parent / link[2]))
 
 
@@ -78,7 +78,7 @@ def place_of(path: Path) -> Path:
 
 def notebook(path: Path) -> str:
     """A notebook's text and code, and where it is to be had."""
-    cells = json.loads(path.read_text())["cells"]
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     parts = ["".join(cell["source"]) for cell in cells]
     shown = [
         f"```python\n{part}\n```" if cell["cell_type"] == "code" else part

@@ -15,6 +15,7 @@ Exit status: 0 done; 2 something the user can mend, said in one line on stderr; 
 output went away. Anything else that is raised is a defect and shows its traceback.
 """
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -60,6 +61,8 @@ VERBS: tuple[Verb, ...] = (
 def main(argv: Sequence[str] | None = None, verbs: Sequence[Verb] = VERBS) -> int:
     """Run one command line (default: the process's own) and return its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # file names may hold what a terminal or a file cannot be told
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = _dispatch(arguments, verbs)
         sys.stdout.flush()
@@ -70,6 +73,10 @@ def main(argv: Sequence[str] | None = None, verbs: Sequence[Verb] = VERBS) -> in
         # Python flushes stdout once more on exit; without this it would complain about the closed pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
+    except UnicodeEncodeError as error:
+        if "surrogates" not in error.reason:
+            raise
+        return _complain(f"{error.object!a} is not UTF-8, which tables and models cannot be called; name it otherwise")
     except OSError as error:
         reason = error.strerror or str(error)
         return _complain(f"{reason}: {error.filename}" if error.filename is not None else reason)

@@ -1,4 +1,4 @@
-"""Writing files and folders whole.
+"""Writing files and folders whole, and their names as text.
 
 It knows how a file takes the place of another one, and how a new folder gets its name: all of it or nothing. It refuses
 to know what is in them.
@@ -11,6 +11,7 @@ to know what is in them.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -50,6 +51,20 @@ def replacing(path: str | PathLike[str]) -> Iterator[Path]:
             part.unlink()
 
 
+def from_disk(name: str) -> str:
+    r"""A file name as text that any table and screen can hold: bytes that are not UTF-8 appear as \xNN."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def to_disk(name: str) -> Path:
+    r"""The inverse of `from_disk`, of a path too; a name that really holds a backslash and an x is tried first."""
+    direct = Path(name)
+    if "\\x" not in name or direct.exists():
+        return direct
+    escaped = os.fsencode(name)
+    return Path(os.fsdecode(re.sub(rb"\\x([89a-f][0-9a-f])", lambda m: bytes([int(m[1], 16)]), escaped)))
+
+
 def give_usual_mode(file: Path) -> None:
     """Let those read a file whom the umask lets; some libraries write files for the user alone."""
     if stat.S_IMODE(file.stat().st_mode) != stat.S_IRUSR | stat.S_IWUSR:
@@ -86,25 +101,49 @@ def place_for_compiled(package: Path) -> Path | None:
 def scratch_folder() -> Path:
     """This user's own folder among the temporary files, for what can be made again where nothing else can be written.
 
-    It is said when it is made. Where somebody else has made one of that name, it is a new one for this process.
+    It is said when it is made.
     """
     import logging  # only here: few need them, and everybody waits for this file
     import tempfile
 
+    folder, new = own_folder(Path(tempfile.gettempdir()))
+    if not new:
+        return folder
+    logging.getLogger("partimento").warning(
+        "partimento: the home folder cannot be written; compiled code and prepared models are kept in %s", folder
+    )
+    return folder
+
+
+def own_folder(shared: Path) -> tuple[Path, bool]:
+    """A folder in `shared` that is this user's alone, and whether it was made just now.
+
+    Where somebody else has made one of that name, it is a new one for this process.
+    """
+    import tempfile
+
     user = os.getuid() if hasattr(os, "getuid") else "cache"
-    folder = Path(tempfile.gettempdir(), f"partimento-{user}")
+    folder = shared / f"partimento-{user}"
     try:
         folder.mkdir(mode=0o700)
     except FileExistsError:
         found = folder.lstat()
         ours = stat.S_ISDIR(found.st_mode) and not stat.S_IMODE(found.st_mode) & (stat.S_IWGRP | stat.S_IWOTH)
         if user == "cache" or (ours and found.st_uid == user):
-            return folder
-        folder = Path(tempfile.mkdtemp(prefix="partimento-"))
-    logging.getLogger("partimento").warning(
-        "partimento: the home folder cannot be written; compiled code and prepared models are kept in %s", folder
-    )
-    return folder
+            return folder, False
+        folder = Path(tempfile.mkdtemp(prefix="partimento-", dir=shared))
+    return folder, True
+
+
+def others_write(folder: Path) -> bool:
+    """Whether another user than this one and root may put files into a folder; False where there is none.
+
+    Windows keeps a user's folders to the user.
+    """
+    if not hasattr(os, "getuid") or not folder.exists():
+        return False
+    found = folder.stat()
+    return found.st_uid not in (os.getuid(), 0) or bool(found.st_mode & stat.S_IWOTH)
 
 
 @contextmanager
@@ -113,14 +152,13 @@ def held_alone(lock: Path, busy: str) -> Iterator[None]:
 
     The system lets go of such a lock when its holder dies, however it dies.
     """
-    import fcntl
+    from filelock import FileLock, Timeout  # only here: few need it
 
-    with lock.open("w") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(busy) from error
-        yield
+    try:
+        with FileLock(lock, blocking=False):
+            yield
+    except Timeout as error:
+        raise UserError(busy) from error
 
 
 def refuse_existing(path: Path, *, force: bool) -> None:

@@ -69,6 +69,14 @@ def status(argv):
     return int(argv[0])
 
 
+def unspeakable(argv):
+    print("n\\udce9.mid → a")
+
+
+def unwritable(argv):
+    "corpus/n\\udce9".encode()
+
+
 def talk(argv):
     for line in range(100_000):
         print("line", line)
@@ -77,7 +85,7 @@ def talk(argv):
 RUN_VERB = """
 import sys
 from partimento.cli import Verb, main
-names = "options fail missing interrupted defect status talk".split()
+names = "options fail missing interrupted defect status talk unspeakable unwritable".split()
 sys.exit(main(verbs=[Verb(name=name, help=f"help of {name}", target=f"verb_module:{name}") for name in names]))
 """
 
@@ -91,9 +99,9 @@ def partimento_command(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def run_verb(tmp_path):
     (tmp_path / "verb_module.py").write_text(VERB_MODULE)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
         command = [sys.executable, "-c", RUN_VERB, *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
 
@@ -127,6 +135,16 @@ def test_no_arguments_mean_help():
 def test_version():
     done = partimento_command("--version")
     assert (done.returncode, done.stdout) == (0, f"partimento {partimento.__version__}\n")
+
+
+def test_names_that_are_not_text_are_shown_or_refused_in_one_line(run_verb, monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1:strict")
+    assert run_verb("unspeakable").stdout == "n\\udce9.mid \\u2192 a\n"
+    done = run_verb("unwritable")
+    assert (done.returncode, only_line(done.stderr)) == (
+        2,
+        "partimento: 'corpus/n\\udce9' is not UTF-8, which tables and models cannot be called; name it otherwise",
+    )
 
 
 def test_an_unknown_verb_is_refused_with_the_list_of_verbs():

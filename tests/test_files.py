@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from partimento.errors import UserError
-from partimento.files import new_folder, place_for_compiled, replacing
+from partimento.export.onnx_folder import cache_folder
+from partimento.files import held_alone, new_folder, others_write, place_for_compiled, replacing
 
 
 def test_the_new_file_stands_only_when_it_is_complete(tmp_path: Path):
@@ -31,7 +32,7 @@ def test_a_failure_leaves_what_was_there_and_nothing_beside_it(tmp_path: Path, b
         target.write_text(before)
 
     def fail(part: Path) -> None:
-        part.write_text("half")
+        part.write_text("half", encoding="utf-8")
         raise KeyError
 
     with pytest.raises(KeyError), replacing(target) as part:
@@ -84,6 +85,34 @@ def test_where_nothing_can_be_written_compiled_code_goes_to_the_temporary_files(
     assert caplog.text.count(str(found.parent)) == 1
     found.parent.chmod(0o777)  # anybody might have put something there
     assert place_for_compiled(nowhere) != found
+
+
+def test_in_a_folder_that_others_share_every_user_has_their_own(tmp_path: Path, monkeypatch):
+    shared = tmp_path / "shared"
+    assert not others_write(shared)
+    shared.mkdir()
+    assert not others_write(shared)
+    monkeypatch.setenv("PARTIMENTO_CACHE", str(shared))
+    assert cache_folder() == shared
+    shared.chmod(0o1777)
+    assert others_write(shared)
+    mine, me = cache_folder(), os.getuid()
+    assert (mine.parent, stat.S_IMODE(mine.stat().st_mode)) == (shared, 0o700)
+    assert cache_folder() == mine
+    shared.chmod(0o755)
+    monkeypatch.setattr("os.getuid", lambda: me + 1)  # what stands there is now somebody else's
+    assert others_write(shared) == (me != 0)  # root's word is taken
+    shared.chmod(0o1777)
+    mine.rename(shared / f"partimento-{me + 1}")
+    assert cache_folder() not in (shared, shared / f"partimento-{me + 1}")
+
+
+def test_of_two_that_want_a_lock_one_is_told(tmp_path: Path):
+    lock = tmp_path / ".lock"
+    with held_alone(lock, "busy"), pytest.raises(UserError, match=r"^busy$"), held_alone(lock, "busy"):
+        pytest.fail("held twice")
+    with held_alone(tmp_path / ".lock", "busy"):
+        pass
 
 
 def test_writers_at_once_do_not_meet(tmp_path: Path):

@@ -72,7 +72,7 @@ def json_views(lists: TokenLists, rng: random.Random, draws: np.random.Generator
 
 def held() -> float:
     """MiB of memory that no file backs."""
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) / 1024
 
 

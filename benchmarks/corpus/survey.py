@@ -176,7 +176,7 @@ def family(pid: int) -> Iterator[int]:
 def resident(pid: int) -> int:
     """Bytes; pages that several processes share are divided among them."""
     try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()
     except (OSError, ProcessLookupError):
         return 0
     return next((1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)

@@ -74,7 +74,7 @@ class TokenLists:
 def write(path: Path, sequences: Iterable[np.ndarray], vocabulary: Vocabulary) -> None:
     """Write sequences of tokens as JSON lines."""
     token_of = tokens_of(vocabulary)
-    with path.open("w") as file:
+    with path.open("w", encoding="utf-8") as file:
         for ids in sequences:
             file.write(json.dumps([token_of[id] for id in ids.tolist()], separators=(",", ":")) + "\n")
 

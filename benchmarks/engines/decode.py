@@ -110,7 +110,7 @@ def _open(engine: str, model: str, threads: int) -> Any:
 
 def _peak_mb() -> float:
     """Most memory this process ever held; what `getrusage` says begins with the parent's."""
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 

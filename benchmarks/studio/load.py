@@ -57,11 +57,11 @@ class Server:
         self.pid, self.address = pid, f"ws://127.0.0.1:{port}/socket"
 
     def cpu_s(self) -> float:
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
     def status(self) -> dict[str, int]:
-        text = Path(f"/proc/{self.pid}/status").read_text()
+        text = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8")
         values = {name: int(re.search(rf"^{name}:\s+(\d+)", text, re.M)[1]) for name in ("VmRSS", "Threads")}
         return {
             "resident_mb": values["VmRSS"] // 1024,

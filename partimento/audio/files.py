@@ -59,7 +59,8 @@ def write_sound(
         spool.seek(0)
         factor = scale(peak)
         try:
-            with soundfile.SoundFile(part, "w", RATE, 2, encoding, format=container) as file:
+            # It cannot open names that are not UTF-8 itself.
+            with part.open("w+b") as raw, soundfile.SoundFile(raw, "w", RATE, 2, encoding, format=container) as file:
                 for piece in _pieces(spool):
                     file.write(piece * factor)
         except soundfile.LibsndfileError as error:

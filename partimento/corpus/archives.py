@@ -12,7 +12,6 @@ Knows zip and tar files and how they are damaged; refuses to know folders (`sour
 from __future__ import annotations
 
 import lzma
-import os
 import tarfile
 import zipfile
 import zlib
@@ -22,6 +21,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from partimento.errors import UserError
+from partimento.files import from_disk, to_disk
 from partimento.midi.reader import MAX_BYTES
 
 MIDI_SUFFIXES: Final = (".mid", ".midi", ".rmi", ".kar", ".smf", ".midi2", ".mid.gz", ".midi.gz", ".kar.gz")
@@ -74,7 +74,7 @@ class ZipArchive:
     def __init__(self, location: str) -> None:
         self.location = location
         try:
-            self._zip = zipfile.ZipFile(location)
+            self._zip = zipfile.ZipFile(to_disk(location))
         except _ARCHIVE_ERRORS as error:
             raise SourceError(f"{location}: {reason(error)}") from error
 
@@ -111,7 +111,7 @@ class TarArchive:
         """Every MIDI member, as they stand."""
         found: dict[str, Entry] = {}
         try:
-            with tarfile.open(self.location, "r|*") as archive:
+            with tarfile.open(to_disk(self.location), "r|*") as archive:
                 while (member := _next(archive)) is not None:
                     path = from_disk(member.name)
                     if member.isfile() and is_midi(path) and path not in found:
@@ -127,7 +127,7 @@ class TarArchive:
         while wanted:
             try:
                 if self._stream is None:
-                    self._stream = tarfile.open(self.location, "r|*")  # noqa: SIM115 - stays open between calls
+                    self._stream = tarfile.open(to_disk(self.location), "r|*")  # noqa: SIM115 - stays open between calls
                 member = _next(self._stream)
                 if member is None:
                     self._close()
@@ -174,11 +174,6 @@ def reason(error: BaseException) -> str:
     """The first line of what an exception says, to stand behind a name."""
     text = (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
     return text[:1].lower() + text[1:]
-
-
-def from_disk(name: str) -> str:
-    r"""A file name as text that any table can hold: bytes that are not UTF-8 appear as \xNN."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _next(archive: tarfile.TarFile) -> tarfile.TarInfo | None:

@@ -18,7 +18,6 @@ Knows how to list MIDI files (by suffix) and how to get their bytes; refuses to 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -36,13 +35,13 @@ from partimento.corpus.archives import (
     Contents,
     Entry,
     SourceError,
-    from_disk,
     is_midi,
     one_by_one,
     open_archive,
     reason,
 )
 from partimento.errors import UserError
+from partimento.files import from_disk, to_disk
 from partimento.midi.performance import Performance
 from partimento.midi.reader import MidiError
 
@@ -67,12 +66,14 @@ def open_source(location: str | os.PathLike[str]) -> Source:
     name = os.fspath(location)
     if "://" in name:
         return ObjectStore(name)
-    if is_midi(Path(name).name) and Path(name).is_file():
-        return OneFile(str(Path(name).absolute()))
-    name = str(Path(name).resolve())  # what is written about a source must hold from everywhere
-    if Path(name).is_dir():
+    path = to_disk(name)
+    if is_midi(path.name) and path.is_file():
+        return OneFile(from_disk(str(path.absolute())))
+    path = path.resolve()  # what is written about a source must hold from everywhere
+    name = from_disk(str(path))
+    if path.is_dir():
         return Folder(name)
-    if not Path(name).is_file():
+    if not path.is_file():
         raise SourceError(f"{name}: no such folder, archive or URL")
     if name.lower().endswith(ARCHIVE_SUFFIXES):
         return open_archive(name)
@@ -112,11 +113,12 @@ class OneFile:
 
     def entries(self) -> list[Entry]:
         """The file."""
-        return [_file_entry(from_disk(Path(self.location).name), Path(self.location))]
+        path = to_disk(self.location)
+        return [_file_entry(from_disk(path.name), path)]
 
     def read_many(self, paths: Iterable[str]) -> Contents:
         """The file, if it is named."""
-        return Folder(str(Path(self.location).parent)).read_many(paths)
+        return Folder(from_disk(str(to_disk(self.location).parent))).read_many(paths)
 
 
 class Folder:
@@ -161,7 +163,7 @@ class Folder:
         try:
             if path.lower().endswith(ARCHIVE_SUFFIXES):  # an entry of its own only because it could not be listed
                 self._archive(path).entries()
-            with _on_disk(self.location, path).open("rb") as file:
+            with to_disk(f"{self.location}/{path}").open("rb") as file:
                 return file.read(READ_LIMIT)
         except SourceError:
             raise
@@ -170,12 +172,13 @@ class Folder:
 
     def _archive(self, path: str) -> Source:
         if path not in self._archives:
-            self._archives[path] = open_archive(str(_on_disk(self.location, path)))
+            self._archives[path] = open_archive(f"{self.location}/{path}")
         return self._archives[path]
 
     def _walk(self) -> Iterator[tuple[str, Path]]:
-        for folder, _, names in os.walk(self.location):
-            below = Path(folder).relative_to(self.location).as_posix()
+        top = to_disk(self.location)
+        for folder, _, names in os.walk(top):
+            below = Path(folder).relative_to(top).as_posix()
             for name in names:
                 path = from_disk(name if below == "." else f"{below}/{name}")
                 if is_midi(path) or path.lower().endswith(ARCHIVE_SUFFIXES):
@@ -238,11 +241,3 @@ def _file_entry(path: str, file: Path) -> Entry:
     except OSError:  # a link to nowhere, or gone since it was listed: reading will say so
         return Entry(path=path, size=-1, modified_ns=0)
     return Entry(path=path, size=status.st_size, modified_ns=status.st_mtime_ns)
-
-
-def _on_disk(folder: str, path: str) -> Path:
-    """The inverse of `from_disk`; a name that really holds a backslash and an x is tried first."""
-    direct = Path(folder) / path
-    if "\\x" not in path or direct.exists():
-        return direct
-    return Path(folder) / os.fsdecode(re.sub(rb"\\x([89a-f][0-9a-f])", lambda m: bytes([int(m[1], 16)]), path.encode()))

@@ -21,7 +21,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from partimento.errors import UserError
-from partimento.files import can_write, home_cache, new_folder, replacing, scratch_folder
+from partimento.files import (
+    can_write,
+    home_cache,
+    new_folder,
+    others_write,
+    own_folder,
+    replacing,
+    scratch_folder,
+)
 from partimento.model.config import ModelConfig
 from partimento.model.hub import locate
 from partimento.tokens.vocabulary import Vocabulary
@@ -110,11 +118,11 @@ def _folder_of(model: str | Path, format_: str) -> Path:
 
 def cache_folder() -> Path:
     """Where what can be made again is kept: unless named, at home, or where that cannot be written, with what is
-    temporary.
+    temporary. In a folder that others share it is a folder of this user's: what they put there may not be what it says.
     """
     named = os.environ.get("PARTIMENTO_CACHE")
     if named:
-        return Path(named)
+        return own_folder(Path(named))[0] if others_write(Path(named)) else Path(named)
     folder = home_cache() / "partimento"
     return folder if can_write(folder) else scratch_folder()
 

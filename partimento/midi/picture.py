@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from partimento.files import replacing
+from partimento.files import from_disk, replacing
 from partimento.midi.columns import NS_PER_S
 from partimento.midi.performance import Performance
 
@@ -85,7 +85,7 @@ def draw_piano_roll(
     _draw_pedal(pedal, performance)
     _draw_time(keys, pedal, end, [edge for edge in (split_seconds, until_seconds) if edge is not None])
     if title is not None:
-        keys.set_title(title, loc="left", fontsize=14, color=_INK, pad=10)
+        keys.set_title(from_disk(title), loc="left", fontsize=14, color=_INK, pad=10)
     names = ("notes",) if split_seconds is None else _NAMES if until_seconds is None else _NAMES_OF_FILLED
     _draw_legend(keys, performance, names)
     _save(canvas, path)
@@ -118,7 +118,7 @@ def draw_two_rolls(
         _prepare(axes, *span)
         _draw_keyboard(axes, min(lows), max(highs))
         _draw_notes(axes, performance, new, span[1] - span[0])
-        axes.set_title(title, loc="left", fontsize=14, color=_INK, pad=10)
+        axes.set_title(from_disk(title), loc="left", fontsize=14, color=_INK, pad=10)
     _draw_time(*panels, span[1], [], begin=span[0])
     panels[1].grid(axis="x", color=_GRID, linewidth=0.6, zorder=1)
     panels[1].set_axisbelow(True)

@@ -277,6 +277,7 @@ def annotate(path: str | Path, **metadata: Any) -> None:
     if not Path(path).is_file():
         raise UserError(f"there is no model file {path} to annotate")
     tensors, header = read_tensors(path)
+    tensors = {name: tensor.clone() for name, tensor in tensors.items()}  # Windows replaces no file that is mapped
     write_tensors(path, tensors, {**header, "metadata": {**header["metadata"], **metadata}})
 
 

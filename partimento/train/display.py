@@ -10,7 +10,6 @@ how training is done.
 from __future__ import annotations
 
 import math
-import resource
 import sys
 from types import TracebackType
 
@@ -79,12 +78,13 @@ class Display:
         """
         pace = progress.targets / progress.seconds
         digits = 0 if pace >= 100 else 1
+        memory = _memory(self._device)
         peak = rated_flops(self._device)  # of a busy processor nobody knows it: what is measured may be a tenth
         parts = [
             f"loss {progress.loss:.3f}",
             f"{pace:,.{digits}f} {self._unit}/s",
             *([] if peak is None else [f"{100 * pace * self._per_target / peak:.0f} % MFU"]),
-            f"{_memory(self._device) / 1e9:.1f} GB",
+            *([] if memory is None else [f"{memory / 1e9:.1f} GB"]),
             _left(progress.seconds_left),
         ]
         if progress.criterion is not None:
@@ -92,10 +92,14 @@ class Display:
         return ", ".join(parts)
 
 
-def _memory(device: torch.device) -> int:
-    """The most bytes in use so far, of the device or of this process."""
+def _memory(device: torch.device) -> int | None:
+    """The most bytes in use so far, of the device or of this process; None where the system does not tell."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "win32":
+        return None
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

@@ -1,6 +1,8 @@
 """Sound files, read back by a second reader where there is one, and refused before anything is written."""
 
+import os
 import wave
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,6 +32,12 @@ def test_the_standard_library_reads_the_same_wav(tmp_path):
         assert (file.getnchannels(), file.getframerate(), file.getsampwidth()) == (2, 48_000, 2)
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2) / 2**15
     assert np.array_equal(samples, soundfile.read(tmp_path / "tone.wav")[0])
+
+
+def test_names_that_are_not_text_are_written(tmp_path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/n\xe9.wav"))
+    write_sound(path, [np.zeros((10, 2), np.float32)])
+    assert path.stat().st_size > 40
 
 
 def test_silence_is_written_as_silence(tmp_path):

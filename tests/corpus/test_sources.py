@@ -95,6 +95,23 @@ def test_names_that_are_not_text_and_links_to_nowhere(tmp_path):
     assert (literal, latin) == (b"literal", b"latin") and "no such file" in str(lost)
 
 
+def test_places_whose_names_are_not_text_are_written_so_that_they_can_be_opened_again(tmp_path):
+    place = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    write_folder(place / "f", {"a.mid": b"one"})
+    write_zip(place / "z.zip", {"a.mid": b"one"})
+    for name, paths in {
+        "f": ["a.mid"],
+        "z.zip": ["a.mid"],
+        "f/a.mid": ["a.mid"],
+        "": ["f/a.mid", "z.zip!/a.mid"],
+    }.items():
+        source = open_source(place / name)
+        assert source.location.encode() == os.fsencode(tmp_path) + rb"/caf\xe9" + (f"/{name}" if name else "").encode()
+        assert contents(open_source(source.location)) == dict.fromkeys(paths, b"one")
+    with pytest.raises(SourceError, match=r"gone\\xe9: no such folder"):
+        open_source(Path(os.fsdecode(os.fsencode(tmp_path) + b"/gone\xe9")))
+
+
 def test_no_more_is_read_than_can_be_refused(tmp_path):
     files = {"large.mid": bytes(MAX_BYTES + 1000)}
     for source in (write_folder(tmp_path / "f", files), write_zip(tmp_path / "z.zip", files)):

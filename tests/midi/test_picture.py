@@ -136,6 +136,12 @@ def test_extremes_can_be_drawn(performance, tmp_path):
     assert bluish(rgb).any() == reddish(rgb).any() == bool(len(performance))
 
 
+def test_a_title_that_is_not_text_is_drawn(scale, tmp_path):
+    path = tmp_path / "n\udce9.png"
+    draw_piano_roll(scale, path, title=path.stem)
+    assert path.is_file()
+
+
 def test_a_picture_that_cannot_be_written_leaves_nothing_behind(scale, tmp_path):
     (tmp_path / "a.png").mkdir()
     with pytest.raises(UserError, match=r"a\.png"):

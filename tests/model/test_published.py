@@ -145,7 +145,7 @@ def test_what_the_hub_does_not_have_is_said(tmp_path, monkeypatch):
 def test_loading_maps_the_file_instead_of_copying_it(tmp_path):
     path = write(tmp_path / "model.safetensors")
     model = load(path).model
-    lines = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
+    lines = [line.split() for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()]
     spans = [[int(edge, 16) for edge in words[0].split("-")] for words in lines if words[-1] == str(path)]
     for name, tensor in model.state_dict().items():
         assert any(low <= tensor.data_ptr() < high for low, high in spans), name

@@ -125,10 +125,10 @@ def _partial(target: Path, fingerprint: str) -> Path:
     """The folder where the shards collect, emptied if it is not of this plan."""
     partial = target.with_name(target.name + ".partial")
     mark = partial / _PLAN
-    if not mark.exists() or mark.read_text() != fingerprint:
+    if not mark.exists() or mark.read_text(encoding="utf-8") != fingerprint:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        mark.write_text(fingerprint)
+        mark.write_text(fingerprint, encoding="utf-8")
     return partial
 
 

@@ -153,15 +153,15 @@ def open_for_writing(corpus: str | os.PathLike[str]) -> Iterator[ManifestWriter]
     folder = manifest_folder(corpus)
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    with held_alone(folder / ".lock", f"{corpus}: another survey is writing this manifest; wait for it"):
-        try:
+    try:
+        with held_alone(folder / ".lock", f"{corpus}: another survey is writing this manifest; wait for it"):
             yield ManifestWriter(Path(corpus))
-        except UserError:
-            if made and [path.name for path in folder.iterdir()] == [".lock"]:
-                (folder / ".lock").unlink()
-                for path in made:
-                    path.rmdir()
-            raise
+    except UserError:
+        if made and [path.name for path in folder.iterdir()] == [".lock"]:
+            (folder / ".lock").unlink()
+            for path in made:
+                path.rmdir()
+        raise
 
 
 def _read(part: Path, columns: list[str]) -> pa.Table:

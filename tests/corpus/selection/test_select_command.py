@@ -75,7 +75,7 @@ def test_a_recipe_of_ones_own_begins_with_what_show_prints(corpus, capsys, tmp_p
 
 def test_what_the_guide_shows_works(corpus, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("mine.toml").write_text(block("toml"))
+    Path("mine.toml").write_text(block("toml"), encoding="utf-8")
     run(capsys, "corpus", "--recipe", "mine.toml")
     assert Selection.open(corpus, "mine").recipe.filters == {"too-short": 60.0, "silence": 8.0}
     run(capsys, "corpus")

@@ -244,7 +244,7 @@ def test_a_split_that_is_not_there_is_refused(tmp_path):
 
 
 def write_labels(path: Path, *rows: tuple[str, ...]) -> Path:
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(rows)
     return path
 
