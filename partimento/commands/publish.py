@@ -15,7 +15,7 @@ from partimento.commands.outputs import folder_to_write
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options(VerbOptions):
-    """Write a note store as Parquet, one row per file; 'partimento store FOLDER' makes the same store of it again."""
+    """Write a note store as Parquet that datasets.load_dataset reads; 'partimento store FOLDER' makes the store again."""
 
     store: Annotated[Path, tyro.conf.Positional]
     """Note store made by 'partimento store'."""

@@ -2,8 +2,9 @@
 
 One row per file: the columns of the files table, and lists of what was played: `onset_ms` (from the first note),
 `keyed_ms`, `sounding_ms` (with the sustain pedal folded in), `pitch`, `velocity`, and `pedal_ms` with `pedal_down`.
-Any Parquet reader can use them. A shard becomes a file of its own and a file a shard, so both directions are exact: a
-store that went out and came in again has the same bytes and hashes. It refuses to know about MIDI and tokens.
+Any Parquet reader can use them, and `datasets.load_dataset(folder)` by the card beside them. A shard becomes a file for
+each split, and says which places its rows have in the shard, so both directions are exact: a store that went out and
+came in again has the same bytes and hashes. It refuses to know about MIDI and tokens.
 
     >>> publish(NoteStore("store"), "published")     # doctest: +SKIP
     >>> restore("published", "store2")               # doctest: +SKIP
@@ -14,7 +15,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from heapq import merge
+from itertools import groupby, pairwise
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,8 +26,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from partimento.corpus.rows import blocks
 from partimento.corpus.selection.splits import SPLITS
 from partimento.corpus.store.build import write_shard
+from partimento.corpus.store.card import card, part_name
 from partimento.corpus.store.note_store import FIXED_COLUMNS, VERSION, NoteStore, StoreManifest
 from partimento.corpus.store.packing import Packed, pack_columns, unpack
 from partimento.errors import UserError
@@ -51,26 +56,29 @@ def publish(
     replace: bool = False,
     progress: Callable[[int], None] = lambda _: None,
 ) -> list[Path]:
-    """Write the store as `out`/part-NNNNN.parquet, a file per shard.
+    """Write the store as `out`/part-NNNNN-SPLIT.parquet with a README.md, which the hub shows; returns the parts.
 
     `out` appears whole, in place of nothing unless `replace`.
     """
-    schema = _schema(store.labels)
     first = 0
     with new_folder(out, replace=replace) as folder:
         for number, shard in enumerate(store.shards):
-            with pq.ParquetWriter(folder / f"part-{number:05}.parquet", schema, compression="zstd") as writer:
-                for begin in range(first, first + shard.files, _FILES_AT_ONCE):
-                    end = min(begin + _FILES_AT_ONCE, first + shard.files)
-                    writer.write_table(pa.Table.from_pylist([_row(store, i) for i in range(begin, end)], schema))
+            split_of = store.split_of[first : first + shard.files]
+            for split in np.unique(split_of).tolist():
+                places = np.flatnonzero(split_of == split)
+                schema = _schema(store.labels, places.tolist())
+                with pq.ParquetWriter(folder / part_name(number, SPLITS[split]), schema, compression="zstd") as writer:
+                    for some in blocks(first + places, _FILES_AT_ONCE):
+                        writer.write_table(pa.Table.from_pylist([_row(store, i) for i in some.tolist()], schema))
+                        progress(len(some))
             first += shard.files
-            progress(shard.files)
-    return sorted(Path(out).iterdir())
+        (folder / "README.md").write_text(card(store, Path(out).name), encoding="utf-8")
+    return _parts(out)
 
 
 def is_published(folder: str | os.PathLike[str]) -> bool:
     """Whether `folder` holds Parquet parts as `publish` writes them."""
-    return any(Path(folder).glob("part-*.parquet"))
+    return bool(_parts(folder))
 
 
 def restore(
@@ -81,19 +89,29 @@ def restore(
     progress: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Make a new store at `out` from the parts in a folder; raises `UserError` for parts that are not of a store."""
-    parts = sorted(Path(published).glob("part-*.parquet"))
+    parts = _parts(published)
     labels = _labels(parts)
     shards = []
     with new_folder(out, replace=replace) as folder:
-        for number, part in enumerate(parts):
-            shards.append(write_shard(folder, f"{number:05}", labels, _rows(part, labels)))
+        for number, (_, of_shard) in enumerate(groupby(parts, key=_shard_of)):
+            rows = merge(*(_rows(part, labels) for part in of_shard), key=itemgetter(0))
+            shards.append(write_shard(folder, f"{number:05}", labels, ((row, packed) for _, row, packed in rows)))
             progress(shards[-1].files)
         StoreManifest(labels=labels, shards=tuple(shards)).write(folder)
 
 
-def _schema(labels: tuple[str, ...]) -> pa.Schema:
+def _parts(folder: str | os.PathLike[str]) -> list[Path]:
+    return sorted(Path(folder).glob("part-*.parquet"))
+
+
+def _shard_of(part: Path) -> str:
+    """The number in a part's name; before there was a part for each split, that was all there was."""
+    return part.stem.split("-")[1]
+
+
+def _schema(labels: tuple[str, ...], places: list[int]) -> pa.Schema:
     lists = [pa.field(name, pa.list_(kind), nullable=False) for name, kind in _LISTS.items()]
-    about = json.dumps({"version": VERSION, "labels": labels}).encode()
+    about = json.dumps({"version": VERSION, "labels": labels, "places": places}).encode()
     return pa.schema([*_PLAIN, *(pa.field(name, pa.string()) for name in labels), *lists], {_ABOUT: about})
 
 
@@ -122,11 +140,14 @@ def _labels(parts: list[Path]) -> tuple[str, ...]:
     found = set()
     for part in parts:
         try:
-            schema = pq.read_schema(part)
-            labels = tuple(json.loads((schema.metadata or {})[_ABOUT])["labels"])
+            file = pq.ParquetFile(part)
+            schema, places = file.schema_arrow, _places(file)
+            labels = tuple(json.loads(schema.metadata[_ABOUT])["labels"])
         except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
             raise UserError(f"{part}: not a part of a published note store ({error!r})") from error
-        if not schema.equals(_schema(labels)):
+        if len(places) != file.metadata.num_rows:
+            raise UserError(f"{part}: {file.metadata.num_rows} rows where there were {len(places)}; publish it anew")
+        if not schema.equals(_schema(labels, [])):
             raise UserError(f"{part}: not the columns of a published note store; see docs/store.md")
         found.add(labels)
     if len(found) != 1:
@@ -134,16 +155,24 @@ def _labels(parts: list[Path]) -> tuple[str, ...]:
     return found.pop()
 
 
-def _rows(part: Path, labels: tuple[str, ...]) -> Iterator[tuple[dict[str, Any], Packed]]:
+def _places(file: pq.ParquetFile) -> list[int]:
+    """Which places in the shard the rows of a part have: all of them in turn, where it does not say."""
+    about = json.loads((file.schema_arrow.metadata or {})[_ABOUT])
+    return list(about.get("places", range(file.metadata.num_rows)))
+
+
+def _rows(part: Path, labels: tuple[str, ...]) -> Iterator[tuple[int, dict[str, Any], Packed]]:
+    """Place in the shard, row and notes of each file."""
     plain = [*(field.name for field in _PLAIN), *labels]
     try:
-        batches = pq.ParquetFile(part).iter_batches(batch_size=_FILES_AT_ONCE)
-        for batch in batches:
+        file = pq.ParquetFile(part)
+        places = iter(_places(file))
+        for batch in file.iter_batches(batch_size=_FILES_AT_ONCE):
             lists = {name: _arrays(batch.column(name)) for name in _LISTS}
             for i, row in enumerate(batch.select(plain).to_pylist()):
                 columns = {name: arrays[i] for name, arrays in lists.items()}
                 _check(part, row, columns)
-                yield row, pack_columns(**columns)
+                yield next(places), row, pack_columns(**columns)
     except pa.ArrowException as error:
         raise UserError(f"{part}: cannot be read ({str(error).splitlines()[0]})") from error
 

@@ -1,9 +1,14 @@
 """Published notes: what any Parquet reader sees is what was played, and coming back changes no byte."""
 
+import json
+import re
+
+import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from huggingface_hub import DatasetCard
 
 from partimento.cli import main
 from partimento.corpus.store.parquet import publish, restore
@@ -34,8 +39,10 @@ def test_a_store_that_went_out_and_came_in_has_the_same_bytes(store, tmp_path):
 
 def test_other_readers_see_what_was_played(store, tmp_path):
     parts = publish(store, tmp_path / "published")
-    assert [path.name for path in parts] == ["part-00000.parquet", "part-00001.parquet"]
-    row = pq.read_table(parts[0]).to_pylist()[1]
+    assert [path.name for path in parts] == [
+        "part-00000-test.parquet", "part-00000-train.parquet", "part-00001-test.parquet"
+    ]  # fmt: skip
+    [row] = pq.read_table(parts[0]).to_pylist()
     played = Performance.from_midi(PLAYED[1].to_midi())
     assert row["name"] == "01.mid" and row["composer"] == "bach" and row["split"] == "test"
     assert row["sha256"].hex() == played.source.sha256
@@ -44,6 +51,47 @@ def test_other_readers_see_what_was_played(store, tmp_path):
     assert np.array_equal(row["sounding_ms"], np.rint(played.sounding_duration() / 1e6))
     assert row["pitch"] == played.pitch.tolist() and row["velocity"] == played.velocity.tolist()
     assert row["pedal_down"] == [1, 0, 1, 0]
+
+
+def test_datasets_loads_the_folder_split_by_split(store, tmp_path):
+    publish(store, tmp_path / "published")
+    loaded = datasets.load_dataset(str(tmp_path / "published"), cache_dir=str(tmp_path / "cache"))
+    assert {split: rows["name"][:] for split, rows in loaded.items()} == {
+        "train": ["00.mid", "02.mid"], "test": ["01.mid", "03.mid"]
+    }  # fmt: skip
+    assert loaded["train"][1]["pitch"] == store.notes(2).pitch.tolist()
+    assert loaded["test"][1]["pedal_ms"] == store.notes(3, fold_pedal=False).pedal_ms.tolist()
+
+
+def test_the_card_is_one_that_the_hub_reads(store, tmp_path):
+    publish(store, tmp_path / "published")
+    card = DatasetCard.load(tmp_path / "published" / "README.md")
+    assert card.data.size_categories == ["n<1K"]
+    assert card.text.lstrip().startswith("# published")
+    columns = set(pq.read_schema(tmp_path / "published" / "part-00000-test.parquet").names)
+    assert columns == set(re.findall(r"`(\w+)`", card.text.split("| column |")[1].split("\n\n")[0]))
+
+
+def test_parts_of_whole_shards_as_they_were_once_published_come_back(store, tmp_path):
+    parts = publish(store, tmp_path / "published")
+    for shard in ("00000", "00001"):
+        tables = [pq.read_table(part) for part in parts if shard in part.name]
+        for part in [part for part in parts if shard in part.name]:
+            part.unlink()
+        table = pa.concat_tables(tables).sort_by("name")
+        about = json.dumps({"version": 2, "labels": store.labels}).encode()
+        pq.write_table(
+            table.replace_schema_metadata({b"partimento": about}), parts[0].with_name(f"part-{shard}.parquet")
+        )
+    restore(tmp_path / "published", tmp_path / "back")
+    assert bytes_of(tmp_path / "back") == bytes_of(store.path)
+
+
+def test_rows_that_were_added_are_refused(store, tmp_path):
+    part = publish(store, tmp_path / "published")[-1]
+    pq.write_table(pa.concat_tables([pq.read_table(part)] * 2), part)
+    with pytest.raises(UserError, match=r"part-00001-test\.parquet: 2 rows where there were 1"):
+        restore(tmp_path / "published", tmp_path / "back")
 
 
 def changed(table: pa.Table, column: str, values: list) -> pa.Table:
@@ -62,16 +110,16 @@ def changed(table: pa.Table, column: str, values: list) -> pa.Table:
     ],
 )
 def test_rows_that_no_store_could_hold_are_refused(store, tmp_path, column, values, message):
-    part = publish(store, tmp_path / "published")[1]
+    part = publish(store, tmp_path / "published")[-1]
     pq.write_table(changed(pq.read_table(part), column, values), part)
-    with pytest.raises(UserError, match=f"part-00001.parquet: 03.mid: {message}"):
+    with pytest.raises(UserError, match=f"part-00001-test.parquet: 03.mid: {message}"):
         restore(tmp_path / "published", tmp_path / "back")
     assert not (tmp_path / "back").exists()
 
 
 @pytest.mark.parametrize("problem", ["not parquet", "cut short", "other columns", "not ours", "other labels"])
 def test_parts_of_something_else_are_refused_in_one_line(store, tmp_path, capsys, problem):
-    part = publish(store, tmp_path / "published")[1]
+    part = publish(store, tmp_path / "published")[-1]
     table = pq.read_table(part)
     if problem == "not parquet":
         part.write_text("notes")
