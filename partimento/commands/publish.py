@@ -15,7 +15,7 @@ from partimento.commands.outputs import folder_to_write
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options(VerbOptions):
-    """Write a note store as Parquet that datasets.load_dataset reads; 'partimento store FOLDER' makes the store again."""
+    """Write a note store as Parquet that datasets.load_dataset reads; 'partimento store FOLDER' undoes it."""
 
     store: Annotated[Path, tyro.conf.Positional]
     """Note store made by 'partimento store'."""
