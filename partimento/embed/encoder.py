@@ -28,6 +28,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from partimento.embed.scikit import SklearnTransformer
 from partimento.embed.slicing import PUBLISHED, SUITING, Slicing
 from partimento.embed.vectors import unit
 from partimento.errors import UserError
@@ -63,10 +64,10 @@ class NothingToEmbed(UserError):
     """A performance without notes that the model's vocabulary can say."""
 
 
-class Encoder:
+class Encoder(SklearnTransformer):
     """A model that turns performances into vectors of `size` numbers; `load` makes one from a name.
 
-    `slicing` says which notes are read, and may be set.
+    `slicing` says which notes are read, and may be set. It is a transformer for scikit-learn's pipelines.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Encoder:
         self.slicing = slicing
         self._tokenizer = Tokenizer(vocabulary)
         self._longest = min(LONGEST, model.config.context)
-        self.size: Final = model.config.d_model if pooled else len(model.state_dict()["emb_head.weight"])
+        self.size = model.config.d_model if pooled else len(model.state_dict()["emb_head.weight"])
 
     @property
     def dimension(self) -> int:
