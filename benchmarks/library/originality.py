@@ -25,7 +25,7 @@ from benchmarks.library.chance import stretch
 from benchmarks.library.copying import index_of, performance
 from partimento.corpus.duplicates.index import PassageIndex
 from partimento.corpus.store.note_store import NoteStore
-from partimento.library.originality import Originality, Shared, originality
+from partimento.library.originality import Originality, originality
 from partimento.library.originality.judge import FLAG_NOTES, FLAG_P, FLAG_SECONDS
 from partimento.tokens.notes import Notes
 
@@ -105,12 +105,6 @@ def planted(host: Notes, copy: Notes) -> tuple[Notes, int, int]:
     return of(onset, np.concatenate([host.pitch[rest], copy.pitch])), begin, end
 
 
-def long_enough(passage: Shared) -> bool:
-    """Flagged, or would be if fewer people played it."""
-    long = passage.notes >= FLAG_NOTES and passage.copy.seconds >= FLAG_SECONDS
-    return passage.kind != "quotation" and long and passage.p is not None and passage.p < FLAG_P
-
-
 class Bench:
     """The store, the index of what was learned from, and music drawn from both."""
 
@@ -151,7 +145,7 @@ class Bench:
         for passage in self.look_up(music).passages:
             first, last = passage.copy.query_ms
             there = first >= begin - 2000 and last <= end + 2000
-            if there and long_enough(passage) and self.pieces[passage.copy.file] == self.store.pieces[file]:
+            if there and passage.long and self.pieces[passage.copy.file] == self.store.pieces[file]:
                 return True, passage.notes / len(copy)
         return False, 0.0
 

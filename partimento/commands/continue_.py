@@ -44,6 +44,7 @@ from partimento.commands.options import (
     Window,
     warn,
 )
+from partimento.commands.originality import what_was_learned
 from partimento.commands.outputs import folder_to_write
 from partimento.commands.reading import read_midi
 from partimento.commands.render import sound_file
@@ -184,7 +185,7 @@ def main(argv: list[str]) -> int:
     asked = {name: getattr(options, name) for name in _ASKED} | ({"seconds": span[1] - span[0]} if span else {})
     Settings.of(Sampling(), **asked)
     guidance = Guidance() if options.guidance is None else Guidance(weight=options.guidance)
-    learned = _learned(options)
+    learned = what_was_learned(options.model, options) if options.originality else None
     engine = MusicEngine.load(options.model, engine=options.engine, window=options.window, say=options.say)
     if options.like is not None:
         from partimento.generate.reference import like
@@ -299,20 +300,6 @@ def _write(options: Options, files: dict[str, Path], continuation: Continuation)
     options.say(f"{files['mid']}: {', '.join(said)}")
     if continuation.fallback is not None:
         options.say(f"{files['mid']}: {continuation.fallback}")
-
-
-def _learned(options: Options) -> PassageIndex | None:
-    """The index of what the model learned from, if it is wanted and there is one."""
-    if not options.originality:
-        return None
-    from partimento.library.originality.against import training_index
-
-    index = training_index(options.model)
-    if index is None:
-        options.say(
-            "originality: not looked into: no index of what the model learned from is here (docs/originality.md)"
-        )
-    return index
 
 
 def _compared(options: Options, path: Path, continuation: Continuation, index: PassageIndex) -> dict[str, Any]:

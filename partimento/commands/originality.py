@@ -79,6 +79,18 @@ def main(argv: list[str]) -> int:
     return EXIT_FLAGGED if options.check and any(each.flagged for each in found.values()) else 0
 
 
+def what_was_learned(model: str, options: VerbOptions) -> PassageIndex | None:
+    """The index that other verbs compare takes with, if one is kept for the model; if not, that is said."""
+    from partimento.library.originality.against import training_index
+
+    index = training_index(model)
+    if index is None:
+        options.say(
+            "originality: not looked into: no index of what the model learned from is here (docs/originality.md)"
+        )
+    return index
+
+
 def _refuse(options: Options) -> None:
     if options.keep and options.training is None:
         raise UserError("--keep needs to know what the model learned from; name it with --training")

@@ -15,7 +15,8 @@ from pathlib import Path
 import tyro
 
 from partimento.commands.flags import parse
-from partimento.commands.options import Candidates, Engine, Model, VerbOptions, Window
+from partimento.commands.options import Candidates, Engine, Model, Originality, VerbOptions, Window
+from partimento.commands.originality import what_was_learned
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
 
@@ -39,6 +40,7 @@ class Options(VerbOptions):
     engine: Engine = "auto"
     candidates: Candidates = None
     window: Window = None
+    originality: Originality = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
@@ -62,6 +64,7 @@ def main(argv: list[str]) -> None:
 
     if not PAGE.is_dir():
         print(NO_PAGE.strip())
+    learned = what_was_learned(options.model, options) if options.originality else None
     engine = MusicEngine.load(options.model, engine=options.engine, window=options.window, say=options.say)
     if options.candidates is not None:
         engine.abilities = dataclasses.replace(engine.abilities, candidates=options.candidates)
@@ -73,4 +76,5 @@ def main(argv: list[str]) -> None:
         port=options.port,
         browser=not options.no_browser,
         say=options.say,
+        learned=learned,
     )

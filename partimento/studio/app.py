@@ -24,6 +24,7 @@ from starlette.exceptions import HTTPException
 from partimento.audio.fetch import FOLDER as SAMPLES
 from partimento.audio.files import write_sound
 from partimento.audio.sampler import blocks
+from partimento.corpus.duplicates.index import PassageIndex
 from partimento.errors import UserError
 from partimento.generate.batching import Batch
 from partimento.generate.engine import Engine
@@ -47,13 +48,15 @@ _MIDI: Final = "audio/midi"
 _SILENT: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
-def application(engine: Engine, *, model: str, opened: Performance | None = None) -> FastAPI:
-    """Everything behind the gate; `opened` is the file that the page begins with."""
+def application(
+    engine: Engine, *, model: str, opened: Performance | None = None, learned: PassageIndex | None = None
+) -> FastAPI:
+    """Everything behind the gate. `opened`: what the page begins with; `learned`: what takes are compared with."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with Batch(engine) as batch:
-            app.state.studio = Studio(engine=engine, model=model, batch=batch)
+            app.state.studio = Studio(engine=engine, model=model, batch=batch, learned=learned)
             app.state.clients = 0
             yield
 

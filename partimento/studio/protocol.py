@@ -226,7 +226,8 @@ class Take:
     """A variation that is complete: its new notes and pedal as they are written to a file, instead of those streamed.
 
     `prompt_tokens` and `tokens` count those given and those of the whole; `ended`, `fallback` and `retries` as in
-    `Continuation`.
+    `Continuation`. `originality`: what the new notes share with what the model learned from (`verdict`: copy,
+    repertoire or own; `text` in words; the facts of docs/originality.md), None where there is no index of that.
     """
 
     id: str
@@ -237,6 +238,7 @@ class Take:
     ended: bool | None
     fallback: str | None
     retries: int
+    originality: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

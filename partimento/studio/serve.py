@@ -17,6 +17,7 @@ from typing import Final
 
 import uvicorn
 
+from partimento.corpus.duplicates.index import PassageIndex
 from partimento.errors import UserError
 from partimento.generate.engine import Engine
 from partimento.generate.settings import Settings
@@ -25,6 +26,7 @@ from partimento.studio.app import application
 from partimento.studio.build import PAGE
 from partimento.studio.gate import LOOPBACK, Gate, new_token
 from partimento.studio.music import tokens_behind
+from partimento.studio.takes import compared
 
 MOST_MESSAGE_BYTES: Final = 8 * 1024 * 1024
 _GRACE_S: Final = 2
@@ -39,8 +41,11 @@ def serve(
     port: int,
     browser: bool,
     say: Callable[[str], None],
+    learned: PassageIndex | None = None,
 ) -> None:
     """Serves on 127.0.0.1, or on `host` with a token in the address; `say` is told the address.
+
+    Takes are compared with `learned`, the index of what the model learned from.
 
     Raises `UserError` if the address cannot be had.
     """
@@ -49,11 +54,13 @@ def serve(
     with listening:
         name = f"[{host}]" if host and ":" in host else host or LOOPBACK
         address = f"http://{name}:{listening.getsockname()[1]}/" + (f"?token={token}" if token else "")
-        _warm_up(engine)
+        _warm_up(engine, learned)
         say(f"studio: {address} (Ctrl+C ends it)")
         if host is not None:
             say("studio: whoever has this address can use it; the connection is not encrypted")
-        gate = Gate(application(engine, model=model, opened=opened), host=host or LOOPBACK, token=token)
+        gate = Gate(
+            application(engine, model=model, opened=opened, learned=learned), host=host or LOOPBACK, token=token
+        )
         if browser and PAGE.is_dir():
             # It listens already, so the browser waits until the server answers.
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
@@ -89,9 +96,11 @@ def listen(host: str, port: int) -> socket.socket:
         raise UserError(f"cannot listen on {host}, port {port}: {why.lower()}; give another with --port") from error
 
 
-def _warm_up(engine: Engine) -> None:
+def _warm_up(engine: Engine, learned: PassageIndex | None) -> None:
     """Compiles and loads what the first file and the first take would wait for."""
     played = Performance.from_notes(pitch=[60, 64, 67], velocity=60, onset=[0.0, 0.4, 0.8], duration=0.4)
     prompt = Performance.from_midi(played.to_midi())
     tokens_behind(engine.vocabulary, prompt, pedal=engine.abilities.pedal_tokens)
-    engine.continue_(prompt, settings=Settings(notes=4))
+    takes = engine.continue_(prompt, settings=Settings(notes=4))
+    if learned is not None:
+        compared(takes, learned)

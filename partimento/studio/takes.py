@@ -14,7 +14,7 @@ import asyncio
 import dataclasses
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, Final
 from partimento.errors import UserError
 from partimento.generate import batching
 from partimento.generate.settings import Continuation, Settings
+from partimento.library.originality import originality
+from partimento.library.originality.report import said
 from partimento.midi.instruments import INSTRUMENTS
 from partimento.midi.performance import Performance
 from partimento.studio import protocol
@@ -31,6 +33,7 @@ from partimento.studio.protocol import Continue, Fill, Message, Prompt
 from partimento.studio.uploads import Uploads
 
 if TYPE_CHECKING:
+    from partimento.corpus.duplicates.index import PassageIndex
     from partimento.generate.batching import Batch, Job
     from partimento.generate.engine import Engine
     from partimento.generate.run import Run
@@ -48,6 +51,7 @@ class Studio:
     engine: Engine
     model: str
     batch: Batch
+    learned: PassageIndex | None = None
     uploads: Uploads = field(default_factory=Uploads)
 
     def facts(self) -> dict[str, Any]:
@@ -90,7 +94,7 @@ class Studio:
             seconds, end = settings.seconds, request.prompt.end
             begin = partial(self.engine.continuing, given, settings, None if end is None else min(end, given.seconds))
         folded = not self.engine.abilities.pedal_tokens
-        take = TakeInProgress(request, settings, given, self.model, folded=folded)
+        take = TakeInProgress(request, settings, given, self.model, folded=folded, learned=self.learned)
         take.job = self.batch.join(
             begin,
             rows=candidates * settings.variations,
@@ -119,12 +123,23 @@ class TakeInProgress:
     job: Job
 
     def __init__(
-        self, request: Continue | Fill, settings: Settings, given: Performance, model: str, *, folded: bool
+        self,
+        request: Continue | Fill,
+        settings: Settings,
+        given: Performance,
+        model: str,
+        *,
+        folded: bool,
+        learned: PassageIndex | None,
     ) -> None:
-        """`folded`: the model's durations hold the pedal, which is found again for what is kept."""
+        """`folded`: the model's durations hold the pedal, which is found again for what is kept.
+
+        `learned`: what new notes are compared with, if anything.
+        """
         self.request, self._settings, self._given, self._model = request, settings, given, model
-        self._folded = folded
+        self._folded, self._learned = folded, learned
         self.continuations: tuple[Continuation, ...] = ()
+        self._compared: list[dict[str, Any]] = []
         self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[tuple[float, batching.Event]] = asyncio.Queue()
         self._began = time.monotonic()
@@ -144,6 +159,8 @@ class TakeInProgress:
         """All messages of the take, to the last."""
         while True:
             at, event = await self._events.get()
+            if isinstance(event, batching.Over) and self._learned is not None:
+                self._compared = await asyncio.to_thread(compared, event.continuations, self._learned)
             for message in self._told(at, event):
                 yield message
             if isinstance(event, batching.Over | batching.Failed):
@@ -172,6 +189,7 @@ class TakeInProgress:
                         ended=continuation.ended,
                         fallback=continuation.fallback,
                         retries=continuation.retries,
+                        originality=self._compared[variation] if self._compared else None,
                     )
                 yield protocol.Done(
                     id=id_,
@@ -223,6 +241,12 @@ class TakeInProgress:
             "density": settings.wishes.density,
             "loudness": settings.wishes.loudness,
         }
+
+
+def compared(takes: Iterable[Continuation], learned: PassageIndex) -> list[dict[str, Any]]:
+    """What each take shares with what the model learned from, in words and as facts; some milliseconds each."""
+    found = [originality(take, against=learned) for take in takes]
+    return [{"text": said(each, beside="what the model learned from"), **each.facts()} for each in found]
 
 
 _WORDS: Final = {

@@ -13,6 +13,7 @@ import uvicorn
 from websockets.sync.client import ClientConnection, connect
 
 from partimento import Performance
+from partimento.corpus.duplicates.index import PassageIndex
 from partimento.generate.engine import Engine
 from partimento.studio.app import application
 from partimento.studio.gate import LOOPBACK, Gate
@@ -32,10 +33,12 @@ def served(
     port: int = 0,
     token: str | None = None,
     opened: Performance | None = None,
+    learned: PassageIndex | None = None,
 ):
     """The address of a running server, such as 127.0.0.1:41234; a port that is free, unless one is given."""
     with listen(LOOPBACK, port) as listening:
-        gate = Gate(application(engine, model="random", opened=opened), host=host, token=token)
+        app = application(engine, model="random", opened=opened, learned=learned)
+        gate = Gate(app, host=host, token=token)
         server = uvicorn.Server(configuration(gate))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()

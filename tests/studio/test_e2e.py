@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from partimento import Engine, Performance
+from partimento.corpus.overlap import index_of
 from partimento.studio.build import build
 from tests.studio.node import CHROMIUM, EXAMPLES, run
 from tests.studio.serving import served
@@ -59,8 +60,10 @@ def vitest(address, files, *options, **environment):
     )
 
 
-def test_every_row(engine, files):
-    with served(engine) as address:
+def test_every_row(engine, files, tmp_path):
+    """Takes are compared with an index in which they do not stand."""
+    learned = index_of(str(EXAMPLES), tmp_path / "index", print)
+    with served(engine, learned=learned) as address:
         vitest(address, files, "rows")
 
 

@@ -11,8 +11,11 @@ from itertools import pairwise
 import pytest
 
 from partimento import Performance, Settings
+from partimento.corpus.duplicates.fingerprints import fingerprint
+from partimento.corpus.duplicates.index import PassageIndex
 from partimento.generate.decode.sampling import Sampling
 from partimento.studio.music import columns
+from partimento.tokens.notes import Notes
 from tests.generate.generate_music import measured_engine, prompt
 from tests.studio.serving import GIVEN, Client, ask, served
 
@@ -217,6 +220,26 @@ def test_over_http_it_is_the_same_music(address, engine):
     (take,) = [message for message in told if message["type"] == "take"]
     assert take["music"] == columns(expected.generated)
     assert told[-1]["type"] == "done"
+
+
+def test_a_take_says_what_it_shares_with_what_the_model_learned_from(address, engine, tmp_path):
+    asked = {"seconds": 40.0, "candidates": 1, "seed": 3}
+    takes = [one.generated for one in engine.continue_(prompt(), settings=Settings(**asked, sampling=SAMPLING))]
+    notes = Notes.from_performance(takes[0])
+    assert len(notes) > 60
+    learned = PassageIndex.build([("source.mid", "", fingerprint(notes))], tmp_path / "index")
+    with served(engine, learned=learned) as comparing, Client(comparing) as client:
+        client.continue_("same", **asked, **WILD)
+        client.continue_("other", **asked | {"seed": 4}, **WILD)
+        told = [*client.until("done", "same"), *client.until("done", "other")]
+    found = {message["id"]: message["originality"] for message in told if message["type"] == "take"}
+    assert found["same"]["verdict"] == "copy" and "source.mid" in found["same"]["text"]
+    assert found["same"]["passages"][0]["share"] > 0.8
+    assert found["other"]["verdict"] == "own" and found["other"]["passages"] == []
+    with Client(address) as client:
+        client.continue_("a", seconds=1, candidates=1, **WILD)
+        (take,) = [message for message in client.until("done", "a") if message["type"] == "take"]
+    assert take["originality"] is None
 
 
 def test_http_refuses_in_one_line(address):

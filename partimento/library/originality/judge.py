@@ -43,7 +43,7 @@ class Shared:
     `kind`: a "quotation" begins in the prompt or repeats it; "repertoire" stands in several `performances` of the index
     (counted up to `REPERTOIRE`); anything else is a "copy". `share` (0..1): the part of the music behind the prompt
     that it makes up, in notes. `p`: the share of human stretches of that length that go along with another work for as
-    long; a quotation has none. `flagged`: a copy that is too long for chance.
+    long; a quotation has none. `long`: too long for chance, and long enough to be said aloud.
     """
 
     copy: Copy
@@ -51,7 +51,12 @@ class Shared:
     performances: int
     share: float
     p: float | None
-    flagged: bool
+    long: bool
+
+    @property
+    def flagged(self) -> bool:
+        """A copy that is too long for chance."""
+        return self.long and self.kind == "copy"
 
     @property
     def notes(self) -> int:
@@ -94,12 +99,18 @@ class Originality:
         """Whether any passage is."""
         return any(passage.flagged for passage in self.passages)
 
+    @property
+    def verdict(self) -> Literal["copy", "repertoire", "own"]:
+        """In a word: a passage is flagged, a work that many play is, or nothing long is shared."""
+        return "copy" if self.flagged else "repertoire" if any(passage.long for passage in self.passages) else "own"
+
     def facts(self) -> dict[str, Any]:
         """For JSON: times in seconds of the music and of the source."""
         return {
             "prompt_seconds": self.prompt_seconds,
             "notes": self.notes,
             "seconds": round(self.seconds, 3),
+            "verdict": self.verdict,
             "flagged": self.flagged,
             "passages": [_facts(passage) for passage in self.passages],
             "human_windows": self.windows,
@@ -142,7 +153,7 @@ def originality(
         if copy.first_note < split or np.mean(np.isin(copy.passages, given)) >= _SAME_PLACE:
             kind = "quotation"
         p = None if kind == "quotation" else chance.p(copy.different, seconds=seconds)
-        long = copy.last_note - copy.first_note >= FLAG_NOTES and copy.seconds >= FLAG_SECONDS
+        enough = copy.last_note - copy.first_note >= FLAG_NOTES and copy.seconds >= FLAG_SECONDS
         passages.append(
             Shared(
                 copy=copy,
@@ -150,7 +161,7 @@ def originality(
                 performances=performances,
                 share=(copy.last_note - max(copy.first_note, split)) / len(made),
                 p=p,
-                flagged=kind == "copy" and long and p is not None and p < FLAG_P,
+                long=enough and p is not None and p < FLAG_P,
             )
         )
     length, windows = chance.windows(seconds)

@@ -17,8 +17,8 @@ def said(found: Originality, *, beside: str) -> str:
         text = f"shares nothing long with {beside}: no passage of {FEWEST} notes"
     elif longest.flagged:
         text = f"COPIES from {beside}: {passage(longest)}{_chance(longest, found)}"
-    elif longest.kind == "repertoire":
-        text = f"plays a known work of {beside}: {passage(longest)}{_chance(longest, found)}, and others have it too"
+    elif longest.long:
+        text = f"plays what several files of {beside} have: {passage(longest)}{_chance(longest, found)}"
     else:
         text = f"no copy from {beside}: the longest passage has {passage(longest)}{_chance(longest, found)}"
     if quotation is not None and quotation.copy.query_ms[0] < 1000 * found.prompt_seconds:

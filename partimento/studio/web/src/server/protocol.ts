@@ -53,6 +53,13 @@ export interface Prompt extends MusicColumns {
   end?: number;
 }
 
+/** What a take shares with what the model learned from. */
+export interface Originality {
+  verdict: "copy" | "repertoire" | "own";
+  /** In words, with the source. */
+  text: string;
+}
+
 export type Request =
   | { type: "continue"; id: string; prompt: Prompt; settings: Settings; heard?: number }
   | { type: "fill"; id: string; prompt: Prompt; start: number; end: number; settings: Settings }
@@ -80,6 +87,7 @@ export type Message =
       ended: boolean | null;
       fallback: string | null;
       retries: number;
+      originality: Originality | null;
     }
   | { type: "done"; id: string; stopped: boolean; settings: Record<string, unknown>; model: string; seconds: number }
   | { type: "error"; id: string | null; message: string; field: string | null };

@@ -10,9 +10,9 @@
 
 import type { Music } from "../music/music";
 import type { Server } from "../server/connection";
-import type { Message, Model, Request, Settings } from "../server/protocol";
+import type { Message, Model, Originality, Request, Settings } from "../server/protocol";
 import type { Player } from "../sound/player";
-import { freshTake, pruned, type Take, takeOf } from "../takes/tree";
+import { compared, freshTake, pruned, type Take, takeOf } from "../takes/tree";
 import { Making } from "./making";
 import type { Shelf } from "./shelf";
 
@@ -121,6 +121,7 @@ export class Maker {
     } else if (message.type === "take") {
       making.complete(message);
       this.#grown(making, message.variation);
+      this.#compared(making.takes[message.variation], message.originality);
       if (message.fallback) this.onnote(message.fallback);
     } else this.#finish(message.settings);
   }
@@ -133,8 +134,15 @@ export class Maker {
     const id = stopped.takes[message.variation];
     if (!id || !takeOf(this.#shelf.forest, id)) return;
     this.#shelf.keep(id, stopped.music(message.variation));
+    this.#compared(id, message.originality);
     if (this.#shelf.current?.id === id && this.#player.playing) this.#player.switch(this.#shelf.musicOf(id));
     this.onmade([id]);
+  }
+
+  #compared(id: string | undefined, found: Originality | null): void {
+    if (!id || !found || !takeOf(this.#shelf.forest, id)) return;
+    this.#shelf.amend((forest) => compared(forest, id, found));
+    if (found.verdict === "copy") this.onnote(found.text);
   }
 
   /** Messages come by the dozen: the shelf and the player take them in once a frame. */

@@ -112,9 +112,22 @@ function rowOf(take: Take, depth: number, current: boolean): HTMLElement {
   const small = document.createElement("small");
   small.textContent = factsOf(take);
   text.append(name, small);
+  if (take.originality) small.append(badgeOf(take.originality));
   row.append(text, button("star", take.starred ? "★" : "☆", `Star ${take.name}`, take.starred), button("prune", "×", `Prune ${take.name}`));
-  row.setAttribute("aria-label", `${take.name}, ${factsOf(take)}${take.starred ? ", starred" : ""}`);
+  const found = take.originality ? `, ${VERDICTS[take.originality.verdict]}` : "";
+  row.setAttribute("aria-label", `${take.name}, ${factsOf(take)}${found}${take.starred ? ", starred" : ""}`);
   return row;
+}
+
+const VERDICTS = { copy: "copies", repertoire: "a known work", own: "no copy" };
+
+function badgeOf({ verdict, text }: NonNullable<Take["originality"]>): HTMLElement {
+  const badge = document.createElement("span");
+  badge.className = "badge";
+  badge.dataset["verdict"] = verdict;
+  badge.textContent = VERDICTS[verdict];
+  badge.title = text;
+  return badge;
 }
 
 function factsOf(take: Take): string {

@@ -24,6 +24,8 @@ export interface Take {
   readonly made: Made | null;
   /** Milliseconds since 1970. */
   readonly created: number;
+  /** What it shares with what the model learned from, once that was looked into. */
+  readonly originality?: { readonly verdict: "copy" | "repertoire" | "own"; readonly text: string };
 }
 
 export interface Made {
@@ -123,6 +125,11 @@ export function starred(forest: Forest, id: string, on: boolean): Forest {
 export function renamed(forest: Forest, id: string, name: string): Forest {
   const trimmed = name.trim();
   return trimmed ? replaced(forest, id, (take) => ({ ...take, name: trimmed })) : forest;
+}
+
+/** What was found when it was compared with what the model learned from. */
+export function compared(forest: Forest, id: string, { verdict, text }: NonNullable<Take["originality"]>): Forest {
+  return replaced(forest, id, (take) => ({ ...take, originality: { verdict, text } }));
 }
 
 /** Without a take and all that came from it; where one of those was current, its parent (or a neighbour) is now. */

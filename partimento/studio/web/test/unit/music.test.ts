@@ -83,7 +83,7 @@ test("a variation grows by notes, and what is complete takes their place", () =>
   expect(making.music(1).pitch).toEqual([60, 72]);
   expect([making.until(0), making.until(1)]).toEqual([2, 2.5]);
   const written = { notes: { ...notes, duration: [0.5] }, pedal: { down: [2.6], up: [5.5] } };
-  const facts = { tokens: 9, ended: null, fallback: null, retries: 0 };
+  const facts = { tokens: 9, ended: null, fallback: null, retries: 0, originality: null };
   making.complete({ type: "take", id: "r", variation: 1, music: written, ...facts });
   expect(making.music(1)).toMatchObject({ pitch: [60, 72], duration: [1, 0.5], pedalDown: [2.6] });
   expect(making.until(1)).toBe(Infinity);

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import {
   alternatives,
+  compared,
   EMPTY,
   type Forest,
   History,
@@ -35,6 +36,13 @@ test("children stand behind their parents, as deep as they are", () => {
 
 test("a branch keeps parent, seed and settings", () => {
   expect(takeOf(FOREST, "a1")).toMatchObject({ parent: "a", made: { seed: 7, settings: { temperature: 1 } } });
+});
+
+test("what a take was compared with stays with it", () => {
+  const found = { verdict: "copy" as const, text: "copies 60 notes", passages: [] };
+  const forest = compared(FOREST, "a", found);
+  expect(takeOf(forest, "a")!.originality).toEqual({ verdict: "copy", text: "copies 60 notes" });
+  expect(takeOf(forest, "b")!.originality).toBeUndefined();
 });
 
 test("alternatives begin at the same moment of the same parent", () => {

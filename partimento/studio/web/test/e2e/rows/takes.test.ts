@@ -20,6 +20,9 @@ describe("takes", () => {
     await lasting(page, 2);
     await page.click("[data-do=continue]");
     await made(page);
+    const badge = page.locator('.take[aria-selected="true"] .badge');
+    expect(await badge.innerText()).toBe("no copy");
+    expect(await badge.getAttribute("title")).toContain("what the model learned from");
     await page.keyboard.press("0");
     await shown(page);
     const sheet = (await page.locator("partimento-roll").boundingBox())!;
