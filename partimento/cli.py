@@ -7,6 +7,7 @@ Knows the verbs by name and one line of help each; a verb's module is imported w
 A new verb is one line in `VERBS` and one module:
 
     Verb(name="studio", help="hear, see and steer it in the browser", target="partimento.commands.studio:main"),
+    Verb(name="duet", help="play in turns with it on a MIDI instrument", target="partimento.commands.duet:main"),
     Verb(name="tokens", help="show a MIDI file as tokens", target="partimento.commands.tokens:main"),
 
 (`continue` is a word of Python's own, so its module is `continue_.py`.)
@@ -34,6 +35,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(name="continue", help="go on where a performance leaves off", target="partimento.commands.continue_:main"),
     Verb(name="render", help="the sound of a MIDI file", target="partimento.commands.render:main"),
     Verb(name="studio", help="hear, see and steer it in the browser", target="partimento.commands.studio:main"),
+    Verb(name="duet", help="play in turns with it on a MIDI instrument", target="partimento.commands.duet:main"),
     Verb(name="tokens", help="show a MIDI file as tokens, or back", target="partimento.commands.tokens:main"),
     Verb(name="survey", help="what every MIDI file of a collection is", target="partimento.commands.survey:main"),
     Verb(name="select", help="survey and recipe -> which files to train on", target="partimento.commands.select:main"),

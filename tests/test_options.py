@@ -18,6 +18,7 @@ from partimento.midi.performance import Performance
 OF_EACH_VERB = {
     "--out": "what a verb writes is its own",
     "--library": "a collection; originality takes others than those of 'partimento library', too",
+    "--candidates": "what answers in a duet has to be there in time, so there are fewer",
     "--recipe": "each kind of recipe has its own names",
 }
 """Flags whose text says what they are for this verb, and why."""

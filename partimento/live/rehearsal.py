@@ -133,12 +133,12 @@ def rehearse(
     human: FileHuman,
     clock: VirtualClock,
     *,
-    cost: Callable[[float], float] = lambda seconds: seconds,
+    timer: Callable[[], float] = time.perf_counter,
     on_sent: Callable[[float, Due], None] | None = None,
 ) -> list[tuple[float, Due]]:
     """Plays it all in virtual time: what was sent, and when.
 
-    `cost`: seconds that a step of the model counts for, of those that it took; a constant makes it the same every time.
+    `timer` says how long a step of the model took; one that only counts makes it the same every time.
     """
     sent: list[tuple[float, Due]] = []
     made: Made | None = None
@@ -153,9 +153,9 @@ def rehearse(
                 partner.drop()
             rests = partner.answering is not None and now < duet.rest_until
             if partner.busy and not rests:
-                began = time.perf_counter()
+                began = timer()
                 made = partner.step()
-                ready = now + cost(time.perf_counter() - began)
+                ready = now + timer() - began
         wakes = duet.rest_until if ready == math.inf and partner.answering is not None else math.inf
         due = human.next(duet, now)
         then = min(ready, wakes, due, duet.deadline)

@@ -1,5 +1,7 @@
 """A whole evening in virtual time: the same every time, in budget where the model is, and playable."""
 
+from itertools import count
+
 import pytest
 
 from partimento.errors import UserError
@@ -32,7 +34,9 @@ def evening(
     duet = Duet(Rules(hand_over=how, seconds=seconds))
     chosen = {"hand_overs": () if sign == "bars" else (3.0, 5.0)} | human
     file = FileHuman(played(), how=how, **chosen)  # type: ignore[arg-type]
-    sent = rehearse(duet, Partner(ENGINE, candidates=2, seed=5), file, VirtualClock(), cost=lambda _: cost_s)
+    sent = rehearse(
+        duet, Partner(ENGINE, candidates=2, seed=5), file, VirtualClock(), timer=count(0.0, cost_s).__next__
+    )
     piano = Piano()
     for at, due in sent:
         assert at >= due.at
