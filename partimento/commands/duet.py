@@ -4,7 +4,7 @@ Knows the flags, and what a terminal shows. Refuses to know how turns are taken 
 
     partimento duet --hand-over silence
     partimento duet --list
-    partimento duet --replay nocturne.mid --at 10,20,30
+    partimento duet --replay nocturne.mid --hand-over-at 10,20,30
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Options(VerbOptions):
     """With --hand-over silence: for so many seconds no key is down."""
     key: int = 21
     """With --hand-over key: this key, by its MIDI number (21 is the lowest of 88; 36 of 61)."""
-    bars: int = 4
+    turn_bars: int = 4
     """With --hand-over bars: so many bars for each, counted from your first note."""
     beats: int = 4
     """Beats of a bar."""
@@ -78,7 +78,7 @@ class Options(VerbOptions):
     """With --calibrate: the output is wired to the input, nobody has to tap."""
     replay: Path | None = None
     """Rehearse without an instrument: this MIDI file plays you; prints latencies."""
-    at: str | None = None
+    hand_over_at: str | None = None
     """With --replay: it hands over at these seconds of the file, such as 10,20,30 (every 10 s unless given)."""
     interrupt: float | None = None
     """With --replay: it interrupts each answer so many seconds after its first note."""
@@ -88,8 +88,8 @@ class Options(VerbOptions):
     def __post_init__(self) -> None:
         if self.loopback and not self.calibrate:
             raise UserError("--loopback says how to --calibrate; give both")
-        if self.replay is None and (self.at, self.interrupt, self.real_time) != (None, None, False):
-            raise UserError("--at, --interrupt and --real-time are for --replay FILE; give it")
+        if self.replay is None and (self.hand_over_at, self.interrupt, self.real_time) != (None, None, False):
+            raise UserError("--hand-over-at, --interrupt and --real-time are for --replay FILE; give it")
         if self.interrupt is not None and not 0 <= self.interrupt <= 600:
             raise UserError(f"--interrupt must lie in 0..600 s, not {self.interrupt}")
         if sum([self.list, self.calibrate, self.replay is not None]) > 1:
@@ -118,7 +118,7 @@ def _hand_over(options: Options) -> HandOver:
         sign=options.hand_over,
         silence_s=options.silence,
         key=options.key,
-        bars=options.bars,
+        bars=options.turn_bars,
         beats=options.beats,
         tempo=options.tempo,
     )
@@ -226,7 +226,7 @@ def _replay(options: Options, file: Path, rules: Rules) -> None:
     music = read_midi(file, strict=False)
     human = FileHuman(
         music,
-        hand_overs=_moments(options.at, music.seconds, rules),
+        hand_overs=_moments(options.hand_over_at, music.seconds, rules),
         how=rules.hand_over,
         interrupt_s=options.interrupt,
     )
@@ -272,4 +272,4 @@ def _moments(given: str | None, seconds: float, rules: Rules) -> list[float]:
     try:
         return [float(word) for word in given.split(",")]
     except ValueError:
-        raise UserError(f"--at takes seconds such as 10,20,30, not {given!r}") from None
+        raise UserError(f"--hand-over-at takes seconds such as 10,20,30, not {given!r}") from None

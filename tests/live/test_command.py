@@ -20,7 +20,7 @@ def folder(tmp_path_factory):
 
 @pytest.mark.parametrize("more", [(), ("--real-time",)])
 def test_a_file_rehearses_and_latencies_are_told(folder, capsys, more):
-    words = ["duet", "--replay", str(folder / "a.mid"), "--at", "1.0", "--answer-seconds", "1", "--json"]
+    words = ["duet", "--replay", str(folder / "a.mid"), "--hand-over-at", "1.0", "--answer-seconds", "1", "--json"]
     assert main([*words, "--model", str(folder / "model.safetensors"), "--engine", "torch", *more]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["answers"] == 1 and facts["lead_s"] > 0
@@ -31,14 +31,14 @@ def test_a_file_rehearses_and_latencies_are_told(folder, capsys, more):
     ("words", "said"),
     [
         ("--loopback", "--loopback says how to --calibrate"),
-        ("--at 3", "for --replay FILE"),
+        ("--hand-over-at 3", "for --replay FILE"),
         ("--list --calibrate", "three things to do"),
         ("--replay a.mid --interrupt -1", "--interrupt must lie in 0..600"),
         ("--tempo 3", "tempo must lie in 20..400"),
         ("--answer-seconds 0", "an answer must last"),
         ("--latency-ms 5000", "latency must lie in 0..1 s"),
-        ("--replay a.mid --at soon", "not 'soon'"),
-        ("--replay a.mid --at 99", "cannot hand over at 99 s"),
+        ("--replay a.mid --hand-over-at soon", "not 'soon'"),
+        ("--replay a.mid --hand-over-at 99", "cannot hand over at 99 s"),
         ("--hand-over clapping", "clapping"),
     ],
 )
