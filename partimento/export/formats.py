@@ -14,11 +14,12 @@ from typing import Any
 
 import torch
 
-from partimento.export.onnx_folder import VOCABULARY_FILE, write_onnx
+from partimento.export.onnx_folder import write_onnx
 from partimento.export.stablelm import write_stablelm
 from partimento.model.checkpoint import AnyModel, Checkpoint, load, load_any, save
 from partimento.model.heads import Embedder
 from partimento.model.hub import MODEL_FILE
+from partimento.tokens.tokenizer import Tokenizer
 
 CARD_FILE = "README.md"
 _USES = {
@@ -51,7 +52,7 @@ def write(folder: Path, model: str, format_: str, *, name: str, licence: str | N
         write_stablelm(folder, checkpoint)
     else:
         write_onnx(folder, checkpoint, format_)
-    (folder / VOCABULARY_FILE).write_text(checkpoint.vocabulary.to_json() + "\n", encoding="utf-8")
+    Tokenizer(checkpoint.vocabulary).save(folder)
     licence = licence or checkpoint.metadata.get("licence")
     (folder / CARD_FILE).write_text(model_card(checkpoint, format_, name=name, licence=licence), encoding="utf-8")
 

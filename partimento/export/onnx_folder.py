@@ -32,6 +32,7 @@ from partimento.files import (
 )
 from partimento.model.config import ModelConfig
 from partimento.model.hub import locate
+from partimento.tokens.tokenizer import VOCABULARY_FILE, Tokenizer
 from partimento.tokens.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ FORMATS: dict[str, Width] = {"onnx": 32, "onnx-int8": 8, "onnx-int4": 4}
 
 GRAPH_FILE = "model.onnx"
 FACTS_FILE = "partimento.json"
-VOCABULARY_FILE = "vocabulary.json"
 _GENERATION = 4  # counts up when the same checkpoint shall give another folder
 
 
@@ -62,7 +62,7 @@ def write_onnx(folder: Path, checkpoint: Checkpoint[Transformer], format_: str) 
     write_graph(folder / GRAPH_FILE, model, width, cache_scales=scales)
     facts = {"format": format_, "config": asdict(checkpoint.config), "metadata": checkpoint.metadata}
     (folder / FACTS_FILE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    (folder / VOCABULARY_FILE).write_text(checkpoint.vocabulary.to_json() + "\n", encoding="utf-8")
+    Tokenizer(checkpoint.vocabulary).save(folder)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

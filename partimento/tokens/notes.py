@@ -100,3 +100,26 @@ def _pedal_moves(performance: Performance) -> tuple[npt.NDArray[np.int64], npt.N
     pressed = np.repeat(np.array([0, 1], np.uint8), len(down))
     order = np.argsort(times, kind="stable")
     return times[order], pressed[order]
+
+
+def pedal_intervals(
+    ms: npt.NDArray[np.int64], down: npt.NDArray[np.uint8], final_ms: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Pedal moves in any order -> (ups, downs) in ms; repeated presses and lifts change nothing.
+
+    A pedal that is never lifted is up at `final_ms`, or was never down if it was pressed no earlier than that.
+    """
+    ups, downs = [], []
+    pressed = -1
+    for i in np.argsort(ms, kind="stable").tolist():
+        if down[i] and pressed < 0:
+            pressed = int(ms[i])
+        elif not down[i] and pressed >= 0:
+            if ms[i] > pressed:
+                ups.append(int(ms[i]))
+                downs.append(pressed)
+            pressed = -1
+    if 0 <= pressed < final_ms:
+        ups.append(final_ms)
+        downs.append(pressed)
+    return np.array(ups, np.int64), np.array(downs, np.int64)

@@ -14,21 +14,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
 from partimento.errors import UserError
+from partimento.files import replacing
 from partimento.midi.columns import Provenance
 from partimento.midi.instruments import DRUM, DRUM_CHANNEL, INSTRUMENTS, LEFT_OUT
 from partimento.midi.instruments import instrument_of_channels as classes_of
 from partimento.midi.performance import Performance
-from partimento.tokens.notes import Notes
+from partimento.tokens.notes import Notes, pedal_intervals
 from partimento.tokens.vocabulary import GRID_MS, SEGMENT_MS, Kind, Vocabulary
 
 Ids = npt.NDArray[np.int32]
+Music: TypeAlias = Performance | str | PathLike  # bare, since isinstance takes no parameters
+
+VOCABULARY_FILE: Final = "vocabulary.json"
+"""What `save` writes into a folder."""
 
 DRUM_MS: Final = 100
 """Drums have no duration token; this many ms are written for them."""
@@ -80,24 +85,56 @@ class Tokenizer:
 
     @classmethod
     def load(cls, name: str | PathLike[str] = "bundled") -> Tokenizer:
-        """The tokenizer of a model's vocabulary: a bundled one, a file, a folder, or one of the hub."""
+        """The tokenizer of a model's vocabulary: a bundled one, a file, a folder, or one of the hub.
+
+        Of a folder with a `vocabulary.json` it is the one that `save` wrote there, whether a model is beside it or not.
+        """
+        saved = Path(name, VOCABULARY_FILE)
+        if saved.is_file():
+            try:
+                return cls(Vocabulary.from_json(saved.read_text(encoding="utf-8")))
+            except (OSError, ValueError) as error:
+                raise UserError(f"{saved}: {error}") from error
         from partimento.model.checkpoint import load_any
 
         return cls(load_any(Path(name) if isinstance(name, PathLike) else name).vocabulary)
+
+    from_pretrained = load
+    """Another name of `load`, by which other libraries call it."""
+
+    def save(self, folder: str | PathLike[str]) -> None:
+        """Write the vocabulary as `vocabulary.json` into a folder, a model's own or a new one, for `load`."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with replacing(Path(folder, VOCABULARY_FILE)) as part:
+            part.write_text(self.vocabulary.to_json() + "\n", encoding="utf-8")
+
+    save_pretrained = save
+    """Another name of `save`."""
 
     def __repr__(self) -> str:
         spoken = ", ".join(INSTRUMENTS[i] for i in self.vocabulary.instruments)
         return f"<Tokenizer: {len(self.vocabulary):,} tokens of {spoken}>"
 
-    def __call__(self, performance: Performance | str | PathLike[str], **options: bool) -> Ids:
-        """`encode`, as tokenizers are called."""
-        return self.encode(performance, **options)
+    def __len__(self) -> int:
+        return len(self.vocabulary)
+
+    @overload
+    def __call__(self, music: Music, **options: bool) -> Ids: ...
+
+    @overload
+    def __call__(self, music: list[Any], **options: bool) -> list[Ids]: ...
+
+    def __call__(self, music: Music | Sequence[Music], **options: bool) -> Ids | list[Ids]:
+        """`encode`, as tokenizers are called: of one performance or file its tokens, of several a list of theirs."""
+        if isinstance(music, Music):
+            return self.encode(music, **options)
+        return [self.encode(one, **options) for one in music]
 
     # -- encoding -----------------------------------------------------------------------------------------------------
 
     def encode(
         self,
-        performance: Performance | str | PathLike[str],
+        performance: Music,
         *,
         prefix: bool = True,
         end: bool = True,
@@ -157,6 +194,22 @@ class Tokenizer:
         while self.vocabulary.kind_of[body[where]] in (Kind.ONSET, Kind.DURATION):
             where -= 1
         return np.concatenate([body[:where], np.array([self.vocabulary.dim], np.int32), body[where:]])
+
+    def pad(self, sequences: Sequence[npt.ArrayLike], length: int | None = None) -> dict[str, npt.NDArray[np.int64]]:
+        """Sequences side by side: `input_ids` int64 [n, length], filled up with <P>, and `attention_mask`, 1 where not.
+
+        `length` is that of the longest unless it is given; `UserError` if one is longer. The arrays are what language
+        models of `transformers` take, as tensors.
+        """
+        rows = [np.asarray(ids, np.int64).reshape(-1) for ids in sequences]
+        longest = max((len(row) for row in rows), default=0)
+        if length is not None and longest > length:
+            raise UserError(f"a sequence of {longest} tokens does not fit into a length of {length}; cut the music")
+        padded = np.full((len(rows), longest if length is None else length), self.vocabulary.pad, np.int64)
+        mask = np.zeros_like(padded)
+        for number, row in enumerate(rows):
+            padded[number, : len(row)], mask[number, : len(row)] = row, 1
+        return {"input_ids": padded, "attention_mask": mask}
 
     # -- decoding -----------------------------------------------------------------------------------------------------
 
@@ -286,26 +339,3 @@ def _decode(tokens, kind_of, ms_of):
             continue
         head, onset = -1, -1
     return heads[:size], onsets[:size], durations[:size], pedal_ms[:pedals], pedal_down[:pedals]
-
-
-def pedal_intervals(
-    ms: npt.NDArray[np.int64], down: npt.NDArray[np.uint8], final_ms: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Pedal moves in any order -> (ups, downs) in ms; repeated presses and lifts change nothing.
-
-    A pedal that is never lifted is up at `final_ms`, or was never down if it was pressed no earlier than that.
-    """
-    ups, downs = [], []
-    pressed = -1
-    for i in np.argsort(ms, kind="stable").tolist():
-        if down[i] and pressed < 0:
-            pressed = int(ms[i])
-        elif not down[i] and pressed >= 0:
-            if ms[i] > pressed:
-                ups.append(int(ms[i]))
-                downs.append(pressed)
-            pressed = -1
-    if 0 <= pressed < final_ms:
-        ups.append(final_ms)
-        downs.append(pressed)
-    return np.array(ups, np.int64), np.array(downs, np.int64)

@@ -8,6 +8,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from partimento.cli import main
 from partimento.model.checkpoint import load, load_any, save
+from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Vocabulary
 from tests.model.hub_server import serve
 from tests.model.published import write
@@ -59,7 +60,11 @@ def test_every_id_has_a_name_of_its_own_there(tmp_path):
     ids = list(range(len(Vocabulary.piano())))
     names = tokenizer.convert_ids_to_tokens(ids)
     assert tokenizer(" ".join(names), add_special_tokens=False)["input_ids"] == ids
-    assert Vocabulary.from_json((tmp_path / "out" / "vocabulary.json").read_text()) == Vocabulary.piano()
+    ours = Tokenizer.from_pretrained(tmp_path / "out")
+    assert ours.vocabulary == Vocabulary.piano()
+    rows = [[1, 2, 3], [], [4, 5]]
+    theirs = tokenizer.pad({"input_ids": rows}, padding_side="right")
+    assert {name: array.tolist() for name, array in ours.pad(rows).items()} == dict(theirs)
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "out").dtype == torch.bfloat16  # as the file
 
 

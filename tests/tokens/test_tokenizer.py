@@ -225,3 +225,30 @@ def test_the_tokenizer_of_a_model_by_its_name_reads_files(tmp_path):
     assert tokenizer(tmp_path / "x.mid").tolist() == PIANO.encode(FIGURE).tolist()
     assert tokenizer(str(tmp_path / "x.mid"), end=False).tolist() == PIANO.encode(FIGURE, end=False).tolist()
     assert repr(tokenizer) == "<Tokenizer: 2,675 tokens of piano>"
+
+
+def test_several_are_tokenised_in_turn_and_padded_side_by_side(tmp_path):
+    FIGURE.save(tmp_path / "x.mid")
+    several = PIANO([FIGURE, tmp_path / "x.mid"], end=False)
+    assert [ids.tolist() for ids in several] == [PIANO.encode(FIGURE, end=False).tolist()] * 2
+    assert PIANO([]) == []
+    batch = PIANO.pad([several[0], [7]], length=len(several[0]) + 1)
+    assert batch["input_ids"].tolist() == [[*several[0].tolist(), 2], [7] + [2] * len(several[0])]
+    assert batch["attention_mask"].sum(axis=1).tolist() == [len(several[0]), 1]
+    with pytest.raises(UserError, match="tokens does not fit into a length of 2"):
+        PIANO.pad(several, length=2)
+
+
+@pytest.mark.parametrize("tokenizer", [PIANO, ARIA], ids=len)
+def test_a_tokenizer_is_saved_into_a_folder_and_loaded_from_it(tmp_path, tokenizer):
+    tokenizer.save_pretrained(tmp_path / "model")
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["vocabulary.json"]
+    for load in (Tokenizer.load, Tokenizer.from_pretrained):
+        assert load(tmp_path / "model").vocabulary == tokenizer.vocabulary
+        assert load(str(tmp_path / "model"))(FIGURE).tolist() == tokenizer(FIGURE).tolist()
+
+
+def test_a_vocabulary_that_is_none_is_refused_by_its_name(tmp_path):
+    (tmp_path / "vocabulary.json").write_text("{}")
+    with pytest.raises(UserError, match=r"vocabulary\.json: "):
+        Tokenizer.load(tmp_path)

@@ -24,7 +24,8 @@ from partimento.midi.columns import NS_PER_S
 from partimento.midi.instruments import DRUM
 from partimento.midi.performance import Performance
 from partimento.tokens.grammar import Grammar
-from partimento.tokens.tokenizer import DRUM_MS, Tokenizer, pedal_intervals
+from partimento.tokens.notes import pedal_intervals
+from partimento.tokens.tokenizer import DRUM_MS, Tokenizer
 from partimento.tokens.vocabulary import Kind, Vocabulary
 
 LEAST_CONTEXT = 32
