@@ -3,7 +3,7 @@
 Knows which message is a sign, and when waiting is one. Refuses to know what follows.
 
     signs = Signs(HandOver(sign="silence", silence_s=1.5))
-    signs.given_by(message)             # is this message the sign?
+    signs.given_by(message)             # is this message the sign? it is to be asked about every message
     signs.due(turn_began=3.2, quiet_since=9.0)
 """
 
@@ -66,13 +66,17 @@ class Signs:
 
     def __init__(self, how: HandOver) -> None:
         self.how = how
+        self._pressed: set[int] = set()
 
     def given_by(self, message: Message) -> bool:
-        """Whether this message is the sign."""
+        """Whether this message is the sign. A pedal that tells every millimetre of its way gives it once."""
         if self.how.sign == "key":
             return message.kind == "on" and message.number == self.how.key
-        pressed = message.kind == "control" and message.value >= 64
-        return self.how.sign == "pedal" and pressed and message.number in (SOFT, SOSTENUTO)
+        if self.how.sign != "pedal" or message.kind != "control" or message.number not in (SOFT, SOSTENUTO):
+            return False
+        before = message.number in self._pressed
+        (self._pressed.add if message.value >= 64 else self._pressed.discard)(message.number)
+        return message.value >= 64 and not before
 
     def is_no_music(self, message: Message) -> bool:
         """Whether it belongs to the sign rather than to what is played: its key, up or down."""

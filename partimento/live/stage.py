@@ -100,10 +100,10 @@ class Stage:
         with self._changed:
             see(self.duet, self._clock.now())
 
-    def wait_until(self, come: Callable[[Duet], bool], *, timeout_s: float | None = None) -> bool:
-        """Waits for this to be so; whether it came."""
+    def wait_until(self, come: Callable[[Duet], bool]) -> None:
+        """Waits until this is so, or something went wrong."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._failure is not None or come(self.duet), timeout_s)
+            self._changed.wait_for(lambda: self._failure is not None or come(self.duet))
 
     # -- the threads --------------------------------------------------------------------------------------------------
 

@@ -80,7 +80,7 @@ ACTS = st.lists(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(
     ACTS, st.lists(st.sampled_from([0.0, 0.01, 0.05, 0.3, 1.0]), min_size=40, max_size=40), st.sampled_from([0, 0.08])
 )
@@ -196,6 +196,14 @@ def test_silence_hands_over_when_all_keys_have_been_up_for_so_long() -> None:
     evening.until(11.0)
     assert evening.duet.state is State.THINKING
     assert evening.asked().held == ()
+
+
+def test_a_pedal_that_tells_its_way_down_is_one_sign_and_the_next_press_takes_back() -> None:
+    evening = Evening()
+    evening.hear(strike(60, 70), release(60), *(control(SOFT, value) for value in (40, 70, 90, 127, 90, 60, 20)))
+    assert evening.duet.state is State.THINKING
+    evening.hear(control(SOFT, 127))
+    assert evening.duet.state is State.LISTENING
 
 
 def test_a_key_hands_over_and_is_no_note() -> None:

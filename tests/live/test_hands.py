@@ -37,7 +37,7 @@ def played(notes: list[tuple[int, int, float, float]], step: float) -> tuple[Pia
     return piano, placed, plan
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(NOTES, st.sampled_from([0.01, 0.3, 10.0]))
 def test_only_what_can_be_played_is_sent_and_all_of_it_ends(notes: list, step: float) -> None:
     piano, placed, plan = played(notes, step)

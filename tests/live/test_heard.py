@@ -28,7 +28,7 @@ def spelt(performance: Performance) -> list[int]:
     return TOKENIZER.encode(performance, end=False).tolist()
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(MOVES)
 def test_what_was_certain_begins_whatever_is_played_after(moves: list[tuple[str, int, float]]) -> None:
     heard, t, before = Heard(), 0.0, []
