@@ -4,7 +4,8 @@
 
 {midi} is a folder of MIDI files of 80 s, {file} one of them, {labels} a CSV about them, {layout} the same as tasks,
 {corpus} their survey, {store} a note store of them, {stores} a folder of such stores, {model} a model that has learned
-nothing, {run} a fine-tuning of it, {work} an empty folder. All of it goes when the program ends.
+nothing, {run} a fine-tuning of it, {vectors} a table of vectors of them, {work} an empty folder. All of it goes when
+the program ends.
 """
 
 from __future__ import annotations
@@ -151,6 +152,12 @@ def work() -> Path:
     return Path(tempfile.mkdtemp(dir=scratch()))
 
 
-_MAKERS = {each.__name__: each for each in (midi, labels, layout, corpus, store, stores, model, run, work)} | {
+@cache
+def vectors() -> Path:
+    _command("embed", midi(), "-o", scratch() / "vectors.parquet")
+    return scratch() / "vectors.parquet"
+
+
+_MAKERS = {each.__name__: each for each in (midi, labels, layout, corpus, store, stores, model, run, work, vectors)} | {
     "file": lambda: midi() / "00.mid"
 }

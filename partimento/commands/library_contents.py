@@ -41,6 +41,7 @@ def add(argv: list[str]) -> int:
     options = parse(Add, argv, verb="library add")
     from partimento.corpus.sources import open_source
     from partimento.library.library import MODEL, Library
+    from partimento.model.precision import remark
 
     for folder in options.folders:
         open_source(folder)  # a word that is none is told before anything is made
@@ -50,6 +51,7 @@ def add(argv: list[str]) -> int:
         library = Library(options.library)
         if options.model is not None and options.model != library.model:
             raise UserError(f"--model: the vectors of {options.library} are of {library.model}; make another library")
+    options.say(remark(library.encoder.dtype, library.encoder.device))
     with options.counted("adding") as advance:
         library.add(options.folders, labels=options.labels, tags=options.tag, progress=advance)
     changes = library.changes

@@ -93,6 +93,11 @@ class Encoder(SklearnTransformer):
         """What it computes in."""
         return next(self._model.parameters()).dtype
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self._model.parameters()).device
+
     @classmethod
     def load(
         cls,
@@ -206,8 +211,7 @@ class Encoder(SklearnTransformer):
         progress: Callable[[int], None] = lambda _: None,
     ) -> Vectors:
         """float32 [n, size], a row for each sequence of tokens (ending with <E>), in their order."""
-        device = next(self._model.parameters()).device
-        batch_size = BATCH_SIZES.get(device.type, 64) if batch_size is None else batch_size
+        batch_size = BATCH_SIZES.get(self.device.type, 64) if batch_size is None else batch_size
         if batch_size < 1:
             raise UserError(f"batch_size is {batch_size}; give at least 1")
         lengths = np.array([len(ids) for ids in sequences], np.int64)
@@ -224,7 +228,7 @@ class Encoder(SklearnTransformer):
         padded = np.full((len(sequences), max(map(len, sequences))), self._tokenizer.vocabulary.pad, np.int64)
         for row, ids in zip(padded, sequences, strict=True):
             row[: len(ids)] = ids
-        device = next(self._model.parameters()).device
+        device = self.device
         ids_BT = torch.from_numpy(padded).to(device)
         length_B = torch.tensor([len(ids) for ids in sequences], device=device)
         if not self.pooled:

@@ -26,6 +26,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import torch
 
 from partimento.corpus.archives import MEMBER, SourceError
 from partimento.corpus.duplicates.index import PassageIndex
@@ -41,6 +42,7 @@ from partimento.library.recognition import passage_index, performances_of_the_pi
 from partimento.library.tables import FILES, SLICES, VECTOR, About, Tables, Vectors, matrix, one_of, quoted
 from partimento.midi.performance import Performance
 from partimento.model.hub import locate
+from partimento.model.precision import computing_dtype
 
 MODEL: Final = "bundled-embedding"
 _LISTED: Final = (
@@ -224,12 +226,17 @@ class Library:
 
     @cached_property
     def encoder(self) -> Encoder:
-        """What made the vectors; raises `UserError` if the model of that name is another one now."""
+        """What makes its vectors, on a GPU if there is one, in bfloat16 where the device multiplies that itself.
+
+        Raises `UserError` if the model's file is not the one that the library was made with.
+        """
         about = self._tables.about
         file = locate(about.model)
         if digest(file) != about.sha256:
             raise UserError(f"{self.path}: its vectors are of another model than {about.model} is now; make it anew")
-        return Encoder.load(file, slicing=Slicing(notes=about.slice_notes))
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        dtype = computing_dtype("auto", device)
+        return Encoder.load(file, slicing=Slicing(notes=about.slice_notes), device=device, dtype=dtype)
 
     def _performance(self, query: Item) -> tuple[str, Performance]:
         """What a query names, and the id of the same content if it is in the library, else ""."""

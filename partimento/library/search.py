@@ -53,8 +53,7 @@ def condition(where: Mapping[str, str]) -> str:
 def pieces(tables: Tables, query: Query, *, where: Mapping[str, str], limit: int) -> pa.Table:
     """The files whose vectors are nearest to the query's mean, each with the moment most like one of the query's."""
     mean = query.vectors.mean(axis=0)
-    wanted = " AND ".join(filter(None, [condition(where), "reason = ''"]))
-    found = tables.nearest(FILES, mean, SHOWN, where=wanted, limit=limit + 1)
+    found = tables.nearest(FILES, mean, SHOWN, where=condition(where), limit=limit + 1)
     found = _without(found, query.id)[:limit]
     if not found.num_rows:
         return _answer(found, np.empty((0, 4)))

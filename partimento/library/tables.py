@@ -42,6 +42,15 @@ SHOWN: Final = ("id", "path", "title", "composer", "form", "period", "tags")
 _FORMAT: Final = "partimento.library"
 _VERSION: Final = 1
 _LOCK: Final = ".lock"
+INDEXED_FROM: Final = 20_000
+"""Rows from which on a table has indexes; before, every vector is looked at, which is as fast."""
+PARTITIONS: Final = 256
+PROBES: Final = 32
+"""Of so many parts of an indexed table the nearest to the query are searched, all vectors of them exactly; measured in
+benchmarks/library/search.md."""
+_SAMPLE_OF_PARTITION: Final = 64
+_ROUNDS: Final = 20
+"""How an index finds its parts: k-means of so many vectors for each, so many times; more found nothing better."""
 _KEPT_FOR_READERS: Final = timedelta(hours=1)
 """How long what was replaced stays on disk: nobody reads one version of a table for longer."""
 
@@ -116,7 +125,7 @@ class Tables:
             ) from error
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise UserError(f"{folder}: not a library ({str(error).splitlines()[0]}); name another folder") from error
-        for name, schema in self._schemas().items():
+        for name, schema in self.schemas().items():
             with self._told():
                 found = self.table(name).schema
             if not found.equals(schema):
@@ -155,12 +164,12 @@ class Tables:
 
     def by_id(self, name: str, ids: Sequence[str]) -> pa.Table:
         """All columns of the rows of these files."""
-        return self.rows(name, self._schemas()[name].names, one_of("id", ids))
+        return self.rows(name, self.schemas()[name].names, one_of("id", ids))
 
     def nearest(self, name: str, vector: Vectors, columns: Sequence[str], *, where: str, limit: int) -> pa.Table:
         """The rows whose vectors are most like `vector` [size], the most like first, with `similarity` (the cosine)."""
         with self._told():
-            query = self.table(name).search(vector, vector_column_name=VECTOR).distance_type("cosine")
+            query = self.table(name).search(vector, vector_column_name=VECTOR).distance_type("cosine").nprobes(PROBES)
             query = query.where(where, prefilter=True) if where else query
             found = query.select([*columns, "_distance"]).limit(limit).to_arrow()
         cosines = pc.subtract(1.0, found["_distance"]).cast(pa.float32())
@@ -196,9 +205,21 @@ class Tables:
         """Joins the small pieces that writing leaves; readers go on with what they have begun to read."""
         with self._told():
             for name in (FILES, SLICES):
-                self.table(name).optimize(cleanup_older_than=_KEPT_FOR_READERS)
+                table = self.table(name)
+                table.optimize(cleanup_older_than=_KEPT_FOR_READERS)  # brings new rows into the indexes, too
+                if table.count_rows() >= INDEXED_FROM and not table.list_indices():
+                    table.create_scalar_index("id")
+                    table.create_index(
+                        metric="cosine",
+                        vector_column_name=VECTOR,
+                        index_type="IVF_FLAT",
+                        num_partitions=PARTITIONS,
+                        sample_rate=_SAMPLE_OF_PARTITION,
+                        max_iterations=_ROUNDS,
+                    )
 
-    def _schemas(self) -> dict[str, pa.Schema]:
+    def schemas(self) -> dict[str, pa.Schema]:
+        """The tables by name."""
         return {FILES: files_schema(self.about.size), SLICES: slices_schema(self.about.size)}
 
     @cached_property
