@@ -13,21 +13,17 @@ Source: section 3.2 of the paper, which gives the rule about pieces and names th
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import math
 import re
-import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from partimento.corpus.selection.quality import FILTERS
 from partimento.errors import UserError
-
-_EXACT: Final = {"extra": "forbid", "strict": True}
-"""How a file's tables become these dataclasses: no other fields, no other types."""
+from partimento.toml import EXACT, from_table, read_toml, unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +35,7 @@ class Composition:
     of any piece, whoever wrote it, told by its sound or by a composer's opus and piece number.
     """
 
-    __pydantic_config__: ClassVar = _EXACT
+    __pydantic_config__: ClassVar = EXACT
 
     crowded_above: int
     per_piece: int
@@ -60,7 +56,7 @@ class Splits:
     With `declared`, a split that a collection declares for a file goes before the draw, for all that belongs with it.
     """
 
-    __pydantic_config__: ClassVar = _EXACT
+    __pydantic_config__: ClassVar = EXACT
 
     seed: int
     validation: float
@@ -84,7 +80,7 @@ class SelectionRecipe:
     several files (transposed, re-timed, cut, re-encoded) only one stays. `composition` None: no rule about pieces.
     """
 
-    __pydantic_config__: ClassVar = _EXACT
+    __pydantic_config__: ClassVar = EXACT
 
     name: str
     one_per_performance: bool
@@ -98,7 +94,7 @@ class SelectionRecipe:
             raise UserError(f"name is {self.name!r}; it names a file, so use letters, digits, '-' and '_'")
         for name, bound in self.filters.items():
             if name not in FILTERS:
-                raise UserError(f"filters has {_unknown(name, FILTERS)}")
+                raise UserError(f"filters has {unknown(name, FILTERS)}")
             if isinstance(bound, bool) or not isinstance(bound, int | float) or not math.isfinite(bound):
                 raise UserError(f"filters.{name} is {bound!r}; it must be a number ({FILTERS[name].unit})")
 
@@ -109,7 +105,7 @@ class SelectionRecipe:
     @classmethod
     def from_json(cls, text: str) -> SelectionRecipe:
         """Reads what `to_json` wrote."""
-        return _from_table(json.loads(text))
+        return from_table(json.loads(text), SelectionRecipe, what="recipe")
 
     def to_toml(self) -> str:
         """What `read_recipe` reads, with each filter's side and reason beside it; filters not in use are comments."""
@@ -126,12 +122,7 @@ class SelectionRecipe:
 
 def read_recipe(path: Path) -> SelectionRecipe:
     """The recipe in a TOML file; a `UserError` that names file and field if it is none."""
-    try:
-        return _from_table(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UserError(f"{path}: no readable TOML file ({error})") from error
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+    return read_toml(path, SelectionRecipe, what="recipe")
 
 
 def selection_recipe(name: str) -> SelectionRecipe:
@@ -250,34 +241,6 @@ RECIPES: Final[dict[str, Callable[[], SelectionRecipe]]] = {
     "finetune": finetune,
     "contrastive": contrastive,
 }
-
-
-def _from_table(table: dict[str, Any]) -> SelectionRecipe:
-    """TOML's or JSON's tables -> a recipe."""
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        return TypeAdapter(SelectionRecipe).validate_json(json.dumps(table, default=str))
-    except ValidationError as found:
-        errors = sorted(found.errors(), key=lambda error: error["type"] != "missing")
-        *where, key = ("recipe", *map(str, errors[0]["loc"]))
-        section = where[-1] if where else ""
-        match errors[0]["type"]:
-            case "missing":
-                message = f"{section} lacks {key}"
-            case "unexpected_keyword_argument":
-                kinds = {"recipe": SelectionRecipe, "composition": Composition, "splits": Splits}
-                message = f"{section} has {_unknown(key, [field.name for field in dataclasses.fields(kinds[section])])}"
-            case "value_error":  # a dataclass's own, which names the field
-                message = f"{key}.{errors[0]['ctx']['error']}" if section else str(errors[0]["ctx"]["error"])
-            case _:
-                message = f"{section}.{key} is {errors[0]['input']!r}; {errors[0]['msg'].lower()}"
-        raise UserError(message) from found
-
-
-def _unknown(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"no {name!r}; " + (f"perhaps you meant {near[0]!r}" if near else f"there are {', '.join(known)}")
 
 
 def _toml(value: object) -> str:
