@@ -1,13 +1,15 @@
-"""Sound -> a WAV, FLAC or OGG file: of any length, in bounded memory, whole or not at all.
+"""Sound -> a WAV, FLAC or OGG file, of any length, in bounded memory, whole or not at all; a stretch of a file back.
 
 Knows formats by their suffix. Since the loudest moment is known only at the end, sound first goes to a temporary file
 beside the target and is scaled from there. Refuses to know what made the sound.
 
     write_sound("nocturne.flac", blocks(performance))
+    read_sound("song.mp3", start=15.0, seconds=45.0)    # float32 [frames, 2], 48,000 a second
 """
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from os import PathLike
@@ -66,6 +68,36 @@ def write_sound(
         except soundfile.LibsndfileError as error:
             raise OSError(str(error)) from error
     return frames / RATE
+
+
+def read_sound(path: str | PathLike[str], *, start: float, seconds: float) -> Sound:
+    """A stretch of a sound file [frames, 2] at 48,000 frames a second, whatever its own rate; one side becomes two.
+
+    Raises `UserError` for a file that cannot be read, has more than two sides, or ends before the stretch does.
+    """
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(path) as file:
+            if file.channels > 2:
+                raise UserError(f"{path}: it has {file.channels} sides; give a file of one or two")
+            if file.frames < (start + seconds) * file.samplerate:
+                raise UserError(
+                    f"{path}: it lasts {file.frames / file.samplerate:.2f} s; it takes {start + seconds:g} s"
+                )
+            file.seek(round(start * file.samplerate))
+            sound = file.read(round(seconds * file.samplerate), dtype="float32", always_2d=True)
+            rate = file.samplerate
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise UserError(f"{path}: no sound that can be read ({error}); give WAV, FLAC, OGG or MP3") from error
+    if rate != RATE:
+        from scipy.signal import resample_poly
+
+        shared = math.gcd(rate, RATE)
+        sound = resample_poly(sound, RATE // shared, rate // shared, axis=0)
+    frames = round(seconds * RATE)
+    sound = np.broadcast_to(sound[:frames], (min(frames, len(sound)), 2))
+    return np.concatenate([sound, np.zeros((frames - len(sound), 2), np.float32)])  # a frame, if rates do not divide
 
 
 def _pieces(spool: IO[bytes]) -> Iterator[Sound]:

@@ -1,4 +1,4 @@
-"""How loud sound is to people: integrated loudness in LUFS (ITU-R BS.1770-4), and sound made equally loud.
+"""How loud sound is to people: integrated loudness in LUFS (ITU-R BS.1770-4).
 
 Knows the filters of the ears (K-weighting), blocks of 400 ms, and the two gates that leave pauses out. Refuses to know
 files, and what is heard. Sampled at 48,000 a second, as all sound here.
@@ -37,15 +37,11 @@ def loudness(sound: NDArray) -> float:
 
     Blocks overlap by three quarters; a last one that is not whole is left out, as the recommendation says.
     """
-    from scipy.signal import lfilter
-
-    heard = np.asarray(sound, np.float64)
-    for numerator, denominator in (_SHELF, _HIGH_PASS):
-        heard = lfilter(numerator, denominator, heard, axis=0)
-    steps = len(heard) // _STEP
+    steps = len(sound) // _STEP
     if steps < 4:
         return SILENT
-    quarter_B = (heard[: steps * _STEP] ** 2).reshape(steps, _STEP, -1).sum(axis=(1, 2)) / _BLOCK
+    squared = _weighted(np.asarray(sound, np.float64))[: steps * _STEP] ** 2
+    quarter_B = squared.reshape(steps, _STEP, -1).sum(axis=(1, 2)) / _BLOCK
     power_B = np.lib.stride_tricks.sliding_window_view(quarter_B, 4).sum(axis=1)
     loud_B = power_B[power_B > _power(_ABSOLUTE_GATE)]
     if not len(loud_B):
@@ -53,10 +49,15 @@ def loudness(sound: NDArray) -> float:
     return _lufs(float(loud_B[loud_B > loud_B.mean() * 10 ** (_RELATIVE_GATE / 10)].mean()))
 
 
-def gain_to(target: float, sound: NDArray) -> float:
-    """What sound [n, 2] is multiplied by to be `target` LUFS loud; 1 of silence."""
-    found = loudness(sound)
-    return 1.0 if found == SILENT else 10 ** ((target - found) / 20)
+def _weighted(sound: NDArray[np.float64]) -> NDArray[np.float64]:
+    """As ears weigh it [n, 2]: by the filters' responses, behind so much silence that no end reaches a beginning."""
+    length = 1 << (len(sound) + RATE).bit_length()
+    turn = np.exp(-2j * np.pi * np.arange(length // 2 + 1) / length)
+    spectrum = np.fft.rfft(sound, length, axis=0)
+    for filter_ in (_SHELF, _HIGH_PASS):
+        above, below = (a + turn * (b + turn * c) for a, b, c in filter_)
+        spectrum *= (above / below)[:, None]
+    return np.fft.irfft(spectrum, length, axis=0)[: len(sound)]
 
 
 def _lufs(power: float) -> float:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from partimento.audio.loudness import SILENT, gain_to, loudness
+from partimento.audio.loudness import SILENT, loudness
 from partimento.audio.samples import RATE
 
 
@@ -39,13 +39,11 @@ def test_bass_counts_less_and_treble_more():
     assert at[40.0] < at[997.0] - 5 and at[8000.0] == pytest.approx(at[997.0] + 3.3, abs=0.3)
 
 
-def test_twice_the_amplitude_is_6_db_more_and_a_gain_reaches_its_target():
+def test_twice_the_amplitude_is_6_db_more():
     noise = np.random.default_rng(0).normal(0, 0.01, (4 * RATE, 2))
     assert loudness(2 * noise) - loudness(noise) == pytest.approx(20 * np.log10(2))
-    assert loudness(gain_to(-23.0, noise) * noise) == pytest.approx(-23.0)
 
 
 def test_silence_and_what_is_too_short_have_no_loudness():
     for sound in (np.zeros((RATE, 2)), np.ones((RATE // 10, 2)), np.zeros((0, 2))):
         assert loudness(sound) == SILENT
-        assert gain_to(-23.0, sound) == 1.0

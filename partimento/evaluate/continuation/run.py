@@ -73,11 +73,10 @@ class Run:
         """
         sampling = settings.sampling or engine.abilities.sampling
         settings = replace(settings, seconds=span.seconds, notes=None, variations=1, sampling=sampling)
-        graph = Path(model) / GRAPH_FILE
         facts = {
             "prompts": [prompt.sha256 for prompt in prompts],
             "span": dataclasses.asdict(span),
-            "model": content_key(graph if graph.is_file() else locate(model)),
+            "model": model_key(model),
             "engine": engine.backend.description,
             "settings": dataclasses.asdict(settings),
         }
@@ -140,6 +139,12 @@ class Run:
 
     def _file(self, prompt: Prompt, suffix: str) -> Path:
         return self.out / f"{prompt.path.stem[:80]}-{prompt.sha256[: HASH_LENGTH // 2]}.{suffix}"
+
+
+def model_key(model: str) -> str:
+    """What a model is known by: its content, whatever it is called."""
+    graph = Path(model) / GRAPH_FILE
+    return content_key(graph if graph.is_file() else locate(model))
 
 
 def _columns(music: Performance) -> dict[str, Any]:

@@ -1,0 +1,262 @@
+"""What plays in a listening test: the kinds of systems that a STUDY.toml can name, a line in `KINDS` for each.
+
+A system is asked for its k-th continuation of a prompt, and answers with notes or with sound. Knows models, folders and
+pianists. Refuses to know what becomes of the answer (`clips.py`).
+
+    for system in systems_of(study, base=Path("folder of STUDY.toml")):
+        music = system.continuation(prompt, study.span, sample=0, seed=study.seed)
+
+Another kind is a frozen dataclass with the fields of its table and the methods of `System`, and a line in `KINDS`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal, Protocol, Self
+
+import numpy as np
+
+from partimento.audio.files import read_sound
+from partimento.audio.sampler import Sound
+from partimento.errors import UserError
+from partimento.evaluate.continuation.prompts import Prompt, Span
+from partimento.evaluate.listening.study import Study
+from partimento.midi.performance import Performance
+from partimento.toml import EXACT, from_table, unknown
+
+LEAST_PIECES: Final = 8
+"""Fewer are in their own order too often."""
+
+Played = Performance | Sound
+"""What follows a prompt: notes on the prompt's clock, or sound [frames, 2] at 48,000 a second from its end on."""
+
+
+class System(Protocol):
+    """What can be asked to go on where a prompt ends."""
+
+    @property
+    def name(self) -> str:
+        """As the report calls it; listeners never see it."""
+
+    def under(self, base: Path) -> Self:
+        """The same with its paths seen from the folder of STUDY.toml."""
+
+    def samples(self, most: int) -> int:
+        """How many continuations of a prompt there are, at most so many."""
+
+    def identity(self, prompt: Prompt, *, sample: int) -> str:
+        """What decides the continuation and does not stand in STUDY.toml; `UserError` where it cannot be had."""
+
+    def continuation(self, prompt: Prompt, span: Span, *, sample: int, seed: int) -> Played:
+        """The continuation, from `span.prompt` to `span.end`; what is beyond is cut off. The same for the same seed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """One of our models: bundled, a file, a folder, or one of the hub, at any settings.
+
+    `sampling` changes fields of the model's own (temperature, min_p, top_p, time_temperature, cut_times).
+    """
+
+    __pydantic_config__: ClassVar = EXACT
+
+    name: str
+    kind: str = "model"
+    model: str = "bundled"
+    engine: str = "auto"
+    candidates: int | None = None
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+
+    def under(self, base: Path) -> Self:
+        """A path beside STUDY.toml; other names stay."""
+        beside = base / self.model
+        return replace(self, model=str(beside)) if beside.exists() else self
+
+    def samples(self, most: int) -> int:
+        """As many as are wanted."""
+        return most
+
+    def identity(self, prompt: Prompt, *, sample: int) -> str:  # noqa: ARG002
+        """The content of the model."""
+        return _model_key(self.model)
+
+    def continuation(self, prompt: Prompt, span: Span, *, sample: int, seed: int) -> Played:
+        """Continued; the seed of sample k is the study's plus k."""
+        from partimento.generate.settings import Settings
+
+        engine = _engine(self.model, self.engine)
+        own = engine.abilities.sampling
+        for name in self.sampling:
+            if name not in own.__dataclass_fields__:
+                raise UserError(f"systems.{self.name}.sampling has {unknown(name, own.__dataclass_fields__)}")
+        settings = Settings(
+            seconds=span.seconds, seed=seed + sample, sampling=replace(own, **self.sampling), candidates=self.candidates
+        )
+        (made,) = engine.continue_(prompt.given, settings=settings, from_seconds=span.prompt)
+        return made.generated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folder:
+    """Files made elsewhere, NAME.SUFFIX or NAME-1.SUFFIX, NAME-2.SUFFIX ... for the prompt that is called NAME.
+
+    `begins` with the "prompt", whose seconds are then left out, or with the "continuation".
+    """
+
+    __pydantic_config__: ClassVar = EXACT
+    SUFFIXES: ClassVar[tuple[str, ...]] = ()
+
+    name: str
+    kind: str
+    folder: str
+    begins: Literal["prompt", "continuation"] = "prompt"
+    samples_of_each: int | None = None
+
+    def under(self, base: Path) -> Self:
+        """The folder beside STUDY.toml."""
+        return replace(self, folder=str(base / self.folder))
+
+    def samples(self, most: int) -> int:
+        """As many as are wanted, or as many as the table says there are."""
+        return most if self.samples_of_each is None else min(most, self.samples_of_each)
+
+    def identity(self, prompt: Prompt, *, sample: int) -> str:
+        """The content of the file."""
+        return hashlib.sha256(self.file(prompt, sample).read_bytes()).hexdigest()
+
+    def file(self, prompt: Prompt, sample: int) -> Path:
+        """Where the sample lies."""
+        stems = [f"{prompt.path.stem}-{sample + 1}", *([prompt.path.stem] if sample == 0 else [])]
+        for stem in stems:
+            for suffix in self.SUFFIXES:
+                path = Path(self.folder) / f"{stem}{suffix}"
+                if path.is_file():
+                    return path
+        raise UserError(
+            f"systems.{self.name}: {self.folder} holds no {' or '.join(stems)} with the suffix "
+            f"{', '.join(self.SUFFIXES)}; continue the prompts of the study's folder prompts, or say samples_of_each"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MidiFolder(Folder):
+    """MIDI files made elsewhere; what begins with the prompt has its first note where the prompt has it."""
+
+    SUFFIXES: ClassVar[tuple[str, ...]] = (".mid", ".midi")
+
+    def continuation(self, prompt: Prompt, span: Span, *, sample: int, seed: int) -> Played:  # noqa: ARG002
+        """The file's notes behind the prompt."""
+        music = Performance.from_midi(self.file(prompt, sample))
+        if self.begins == "continuation":
+            return music.slice_time(0, span.seconds).shift(span.prompt)
+        first = float(music.onset_seconds[0]) if len(music) else 0.0
+        return music.slice_time(first + span.prompt, first + span.end).shift(span.prompt)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioFolder(Folder):
+    """Sound made elsewhere, by systems that make no notes; any rate, one side or two."""
+
+    SUFFIXES: ClassVar[tuple[str, ...]] = (".wav", ".flac", ".ogg", ".mp3")
+
+    def continuation(self, prompt: Prompt, span: Span, *, sample: int, seed: int) -> Played:  # noqa: ARG002
+        """The file's sound behind the prompt; `UserError` if it is too short."""
+        path = self.file(prompt, sample)
+        first = span.prompt if self.begins == "prompt" else 0.0
+        return read_sound(path, start=first, seconds=span.seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pianists:
+    """How the pianist went on: one continuation of each prompt."""
+
+    __pydantic_config__: ClassVar = EXACT
+
+    name: str
+    kind: str = "pianists"
+
+    def under(self, base: Path) -> Self:  # noqa: ARG002
+        """Nothing to find."""
+        return self
+
+    def samples(self, most: int) -> int:  # noqa: ARG002
+        """There is one."""
+        return 1
+
+    def identity(self, prompt: Prompt, *, sample: int) -> str:  # noqa: ARG002
+        """Nothing but the prompt's file."""
+        return prompt.sha256
+
+    def continuation(self, prompt: Prompt, span: Span, *, sample: int, seed: int) -> Played:  # noqa: ARG002
+        """The notes that were played."""
+        return prompt.music.slice_time(span.prompt, span.end).shift(span.prompt)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shuffled(Pianists):
+    """A control: what the pianist played, cut into pieces of `seconds`, which follow each other in random order."""
+
+    kind: str = "shuffled"
+    seconds: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not 0.05 <= self.seconds <= 60:
+            raise UserError(f"seconds is {self.seconds}; it must lie in 0.05..60")
+
+    def samples(self, most: int) -> int:
+        """As many orders as are wanted."""
+        return most
+
+    def continuation(self, prompt: Prompt, span: Span, *, sample: int, seed: int) -> Played:
+        """The same notes and pedal, elsewhere."""
+        pieces = int(span.seconds / self.seconds)
+        if pieces < LEAST_PIECES:
+            raise UserError(
+                f"systems.{self.name}.seconds is {self.seconds:g}; what follows a prompt must be {LEAST_PIECES} pieces"
+            )
+        each = span.seconds / pieces
+        order = np.random.default_rng([seed, sample, int(prompt.sha256, 16)]).permutation(pieces)
+        cuts = [prompt.music.slice_time(span.prompt + each * k, span.prompt + each * (k + 1)) for k in order.tolist()]
+        played = cuts[0].shift(span.prompt)
+        for place, cut in enumerate(cuts[1:], start=1):
+            played = played.merge(cut.shift(span.prompt + each * place))
+        return played
+
+
+KINDS: Final[dict[str, type[System]]] = {
+    "model": Model,
+    "midi": MidiFolder,
+    "audio": AudioFolder,
+    "pianists": Pianists,
+    "shuffled": Shuffled,
+}
+
+
+def systems_of(study: Study, base: Path) -> list[System]:
+    """The systems of a study whose paths start at `base`; raises `UserError` for a table that is none."""
+    return [_system(table, base) for table in study.systems]
+
+
+def _system(table: Mapping[str, Any], base: Path) -> System:
+    kind = table.get("kind")
+    if kind not in KINDS:
+        raise UserError(f"systems.{table.get('name')}.kind: {unknown(str(kind), KINDS)}")
+    return from_table(table, KINDS[kind], what=f"systems.{table.get('name')}").under(base)
+
+
+@cache
+def _model_key(model: str) -> str:
+    from partimento.evaluate.continuation.run import model_key
+
+    return model_key(model)
+
+
+@cache
+def _engine(model: str, engine: str) -> Any:
+    from partimento.generate.engine import Engine
+
+    return Engine.load(model, engine=engine)
