@@ -18,18 +18,16 @@ from typing import Any, Final
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
-from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
 from partimento.audio.fetch import FOLDER as SAMPLES
 from partimento.audio.files import write_sound
 from partimento.audio.sampler import blocks
 from partimento.corpus.duplicates.index import PassageIndex
-from partimento.errors import UserError
 from partimento.generate.batching import Batch
 from partimento.generate.engine import Engine
 from partimento.midi.performance import Performance
-from partimento.midi.reader import MidiError
+from partimento.studio.address import body_of, plain_app
 from partimento.studio.build import HOW, PAGE
 from partimento.studio.fields import Fields, ProtocolError
 from partimento.studio.music import columns, read_music, tokens_behind
@@ -45,7 +43,6 @@ NO_PAGE: Final = (
     f"To get it: {HOW}  (it needs npm or a Python package index); a wheel has it.\n"
 )
 _MIDI: Final = "audio/midi"
-_SILENT: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
 def application(
@@ -60,10 +57,7 @@ def application(
             app.state.clients = 0
             yield
 
-    # What FastAPI offers besides (its pages load foreign scripts, its telemetry tells others) is left out.
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, telemetry=_SILENT, lifespan=lifespan)
-    app.add_exception_handler(UserError, _refused)
-    app.add_exception_handler(HTTPException, _refused)
+    app = plain_app(lifespan=lifespan)
 
     @app.get("/model")
     async def model_facts(request: Request) -> dict[str, Any]:
@@ -75,7 +69,7 @@ def application(
 
     @app.post("/performances")
     async def upload(request: Request, title: str = "") -> Response:
-        data = await _body(request)
+        data = await body_of(request, most=MOST_BYTES)
         studio = _studio(request)
         return await asyncio.to_thread(_uploaded, studio, data, title)
 
@@ -106,7 +100,7 @@ def application(
     async def export(request: Request, format: str = "mid") -> Response:
         if format not in ("mid", "wav"):
             raise ProtocolError(f"format must be mid or wav, not {format[:20]!r}", field="format")
-        data = await _body(request)
+        data = await body_of(request, most=MOST_BYTES)
         return await asyncio.to_thread(_exported, data, format)
 
     @app.websocket("/socket")
@@ -137,30 +131,8 @@ async def _no_page() -> Response:
     return PlainTextResponse(NO_PAGE, status_code=503)
 
 
-async def _refused(_request: Request, error: Exception) -> Response:
-    """What the client can mend, in one line."""
-    if isinstance(error, HTTPException):
-        return JSONResponse({"error": error.detail}, status_code=error.status_code)
-    answer = {"error": str(error)}
-    if isinstance(error, MidiError):
-        answer["reason"] = str(error.reason)
-    if isinstance(error, ProtocolError) and error.field is not None:
-        answer["field"] = error.field
-    return JSONResponse(answer, status_code=422)
-
-
-async def _body(request: Request) -> bytes:
-    """The whole body, if it is not too large."""
-    data = bytearray()
-    async for part in request.stream():
-        data += part
-        if len(data) > MOST_BYTES:
-            raise HTTPException(413, f"a body may have {MOST_BYTES:,} bytes")
-    return bytes(data)
-
-
 async def _performance(request: Request) -> Performance:
-    return await asyncio.to_thread(Performance.from_midi, await _body(request))
+    return await asyncio.to_thread(Performance.from_midi, await body_of(request, most=MOST_BYTES))
 
 
 def _parameters(request: Request) -> tuple[Fields, str, bool]:

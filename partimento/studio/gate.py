@@ -13,6 +13,7 @@ import ipaddress
 import re
 import secrets
 import socket
+from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import parse_qs
@@ -37,11 +38,18 @@ def new_token() -> str:
 class Gate:
     """An ASGI application around another one."""
 
-    def __init__(self, app: ASGIApp, *, host: str = LOOPBACK, token: str | None = None) -> None:
-        """`host` is the address that is listened to; without a token whoever reaches it may ask."""
+    def __init__(
+        self, app: ASGIApp, *, host: str = LOOPBACK, token: str | None = None, names: Iterable[str] = ()
+    ) -> None:
+        """`host` is the address that is listened to; without a token whoever reaches it may ask.
+
+        `names`: others that lead here, through a proxy say.
+        """
         self._app, self._token = app, token
         self._any_address = host in _ANY
-        self._names = _LOCAL_NAMES | {host.lower()} | ({socket.gethostname().lower()} if self._any_address else set())
+        self._names = {*_LOCAL_NAMES, host.lower(), *(name.lower() for name in names)}
+        if self._any_address:
+            self._names.add(socket.gethostname().lower())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hands on what may pass, with the headers that browsers go by; answers the rest itself."""

@@ -15,10 +15,10 @@ from websockets.sync.client import ClientConnection, connect
 from partimento import Performance
 from partimento.corpus.duplicates.index import PassageIndex
 from partimento.generate.engine import Engine
+from partimento.studio.address import configuration, listen
 from partimento.studio.app import application
 from partimento.studio.gate import LOOPBACK, Gate
 from partimento.studio.music import columns
-from partimento.studio.serve import configuration, listen
 from tests.generate.generate_music import prompt
 
 GIVEN = columns(prompt())

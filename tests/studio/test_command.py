@@ -12,8 +12,8 @@ import pytest
 from partimento import UserError
 from partimento.cli import main
 from partimento.model.checkpoint import save
+from partimento.studio.address import listen
 from partimento.studio.gate import LOOPBACK
-from partimento.studio.serve import listen
 from tests.generate.generate_music import prompt, random_engine
 
 

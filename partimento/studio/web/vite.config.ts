@@ -1,6 +1,6 @@
 import { defineConfig } from "vite";
 
-/** The page. Addresses are relative, and nothing is inlined: the server's Content-Security-Policy allows no inline script. */
+/** The studio's page and that of the listening test. Addresses are relative, and nothing is inlined: the server's Content-Security-Policy allows no inline script. */
 export default defineConfig({
   base: "./",
   build: {
@@ -10,5 +10,6 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: true,
+    rollupOptions: { input: ["index.html", "listen.html"] },
   },
 });

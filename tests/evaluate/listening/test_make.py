@@ -1,5 +1,7 @@
 import hashlib
 import json
+import shutil
+from pathlib import Path
 
 import mido
 import numpy as np
@@ -10,14 +12,16 @@ from partimento.audio.loudness import loudness
 from partimento.audio.samples import RATE
 from partimento.cli import main
 from partimento.errors import UserError
-from partimento.evaluate.continuation.prompts import choose
+from partimento.evaluate.continuation.prompts import Span, choose
 from partimento.evaluate.listening.checks import CENTRE_HZ, WIDTH, dichotic_noise, headphone_question
 from partimento.evaluate.listening.make import make
 from partimento.evaluate.listening.manifest import Manifest, sound_file
 from partimento.evaluate.listening.study import read_study
 from partimento.evaluate.listening.systems import systems_of
 from partimento.evaluate.listening.votes import VOTES, VoteLog
+from partimento.generate.engine import Engine
 from tests.evaluate.listening.world import STUDY, write_study
+from tests.evaluate.small_world import base_model
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +40,7 @@ def contents(folder):
 def test_all_clips_are_equally_long_and_loud_and_named_by_nothing(made):
     _, out = made
     manifest = Manifest.read(out)
-    assert len(manifest.clips) == 3 * (2 + 1 + 1 + 2)
+    assert len(manifest.clips) == 2 * (2 + 1 + 1 + 2)
     names = {name.lower() for name in [*manifest.study.names, *manifest.prompts]}
     for id_, sha256 in manifest.files.items():
         path = sound_file(out, id_)
@@ -76,33 +80,45 @@ def test_notes_lie_beside_the_clips_of_systems_that_have_notes(made):
     assert copied == played[: len(copied)] and len(copied) == 24
 
 
-def test_a_study_that_was_killed_goes_on_and_is_the_same(made, tmp_path):
-    path, whole = made
+@pytest.fixture
+def copy(made, tmp_path):
+    """STUDY.toml and a folder of one's own to spoil."""
+    path, out = made
+    return path, Path(shutil.copytree(out, tmp_path / "out"))
 
-    class Killed(Exception):
-        pass
 
-    told = []
+def test_a_study_that_was_killed_goes_on_and_is_the_same(made, copy):
+    """Killed while it wrote the third of four clips that were missing, then called again."""
+    path, out = copy
+    clips = Manifest.read(out).clips
+    (out / "manifest.json").unlink()
+    for clip in clips[2:10:2]:
+        (out / "clips" / f"{clip.id}.json").unlink()
+        sound_file(out, clip.id).write_bytes(b"half of it")
 
-    def kill(done, _total):
-        told.append(done)
-        if sum(told) == 5:
+    def kill(_done, _total, told=[]):  # noqa: B006
+        told.append(1)
+        if len(told) == 7:
             raise Killed
 
     with pytest.raises(Killed):
-        make(path, tmp_path / "out", progress=kill)
+        make(path, out, progress=kill)
     with pytest.raises(UserError, match="no study that is ready"):
-        Manifest.read(tmp_path / "out")
-    written = {one: one.stat().st_mtime_ns for one in (tmp_path / "out" / "clips").iterdir()}
-    make(path, tmp_path / "out")
-    assert contents(tmp_path / "out") == contents(whole)
+        Manifest.read(out)
+    assert len(list((out / "clips").glob("*.json"))) == len(list((made[1] / "clips").glob("*.json"))) - 1
+    written = {one: one.stat().st_mtime_ns for one in (out / "clips").glob("*.json")}
+    make(path, out)
+    assert contents(out) == contents(made[1])
     assert all(one.stat().st_mtime_ns == when for one, when in written.items())
 
 
-def test_a_changed_clip_and_a_changed_rule_are_refused(made, tmp_path):
-    path, _ = made
-    out = tmp_path / "out"
-    manifest = make(path, out)
+class Killed(Exception):
+    pass
+
+
+def test_a_changed_clip_and_a_changed_rule_are_refused(copy):
+    path, out = copy
+    manifest = Manifest.read(out)
     victim = sound_file(out, manifest.clips[0].id)
     original = victim.read_bytes()
     victim.write_bytes(original[:-1] + b"\0")
@@ -124,15 +140,15 @@ def test_a_changed_clip_and_a_changed_rule_are_refused(made, tmp_path):
         VoteLog(out / VOTES, digest=Manifest.read(out).digest)
 
 
-def test_a_changed_study_keeps_what_it_still_uses(made, tmp_path):
-    path, _ = made
-    before = make(path, tmp_path / "out")
+def test_a_changed_study_keeps_what_it_still_uses(copy):
+    path, out = copy
+    before = Manifest.read(out)
     changed = path.with_name("CHANGED.toml")
     changed.write_text(STUDY.replace("seconds = 0.25", "seconds = 0.2"))
-    after = make(changed, tmp_path / "out")
+    after = make(changed, out)
     kept = {clip.id for clip in before.clips} & {clip.id for clip in after.clips}
     assert {clip.system for clip in after.clips if clip.id not in kept} == {"shuffled"}
-    assert {one.stem for one in (tmp_path / "out" / "clips").iterdir()} == set(after.files)
+    assert {one.stem for one in (out / "clips").iterdir()} == set(after.files)
 
 
 def test_the_shuffled_control_plays_the_pianists_notes_in_another_order(made):
@@ -152,7 +168,7 @@ WRONG = {
     'consent = "We keep': ('consent = "REPLACE THIS', "consent is not written yet"),
     'consent = "We keep what you answer and nothing else."': ("", "study lacks consent"),
     'reference = "ours"': ('reference = "theirs"', "the systems are ours, a synthesiser"),
-    "count = 3": ("count = 9", "holds 5 pieces"),
+    "count = 2": ("count = 9", "holds 4 pieces"),
     "samples = 2": ("samples = 3", "holds no .*-3"),
     "each = 3": ("each = 30", "comparisons in which nobody hears a clip twice"),
     'kind = "shuffled"': ('kind = "shufled"', "perhaps you meant 'shuffled'"),
@@ -199,9 +215,6 @@ def test_the_answer_to_a_headphone_question_is_where_the_sides_differ():
 
 
 def test_a_model_goes_on_with_the_seed_of_the_sample(tmp_path):
-    from partimento.evaluate.listening.systems import _engine
-    from tests.evaluate.small_world import base_model
-
     model = base_model(tmp_path / "random.safetensors")
     path = write_study(
         tmp_path,
@@ -209,16 +222,17 @@ def test_a_model_goes_on_with_the_seed_of_the_sample(tmp_path):
             'kind = "midi"\nfolder = "ours"', 'kind = "model"\nmodel = "random.safetensors"\ncandidates = 1'
         ).replace("seed = 5", "seed = 7"),
     )
-    study = read_study(path)
-    ours = systems_of(study, tmp_path)[0]
-    prompt = choose(tmp_path / "midi", study.span)[0]
-    made = [ours.continuation(prompt, study.span, sample=k, seed=study.seed) for k in (0, 1)]
-    direct = _engine(str(model), "auto").continue_(prompt.given, seconds=2.0, seed=8, candidates=1, from_seconds=2.0)
-    assert made[1] == direct[0].generated and made[0] != made[1]
+    ours = systems_of(read_study(path), tmp_path)[0]
+    prompt = choose(tmp_path / "midi", Span(prompt=2.0, seconds=2.0))[0]
+    span = Span(prompt=2.0, seconds=20.0)
+    made = [ours.continuation(prompt, span, sample=k, seed=7) for k in (0, 1)]
+    engine = Engine.load(str(model))
+    direct = engine.continue_(prompt.given, seconds=20.0, seed=8, candidates=1, from_seconds=2.0)
+    assert made[1] == direct[0].generated != made[0]
 
 
-def test_the_command_says_what_it_made(made, capsys, tmp_path):
-    path, _ = made
-    assert main(["listen", "make", str(path), "-o", str(tmp_path / "out")]) == 0
+def test_the_command_says_what_it_made(made, capsys):
+    path, out = made
+    assert main(["listen", "make", str(path), "-o", str(out)]) == 0
     said = capsys.readouterr().out
-    assert "18 clips" in said and "power" in said
+    assert "12 clips" in said and "power" in said

@@ -1,11 +1,22 @@
-"""A study of a few seconds: five short pieces, and systems of every kind that needs no model."""
+"""A study of a few seconds: four short pieces, and systems of every kind that needs no model."""
 
+import dataclasses
+import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 
-from partimento.evaluate.listening.manifest import AttentionCheck, Clip, HeadphoneQuestion, Manifest
+from partimento.evaluate.listening.manifest import (
+    CLIPS,
+    AttentionCheck,
+    Clip,
+    HeadphoneQuestion,
+    Manifest,
+    hash_of,
+    sound_file,
+)
 from partimento.evaluate.listening.study import Checks, Clips, Prompts, Study, Trials
 from partimento.midi.performance import Performance
 
@@ -18,7 +29,7 @@ seed = 5
 
 [prompts]
 folder = "midi"
-count = 3
+count = 2
 seconds = 2
 
 [clips]
@@ -73,7 +84,7 @@ def write_study(folder: Path, text: str = STUDY) -> Path:
     """STUDY.toml and all that it names, in a folder."""
     for place in ("midi", "ours", "sounds"):
         (folder / place).mkdir(parents=True, exist_ok=True)
-    for i, name in enumerate(("adagio", "ballad", "canon", "dance", "elegy")):
+    for i, name in enumerate(("adagio", "ballad", "canon", "dance")):
         piece(i).write_midi(folder / "midi" / f"{name}.mid")
         for sample in (1, 2):
             piece(100 * sample + i).write_midi(folder / "ours" / f"{name}-{sample}.mid")
@@ -85,19 +96,27 @@ def write_study(folder: Path, text: str = STUDY) -> Path:
 
 
 def silent_manifest(
-    *, prompts: int = 5, others: int = 4, samples: int = 8, each: int = 8, attention: int = 2, reference: bool = True
+    *,
+    prompts: int = 5,
+    others: int = 4,
+    samples: int = 8,
+    each: int = 8,
+    attention: int = 2,
+    reference: bool = True,
+    seconds: float = 60.0,
+    least_seconds: float = 10.0,
 ) -> Manifest:
     """A study of which only the manifest exists: "ours" and others, of which "pianists" has one clip of each prompt."""
     names = ["ours", "pianists", *(f"system {k}" for k in range(others - 1))]
     study = Study(
-        name="n",
-        consent="c",
-        question="q",
+        name="Which goes on better?",
+        consent="We keep what you answer and nothing else.",
+        question="Which continuation is more coherent?",
         reference="ours" if reference else None,
         seed=1,
-        prompts=Prompts(folder="midi", count=prompts),
-        clips=Clips(samples=samples),
-        trials=Trials(each=each),
+        prompts=Prompts(folder="midi", count=prompts, seconds=seconds / 2),
+        clips=Clips(samples=samples, seconds=seconds / 2),
+        trials=Trials(each=each, least_seconds=least_seconds),
         checks=Checks(attention=attention, attention_right=attention, headphones=2, headphones_right=2),
         systems=tuple({"name": name, "kind": "midi"} for name in names),
     )
@@ -122,3 +141,28 @@ def silent_manifest(
         ),
         headphones=tuple(HeadphoneQuestion(id=f"h{k}", sha256="", answer=k % 3) for k in range(4)),
     )
+
+
+def sounding_study(folder: Path, *, seconds: float = 4.0, least_seconds: float = 0.0) -> Manifest:
+    """A study in a folder, made of tones instead of music; every sound is another one. Half of a clip is the prompt."""
+    manifest = silent_manifest(prompts=2, others=2, samples=2, each=3, seconds=seconds, least_seconds=least_seconds)
+    (folder / CLIPS).mkdir(parents=True)
+
+    def sounding(one: Any) -> Any:
+        id_ = hashlib.sha256(one.id.encode()).hexdigest()[:16]
+        path = sound_file(folder, id_)
+        hertz = 200 + int(id_[:3], 16)
+        tone = 0.1 * np.sin(2 * np.pi * hertz * np.arange(int(seconds * 8000)) / 8000)
+        soundfile.write(path, np.stack([tone, tone], axis=1), 8000)
+        return dataclasses.replace(one, id=id_, sha256=hash_of(path))
+
+    made = dataclasses.replace(
+        manifest,
+        clips=tuple(sounding(clip) for clip in manifest.clips),
+        attention=tuple(
+            AttentionCheck(good=sounding(check.good), bad=sounding(check.bad)) for check in manifest.attention
+        ),
+        headphones=tuple(sounding(question) for question in manifest.headphones),
+    )
+    made.write(folder)
+    return made

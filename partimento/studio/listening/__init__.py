@@ -1,0 +1,1 @@
+"""The server of a listening test: what listeners are asked and told."""
