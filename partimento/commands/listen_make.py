@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from partimento.commands.flags import parse
-from partimento.commands.progress import counted
+from partimento.commands.options import VerbOptions
+from partimento.commands.outputs import folder_to_write
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(VerbOptions):
     """Make all clips of a listening test: one piano, one length, one loudness, frozen by hash.
 
     Called again, it goes on where it was stopped. docs/listening.md explains STUDY.toml.
@@ -32,8 +32,9 @@ def main(argv: list[str]) -> int:
     from partimento.evaluate.listening.make import make
     from partimento.evaluate.listening.plan import described
 
-    with counted("clips") as advance:
-        manifest = make(options.study, options.out, say=partial(print, flush=True), progress=advance)
-    print(described(manifest))
-    print(f"next: partimento listen serve {options.out}")
+    folder_to_write(options.out)
+    with options.counted("clips") as advance:
+        manifest = make(options.study, options.out, say=options.say, progress=advance)
+    facts = {"study": options.out, "clips": len(manifest.clips), "digest": manifest.digest}
+    options.report(facts, described(manifest), f"next: partimento listen serve {options.out}")
     return 0

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import tyro
 
 from partimento.commands.flags import parse
+from partimento.commands.options import Host, NoBrowser, Port, VerbOptions
 from partimento.errors import UserError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(VerbOptions):
     """Serve a listening test that 'listen make' made, until it is interrupted; started again, it goes on.
 
     Every answer is on the disk (votes.jsonl) before the next question is asked. No address is kept.
@@ -21,14 +21,11 @@ class Options:
 
     study: tyro.conf.Positional[Path]
     """Folder of the study."""
-    port: int = 7870
-    """Where the server listens; 0 takes any that is free."""
-    host: str | None = None
-    """Let others take part, on this address (0.0.0.0: on all); the address that is printed then holds a token."""
+    port: Port = 7870
+    host: Host = None
     names: tuple[str, ...] = ()
     """Other names under which listeners reach this server, through a proxy of yours that speaks https, say."""
-    no_browser: bool = False
-    """Open no browser."""
+    no_browser: NoBrowser = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
@@ -56,6 +53,6 @@ def main(argv: list[str]) -> int:
             names=options.names,
             port=options.port,
             browser=not options.no_browser,
-            say=partial(print, flush=True),
+            say=options.say,
         )
     return 0

@@ -133,6 +133,12 @@ Seconds: TypeAlias = Annotated[
 PromptSeconds: TypeAlias = Annotated[
     float | None, _flag("Seconds of the file's beginning that are the prompt (for continuations 15 unless given).")
 ]
+Port: TypeAlias = Annotated[int, _flag("Where the server listens; 0 takes any that is free.")]
+Host: TypeAlias = Annotated[
+    str | None,
+    _flag("Serve others too, on this address (0.0.0.0: on all); the address that is printed then holds a token."),
+]
+NoBrowser: TypeAlias = Annotated[bool, _flag("Open no browser.")]
 Seed: TypeAlias = Annotated[int, _flag("Another seed, another result; the same seed, the same.")]
 Task: TypeAlias = Annotated[
     str, _flag("One of the tasks of 'partimento evaluate tasks', or a category of a metadata.json.")

@@ -15,7 +15,17 @@ from pathlib import Path
 import tyro
 
 from partimento.commands.flags import parse
-from partimento.commands.options import Candidates, Engine, Model, Originality, VerbOptions, Window
+from partimento.commands.options import (
+    Candidates,
+    Engine,
+    Host,
+    Model,
+    NoBrowser,
+    Originality,
+    Port,
+    VerbOptions,
+    Window,
+)
 from partimento.commands.originality import what_was_learned
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
@@ -30,12 +40,9 @@ class Options(VerbOptions):
 
     file: tyro.conf.Positional[Path | None] = None
     """A MIDI file to begin with."""
-    port: int = 7860
-    """Where the server listens; 0 takes any that is free."""
-    host: str | None = None
-    """Serve others too, on this address (0.0.0.0: on all); the address that is printed then holds a token."""
-    no_browser: bool = False
-    """Open no browser."""
+    port: Port = 7860
+    host: Host = None
+    no_browser: NoBrowser = False
     model: Model = "bundled"
     engine: Engine = "auto"
     candidates: Candidates = None
