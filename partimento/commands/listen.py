@@ -5,6 +5,7 @@ from partimento.commands.verbs import Verb, call
 KINDS: tuple[Verb, ...] = (
     Verb(name="make", help="a STUDY.toml -> all clips, frozen", target="partimento.commands.listen_make:main"),
     Verb(name="serve", help="the page on which people compare", target="partimento.commands.listen_serve:main"),
+    Verb(name="report", help="what the votes show", target="partimento.commands.listen_report:main"),
 )
 
 

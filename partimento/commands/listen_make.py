@@ -30,11 +30,11 @@ def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = parse(Options, argv, verb="listen make")
     from partimento.evaluate.listening.make import make
-    from partimento.evaluate.listening.plan import described
+    from partimento.evaluate.listening.report import planned
 
     folder_to_write(options.out)
     with options.counted("clips") as advance:
         manifest = make(options.study, options.out, say=options.say, progress=advance)
     facts = {"study": options.out, "clips": len(manifest.clips), "digest": manifest.digest}
-    options.report(facts, described(manifest), f"next: partimento listen serve {options.out}")
+    options.report(facts, planned(manifest), f"next: partimento listen serve {options.out}")
     return 0

@@ -24,7 +24,7 @@ from partimento.audio.loudness import loudness
 from partimento.audio.sampler import Sound, render
 from partimento.corpus.survey.labels import Labels
 from partimento.errors import UserError
-from partimento.evaluate.continuation.prompts import Prompt, choose
+from partimento.evaluate.continuation.prompts import Prompt, Span, choose
 from partimento.evaluate.listening.checks import headphone_question, nonsense
 from partimento.evaluate.listening.clips import clip, levelled, music, write_clip
 from partimento.evaluate.listening.manifest import (
@@ -43,6 +43,9 @@ from partimento.files import replacing
 from partimento.midi.performance import Performance
 
 PROMPTS: Final = "prompts"
+"""What other systems are given."""
+PIANISTS: Final = "pianists"
+"""How the pianists went on, for the report."""
 GOOD, BAD = "attention, good", "attention, bad"
 _RENDERER: Final = "1"
 """Goes up when clips are made in another way, so that old ones are not taken for new."""
@@ -84,7 +87,7 @@ def make(
     systems = systems_of(study, path.parent)
     (out / CLIPS).mkdir(parents=True, exist_ok=True)
     for prompt in prompts:
-        _write_prompt(out / PROMPTS, prompt)
+        _write_prompt(out, prompt, study.span)
     say(f"prompts to continue: {out / PROMPTS}")
     tasks = list(_tasks(study, systems, prompts))
     clips = []
@@ -127,10 +130,11 @@ def _prompts(study: Study, base: Path, say: Callable[[str], None]) -> tuple[list
     return chosen[:wanted], chosen[wanted:]
 
 
-def _write_prompt(folder: Path, prompt: Prompt) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    prompt.given.write_midi(folder / f"{prompt.path.stem}.mid")
-    sound = folder / f"{prompt.path.stem}.flac"
+def _write_prompt(out: Path, prompt: Prompt, span: Span) -> None:
+    for folder, notes in ((PROMPTS, prompt.given), (PIANISTS, prompt.music.slice_time(0, span.end))):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+        notes.write_midi(out / folder / f"{prompt.path.stem}.mid")
+    sound = out / PROMPTS / f"{prompt.path.stem}.flac"
     if not sound.exists():
         write_clip(sound, render(prompt.given))
 

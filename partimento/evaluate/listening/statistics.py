@@ -17,7 +17,7 @@ Shape legend: n + 1 the outcomes of n votes, 0 to n of them won.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,6 +57,16 @@ def binomial_test(wins: int, losses: int) -> float:
     """How likely at least so uneven a result is if neither is better; exact, two-sided; 1 of no votes."""
     fewer = min(wins, losses)
     return min(1.0, 2 * float(_probabilities(wins + losses, 0.5)[: fewer + 1].sum()))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values of several tests such that one in twenty families of tests finds what is not there (S. Holm, 1979)."""
+    order = sorted(range(len(p_values)), key=lambda k: p_values[k])
+    corrected, highest = [0.0] * len(p_values), 0.0
+    for place, k in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - place) * p_values[k]))
+        corrected[k] = highest
+    return corrected
 
 
 def wilson(wins: int, losses: int) -> Interval:
