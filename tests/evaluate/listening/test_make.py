@@ -236,3 +236,13 @@ def test_the_command_says_what_it_made(made, capsys):
     assert main(["listen", "make", str(path), "-o", str(out)]) == 0
     said = capsys.readouterr().out
     assert "12 clips" in said and "power" in said
+
+
+def test_the_example_is_a_study_but_for_its_consent(tmp_path):
+    example = Path(__file__).parents[3] / "examples" / "study.toml"
+    with pytest.raises(UserError, match="consent is not written yet"):
+        read_study(example)
+    written = tmp_path / "study.toml"
+    written.write_text(example.read_text().replace("REPLACE THIS by", "This is"))
+    study = read_study(written)
+    assert len(systems_of(study, tmp_path)) == 5 and len(study.pairs()) == 4
