@@ -17,6 +17,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from partimento.corpus.loaders.torch_dataset import StoreDataset
     from partimento.embed.encoder import Encoder
     from partimento.errors import UserError
     from partimento.generate.engine import Engine
@@ -42,6 +43,7 @@ _HOME = {
     "ModelConfig": "partimento.model.config",
     "Performance": "partimento.midi.performance",
     "Settings": "partimento.generate.settings",
+    "StoreDataset": "partimento.corpus.loaders.torch_dataset",
     "Tokenizer": "partimento.tokens.tokenizer",
     "Transformer": "partimento.model.transformer",
     "UserError": "partimento.errors",
@@ -58,6 +60,7 @@ __all__ = [
     "ModelConfig",
     "Performance",
     "Settings",
+    "StoreDataset",
     "Tokenizer",
     "Transformer",
     "UserError",
