@@ -98,12 +98,16 @@ def evaluate_retrieval(
 
 def judged(name: str, vectors_nE: Floats, examples: Sequence[Example]) -> list[Finding]:
     """Findings for the vectors of `examples`, a row for each, by every distance on every split that has queries."""
-    piece_n = np.array([example.piece for example in examples])
     found = []
     for distance, nearness in DISTANCES.items():
-        rank_q, query_q = ranks(nearness(np.asarray(vectors_nE, np.float64)), piece_n)
-        found += _by_split(name, distance, query_q, examples, [(rank_q < at).astype(np.float64) for at in AT])
+        found += judged_by(nearness(np.asarray(vectors_nE, np.float64)), examples, name=name, distance=distance)
     return found
+
+
+def judged_by(near_nn: Floats, examples: Sequence[Example], *, name: str, distance: str) -> list[Finding]:
+    """The same for any nearness: `near_nn[i, j]` is the larger the nearer j is to i, -inf where it is not found."""
+    rank_q, query_q = ranks(near_nn, np.array([example.piece for example in examples]))
+    return _by_split(name, distance, query_q, examples, [(rank_q < at).astype(np.float64) for at in AT])
 
 
 def by_chance(examples: Sequence[Example]) -> list[Finding]:
