@@ -21,7 +21,7 @@ class Options(EncoderOptions):
     Called again, it does what is missing or was made of another model or other files. A row that cannot be run says
     why. Models: base (a pretrained language model), emb, emb-scratch, emb-e1, emb-t0.05, emb-t0.5 (embedding models),
     ft (a folder of runs of 'partimento finetune classifier', <task> and <task>-<n>), and mert, m3, clamp3 (encoders
-    of others as module:function).
+    of others: m3:FOLDER, clamp3:FOLDER, mert:FOLDER with their published weights).
     """
 
     data: Data

@@ -53,7 +53,10 @@ Base: TypeAlias = Annotated[str, _BASE]
 AnyBase: TypeAlias = Annotated[str | None, _BASE]
 Models: TypeAlias = Annotated[
     tuple[str, ...],
-    _flag("NAME=MODEL for each model at hand, or NAME=module:function for an encoder of your own or of others."),
+    _flag(
+        "NAME=MODEL for each model at hand, NAME=clamp3:FOLDER (or m3, mert) for the published encoders of others, or "
+        "NAME=module:function for any."
+    ),
 ]
 Pooled: TypeAlias = Annotated[
     bool, _flag("Take the mean of the hidden states instead of the embedding, which any model has: a comparison.")

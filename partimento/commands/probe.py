@@ -23,8 +23,9 @@ class Options(EncoderOptions):
     task: Task
     data: Data
     encoder: Annotated[str, tyro.conf.arg(aliases=["-e"])]
-    """A model with an embedding head; any model with --pooled or --untrained; module:function of your own, which takes
-    a list of paths and returns an array; or 'statistics' of the notes (with boosted trees instead of a probe)."""
+    """A model with an embedding head; any model with --pooled or --untrained; m3:FOLDER, clamp3:FOLDER or
+    mert:FOLDER with published weights of others; module:function of your own, which takes a list of paths and returns
+    an array; or 'statistics' of the notes (with boosted trees instead of a probe)."""
     pooled: Pooled = False
     untrained: bool = False
     """Take random weights of the model's shape instead of its own."""

@@ -1,7 +1,8 @@
 """What turns files into vectors, whoever made it, and where vectors are kept.
 
 Knows: the one thing an encoder must do (`Encode`: paths -> float32 [n, channels]), the baselines that need no
-contrastive training, encoders of others by `module:function`, and a cache by content. Refuses to know tasks and labels.
+contrastive training, published encoders of others by `m3:FOLDER`, `clamp3:FOLDER` and `mert:FOLDER`, any others by
+`module:function`, and a cache by content. Refuses to know tasks and labels.
 
     >>> encode = file_encoder("my_clamp3:encode", Path("vectors")).encode   # doctest: +SKIP
     >>> encode(paths).shape                                                 # doctest: +SKIP
@@ -13,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -46,6 +47,12 @@ Encode = Callable[[Sequence[Path]], Vectors]
 STATISTICS: Final = "statistics"
 """The name of the encoder that needs no model."""
 UNTRAINED_SIZE: Final = 512
+PUBLISHED: Final[Mapping[str, str]] = {
+    "m3": "partimento.evaluate.baselines.m3:m3",
+    "clamp3": "partimento.evaluate.baselines.m3:clamp3",
+    "mert": "partimento.evaluate.baselines.mert:mert",
+}
+"""Encoders of others by what stands before the folder of their weights: where a function makes one of that folder."""
 _BLOCK: Final = 64
 _REMEMBERED: Final = pa.schema([("sha256", pa.string()), ("vector", pa.list_(pa.float32()))])
 
@@ -81,7 +88,7 @@ def file_encoder(
     settings: EncoderSettings = EXACT,
     progress: Callable[[int], None] = lambda _: None,
 ) -> FileEncoder:
-    """The encoder of a name: `STATISTICS`, "module:function", or a model.
+    """The encoder of a name: `STATISTICS`, "clamp3:FOLDER" (`PUBLISHED`), "module:function", or a model.
 
     Its vectors are kept in a folder of its own in `vectors`, if there is one; `progress` then hears of how many files
     there are vectors. A model is loaded when a vector is missing. Raises `UserError` if there is no such encoder.
@@ -99,7 +106,12 @@ def file_encoder(
 def _without_a_model(name: str) -> Encode | None:
     if name == STATISTICS:
         return hand_crafted
-    return plugin(name) if ":" in name else None
+    kind, colon, folder = name.partition(":")
+    if kind in PUBLISHED:
+        module, _, function = PUBLISHED[kind].partition(":")
+        encode: Encode = getattr(importlib.import_module(module), function)(folder)
+        return encode
+    return plugin(name) if colon else None
 
 
 def _when_asked(model: str, kind: VectorKind, settings: EncoderSettings) -> Encode:
