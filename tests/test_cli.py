@@ -184,6 +184,7 @@ def test_a_missing_file_is_the_users_error(run_verb):
     assert (done.returncode, only_line(done.stderr)) == (2, "partimento: No such file or directory: no-such-file.mid")
 
 
+@pytest.mark.posix
 def test_an_interrupt_is_one_line(run_verb):
     done = run_verb("interrupted")
     assert (done.returncode, only_line(done.stderr)) == (130, "partimento: interrupted")
@@ -201,6 +202,7 @@ def test_a_verb_may_choose_its_status(run_verb):
     assert run_verb("options", "a.mid").returncode == 0
 
 
+@pytest.mark.posix
 def test_a_reader_that_stops_reading_is_no_error(tmp_path, run_verb):
     run_verb("status", "0")
     process = subprocess.Popen(

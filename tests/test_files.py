@@ -50,6 +50,7 @@ def test_what_cannot_be_written_is_refused_in_one_line(tmp_path: Path, name: str
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.posix
 def test_a_name_of_the_greatest_length_can_be_written(tmp_path: Path):
     for name in ("x" * 255, "ü" * 127):
         with replacing(tmp_path / name) as part:
@@ -57,6 +58,7 @@ def test_a_name_of_the_greatest_length_can_be_written(tmp_path: Path):
         assert (tmp_path / name).read_text() == "new"
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
 def test_files_that_a_library_wrote_for_the_user_alone_get_the_mode_of_the_umask(tmp_path: Path, umask: int):
     before = os.umask(umask)
@@ -69,6 +71,7 @@ def test_files_that_a_library_wrote_for_the_user_alone_get_the_mode_of_the_umask
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
+@pytest.mark.posix
 def test_where_nothing_can_be_written_compiled_code_goes_to_the_temporary_files(tmp_path: Path, monkeypatch, caplog):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
@@ -87,6 +90,7 @@ def test_where_nothing_can_be_written_compiled_code_goes_to_the_temporary_files(
     assert place_for_compiled(nowhere) != found
 
 
+@pytest.mark.posix
 def test_in_a_folder_that_others_share_every_user_has_their_own(tmp_path: Path, monkeypatch):
     shared = tmp_path / "shared"
     assert not others_write(shared)
@@ -155,6 +159,7 @@ def test_a_new_folder_has_its_name_only_when_it_is_complete(tmp_path: Path):
     assert [path.name for path in target.parent.rglob("*")] == ["store", "other"]
 
 
+@pytest.mark.posix
 def test_of_a_new_folder_that_failed_or_was_killed_nothing_is_left(tmp_path: Path):
     def fail(part: Path) -> None:
         (part / "notes").write_text("half")

@@ -107,6 +107,7 @@ def fluidsynth(tmp_path, monkeypatch):
     return program
 
 
+@pytest.mark.posix
 def test_a_soundfont_is_played_by_fluidsynth(midi, tmp_path, fluidsynth):
     soundfont = tmp_path / "piano.sf2"
     soundfont.write_bytes(b"RIFF\0\0\0\0sfbk")
@@ -116,6 +117,7 @@ def test_a_soundfont_is_played_by_fluidsynth(midi, tmp_path, fluidsynth):
     assert np.allclose(sound, [10 ** (-1 / 20), -(10 ** (-1 / 20))], atol=2**-14)
 
 
+@pytest.mark.posix
 def test_what_is_wrong_with_a_soundfont_is_said(midi, tmp_path, fluidsynth, capsys, monkeypatch):
     wrong = tmp_path / "piano.sf2"
     for content, complaint in [(None, "no such file"), (b"RIFF\0\0\0\0WAVE", "no soundfont")]:

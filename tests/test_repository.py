@@ -105,6 +105,7 @@ def test_every_folder_of_the_package_has_its_place_in_the_order_of_imports():
 # -- what a newcomer types --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.posix
 def test_make_lists_every_target():
     done = subprocess.run(
         ["make", "--no-print-directory", "help"], capture_output=True, text=True, check=True, cwd=ROOT
@@ -114,6 +115,7 @@ def test_make_lists_every_target():
     assert default.stdout == done.stdout
 
 
+@pytest.mark.posix
 def test_the_demo_continues_a_prompt_that_exists():
     plan = subprocess.run(["make", "--dry-run", "demo"], capture_output=True, text=True, check=True, cwd=ROOT)
     command = re.search(r"bin/partimento (\w+) (\S+\.mid)", plan.stdout)
@@ -122,6 +124,7 @@ def test_the_demo_continues_a_prompt_that_exists():
     assert (ROOT / command[2]).is_file()
 
 
+@pytest.mark.posix
 def test_continuous_integration_runs_the_tests():
     script = ROOT / ".ci" / "run"
     assert script.stat().st_mode & 0o111

@@ -34,6 +34,7 @@ def test_the_standard_library_reads_the_same_wav(tmp_path):
     assert np.array_equal(samples, soundfile.read(tmp_path / "tone.wav")[0])
 
 
+@pytest.mark.linux
 def test_names_that_are_not_text_are_written(tmp_path):
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/n\xe9.wav"))
     write_sound(path, [np.zeros((10, 2), np.float32)])

@@ -84,6 +84,7 @@ def test_times_of_modification(tmp_path):
     assert open_source(tmp_path / "a.zip").entries()[0].modified_ns == int(when.timestamp()) * 10**9
 
 
+@pytest.mark.linux
 def test_names_that_are_not_text_and_links_to_nowhere(tmp_path):
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mid")).write_bytes(b"latin")
     (tmp_path / "a\\xe9.mid").write_bytes(b"literal")
@@ -95,6 +96,7 @@ def test_names_that_are_not_text_and_links_to_nowhere(tmp_path):
     assert (literal, latin) == (b"literal", b"latin") and "no such file" in str(lost)
 
 
+@pytest.mark.linux
 def test_places_whose_names_are_not_text_are_written_so_that_they_can_be_opened_again(tmp_path):
     place = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
     write_folder(place / "f", {"a.mid": b"one"})

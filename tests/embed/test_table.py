@@ -67,6 +67,7 @@ def test_each_file_has_the_vector_that_encode_gives_or_a_reason(folder, whole):
     assert all(found[name]["embedding"] is None and found[name]["detail"] for name in reasons)
 
 
+@pytest.mark.posix
 def test_killed_it_goes_on_with_what_is_missing(folder, whole, tmp_path):
     out, model = tmp_path / "table.parquet", model_file(tmp_path)
     programs.run("tests.embed.killed_embedding", folder, out, model, status=-signal.SIGKILL)

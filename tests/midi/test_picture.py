@@ -136,6 +136,7 @@ def test_extremes_can_be_drawn(performance, tmp_path):
     assert bluish(rgb).any() == reddish(rgb).any() == bool(len(performance))
 
 
+@pytest.mark.linux
 def test_a_title_that_is_not_text_is_drawn(scale, tmp_path):
     path = tmp_path / "n\udce9.png"
     draw_piano_roll(scale, path, title=path.stem)

@@ -142,6 +142,7 @@ def test_what_the_hub_does_not_have_is_said(tmp_path, monkeypatch):
             load(name)
 
 
+@pytest.mark.linux
 def test_loading_maps_the_file_instead_of_copying_it(tmp_path):
     path = write(tmp_path / "model.safetensors")
     model = load(path).model

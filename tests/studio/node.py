@@ -1,10 +1,11 @@
 """What the page's tests need: node, the packages that package-lock.json names (installed once), and a browser."""
 
-import fcntl
 import os
 import shutil
 import subprocess
 from pathlib import Path
+
+from filelock import FileLock
 
 from partimento.studio.build import SOURCES as WEB
 from partimento.studio.build import tools
@@ -15,8 +16,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 def node_modules():
     installed, lock = WEB / "node_modules" / ".package-lock.json", WEB / "package-lock.json"
-    with lock.open() as held:
-        fcntl.flock(held, fcntl.LOCK_EX)  # tests run on several processes
+    with FileLock(WEB / "node_modules.lock"):  # tests run on several processes
         if not installed.is_file() or installed.stat().st_mtime < lock.stat().st_mtime:
             command = [*tools()[1], "ci", "--ignore-scripts", "--no-progress"]
             subprocess.run(command, cwd=WEB, capture_output=True, check=True)

@@ -17,6 +17,7 @@ from partimento.studio.gate import LOOPBACK
 from tests.generate.generate_music import prompt, random_engine
 
 
+@pytest.mark.posix
 def test_it_serves_until_it_is_interrupted(tmp_path):
     engine = random_engine()
     save(tmp_path / "model.safetensors", engine.backend.model, engine.vocabulary)

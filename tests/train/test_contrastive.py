@@ -192,6 +192,7 @@ def spread(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("way", ["at-once", "pieces"])
 def test_two_processes_have_the_gradients_of_one(spread, way):
     loss, expected = mean_loss(Contrastive(V))
@@ -204,6 +205,7 @@ def test_two_processes_have_the_gradients_of_one(spread, way):
         torch.testing.assert_close(their_measured, measured, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.posix
 def test_two_processes_that_share_the_weights_take_the_steps_of_one(spread):
     trainer = Trainer(make_embedder(), Contrastive(V), SETTINGS, Machine(), ALONE)
     expected = torch.tensor([trainer.step(views(), rate=1e-2) for _ in range(3)])

@@ -10,6 +10,7 @@ from partimento.train.loop import CHECKPOINTS
 from tests import programs
 from tests.train.small import SETTINGS, make_model, newest, records, train_in
 
+pytestmark = pytest.mark.posix
 SPREAD = dataclasses.replace(SETTINGS, steps=20, eval_every=10, checkpoint_every=10, keep_checkpoints=9)
 WAYS = ["replicate", "shard", "shard-muon"]
 HALFWAY = Path(CHECKPOINTS, "step-00000010")

@@ -176,6 +176,7 @@ def test_training_stops_when_held_out_loss_rises_and_warns_of_overfitting(unlike
     assert (tmp_path / LOG_FILE).read_bytes() == log
 
 
+@pytest.mark.posix
 def test_a_killed_fine_tuning_resumes_to_the_same_bits(store, base, tmp_path):
     runs = {"whole": 0, "adapters": 4}
     described = [f"{name}:{rank}:5" for name, rank in runs.items()]

@@ -169,6 +169,7 @@ def killed_runs(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("killed_at", KILLED_AT)
 def test_a_killed_run_resumes_to_the_same_bits(killed_runs, killed_at):
     whole, killed = killed_runs / "whole", killed_runs / killed_at
