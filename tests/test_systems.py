@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,6 +103,14 @@ def test_nothing_of_the_package_needs_posix():
     modules = [ROOT / "hatch_build.py", *(ROOT / "partimento").rglob("*.py")]
     texts = {path: path.read_text(encoding="utf-8") for path in modules if "node_modules" not in path.parts}
     assert {f"{path.relative_to(ROOT)}: {what}" for path, text in texts.items() for what in posix_only(text)} == set()
+
+
+def test_pythons_own_switches_change_nothing():
+    """Without asserts, and with every warning an error."""
+    listing = [sys.executable, *("-O", "-W", "error"), "-m", "partimento", "tokens", "examples/nocturne.mid"]
+    done = subprocess.run(listing, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1].split()[-1] == "<E>"
 
 
 def test_names_of_files_in_the_repository_exist_on_every_system():
