@@ -104,17 +104,21 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", default="bundled")
     parser.add_argument("--prompts", type=int, default=10)
     parser.add_argument("--searched", type=int, default=5)
+    parser.add_argument("--temperatures", nargs="+", type=float, default=TEMPERATURES)
+    parser.add_argument("--made", action="store_true", help="judge what was made so far, and make nothing")
     options = parser.parse_args(words)
     torch.set_num_threads(1)
     store = NoteStore(options.store)
     index = index_of(store, options.work / "index")
     rows, told = [], []
-    ways = [("no", f"{t:g}", options.prompts, {"candidates": 1, "temperature": t}) for t in TEMPERATURES]
+    ways = [("no", f"{t:g}", options.prompts, {"candidates": 1, "temperature": t}) for t in options.temperatures]
     searched = ("yes", "the model's", options.searched, {})
     for search, temperature, count, asked in [*ways[:2], searched, *ways[2:]]:
         for split, kind in KINDS.items():
             folder = options.work / f"{search}-{temperature.replace(' ', '')}-{split}"
             files = prompts(store, split, count)
+            if options.made:
+                files = [file for file in files if (folder / f"{file}.mid").exists()]
             found = []
             for file, music in zip(files, takes(store, files, options.model, folder, **asked), strict=True):
                 judged = originality(music, against=index, prompt_seconds=PROMPT)
@@ -124,7 +128,8 @@ def main(words: Sequence[str] | None = None) -> None:
                      each.copy.transposition, f"{each.copy.tempo:.2f}", f"{each.p:.4f}")
                     for each in judged.passages if each.flagged
                 ]  # fmt: skip
-            rows.append(row(search, temperature, kind, found))
+            if found:
+                rows.append(row(search, temperature, kind, found))
     own = []
     for file in prompts(store, "validation", options.prompts):
         theirs = performance(store.notes(file)).slice_time(0, PROMPT + SECONDS)

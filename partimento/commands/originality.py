@@ -37,11 +37,11 @@ class Options(VerbOptions):
     file: Annotated[Path | None, tyro.conf.Positional] = None
     """The music; without it, only --keep does something."""
     library: tuple[str, ...] = ()
-    """What to compare it with: folders, archives or URLs of MIDI files, surveyed corpora, note stores, passage indices
-    (partimento overlap --keep-index makes one)."""
+    """What to compare it with: libraries, folders, archives or URLs of MIDI files, surveyed corpora, note stores,
+    passage indices."""
     training: str | None = None
-    """What the model learned from, as one of these; of a note store the training files (unless given, the index that
-    was kept for the model)."""
+    """What the model learned from: any of these but a library; of a note store the training files (unless given, the
+    index that was kept for the model)."""
     model: Model = "bundled"
     keep: bool = False
     """Keep the index of --training for --model; later calls, continue and the studio find it."""
@@ -105,8 +105,7 @@ def _refuse(options: Options) -> None:
 
 def _indices(options: Options, scratch: Path) -> dict[str, PassageIndex]:
     """What the music is compared with, by name."""
-    from partimento.corpus.overlap import index_of
-    from partimento.library.originality.against import HOW, keep_training_index, training_index
+    from partimento.library.originality.against import HOW, index_of, keep_training_index, training_index
 
     def refused(name: str, error: UserError) -> None:
         warn(f"refused: {name}: {error}")

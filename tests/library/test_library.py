@@ -8,11 +8,12 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from partimento.corpus.duplicates.fingerprints import fingerprint
 from partimento.embed.encoder import Encoder
 from partimento.embed.vectors import unit
 from partimento.errors import UserError
 from partimento.library.library import Library
+from partimento.library.originality import originality
+from partimento.library.originality.against import index_of, notes_of
 from partimento.midi.performance import Performance
 from partimento.tokens.notes import Notes
 from tests.embed.embedders import model_file
@@ -120,6 +121,10 @@ def test_another_key_and_tempo_of_a_piece_is_the_same(library, midi, tmp_path):
     assert sorted(index.names) == sorted(ids)
     [itself] = index.query(fingerprint(Notes.from_performance(fugue)))
     assert itself.name == found["id"]
+    index = index_of(str(library.path), tmp_path / "unused", print)
+    copied = originality(Performance.from_midi(tmp_path / "played.mid"), against=index).longest
+    assert copied is not None and copied.flagged and copied.copy.name == f"{midi}/Bach/fugue.mid"
+    assert len(notes_of(index, copied.copy.file)) == 600
 
 
 def test_what_moved_is_recognised_and_what_is_gone_leaves(library, midi, tmp_path, monkeypatch):

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+import pyarrow.compute as pc
 
 from partimento.corpus import overlap
 from partimento.corpus.archives import SourceError
@@ -28,8 +30,23 @@ from partimento.midi.performance import Performance
 from partimento.model.hub import locate
 from partimento.tokens.notes import Notes
 
+if TYPE_CHECKING:
+    from partimento.library.library import Library
+
 HOW: Final = "partimento originality --training STORE --keep"
 """How an index of training data comes into being, for people."""
+
+
+def index_of(location: str, out: Path, refused: overlap.Refused, *, counted: overlap.Counted = iter) -> PassageIndex:
+    """The index of a library, in which files are called by their paths, or of another collection (`overlap`)."""
+    library = _library(location)
+    if library is None:
+        return overlap.index_of(location, out, refused, counted=counted)
+    index, files = library.passages(), library.files()
+    paths = dict(zip(files["id"].to_pylist(), files["path"].to_pylist(), strict=True))
+    index.names = [paths.get(name, name) for name in index.names]
+    index.origin = overlap.origin_of(location)
+    return index
 
 
 def training_index(model: str | Path) -> PassageIndex | None:
@@ -54,13 +71,20 @@ def keep_training_index(
 
 
 def notes_of(index: PassageIndex, number: int) -> Notes:
-    """The notes of a file of an index, which holds none itself. Raises `UserError` where the file is not to be had."""
+    """The notes of a file of an index, which holds none itself, on a clock that begins with the first of them.
+
+    Raises `UserError` where the file is not to be had.
+    """
     name, origin = index.names[number], index.origin
     if Path(origin, note_store.MANIFEST).is_file():
         store = NoteStore(origin)
         for place, file in enumerate(store.files):
             if file.name == name:
                 return store.notes(place)
+    if origin and (library := _library(origin)) is not None:
+        rows = library.files().filter(pc.field("path") == name)["id"].to_pylist()
+        if rows:
+            return Notes.from_performance(library.performance(rows[0]))
     if manifest.manifest_folder(Path(origin)).is_dir():
         rows = manifest.read_manifest(Path(origin), columns=["source", "path"]).to_pylist()
         origin = next((row["source"] for row in rows if row["path"] == name), "")
@@ -72,6 +96,17 @@ def notes_of(index: PassageIndex, number: int) -> Notes:
         pass  # said below
     where = f"{name} of {origin}" if origin else name
     raise UserError(f"{where}: not there any more, so that its notes cannot be shown; the index has passages only")
+
+
+def _library(location: str) -> Library | None:
+    """The library at a location, if it is one. What it needs is imported only then: `continue` must not wait for it."""
+    from partimento.library.tables import ABOUT_FILE
+
+    if not (Path(location) / ABOUT_FILE).is_file():
+        return None
+    from partimento.library.library import Library
+
+    return Library(location)
 
 
 def _kept(model: str | Path) -> Path:
