@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
+from partimento.corpus.duplicates.fingerprints import fingerprint
 from partimento.embed.encoder import Encoder
 from partimento.embed.vectors import unit
 from partimento.errors import UserError
