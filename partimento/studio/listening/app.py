@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, Final, cast
 
 from fastapi import FastAPI, Request
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.responses import FileResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
@@ -94,15 +94,19 @@ def application(panel: Panel) -> FastAPI:
 
     @app.get("/")
     async def page() -> Response:
-        path = PAGE / "listen.html"
-        return FileResponse(path) if path.is_file() else PlainTextResponse(NO_PAGE, status_code=503)
+        return _file("listen.html")
 
-    @app.get("/favicon.ico")
+    @app.get("/icon.svg")
     async def icon() -> Response:
-        return JSONResponse(None, status_code=404)
+        return _file("icon.svg")
 
     app.mount("/assets", StaticFiles(directory=PAGE / "assets", check_dir=False))
     return app
+
+
+def _file(name: str) -> Response:
+    path = PAGE / name
+    return FileResponse(path) if path.is_file() else PlainTextResponse(NO_PAGE, status_code=503)
 
 
 def _listener(panel: Panel, request: Request) -> Listener:

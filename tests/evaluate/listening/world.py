@@ -105,6 +105,7 @@ def silent_manifest(
     reference: bool = True,
     seconds: float = 60.0,
     least_seconds: float = 10.0,
+    headphones_right: int = 2,
 ) -> Manifest:
     """A study of which only the manifest exists: "ours" and others, of which "pianists" has one clip of each prompt."""
     names = ["ours", "pianists", *(f"system {k}" for k in range(others - 1))]
@@ -117,7 +118,7 @@ def silent_manifest(
         prompts=Prompts(folder="midi", count=prompts, seconds=seconds / 2),
         clips=Clips(samples=samples, seconds=seconds / 2),
         trials=Trials(each=each, least_seconds=least_seconds),
-        checks=Checks(attention=attention, attention_right=attention, headphones=2, headphones_right=2),
+        checks=Checks(attention=attention, attention_right=attention, headphones=2, headphones_right=headphones_right),
         systems=tuple({"name": name, "kind": "midi"} for name in names),
     )
     titles = tuple(f"prompt {k}" for k in range(prompts))
@@ -143,9 +144,11 @@ def silent_manifest(
     )
 
 
-def sounding_study(folder: Path, *, seconds: float = 4.0, least_seconds: float = 0.0) -> Manifest:
+def sounding_study(folder: Path, *, seconds: float = 4.0, least_seconds: float = 0.0, **more: int) -> Manifest:
     """A study in a folder, made of tones instead of music; every sound is another one. Half of a clip is the prompt."""
-    manifest = silent_manifest(prompts=2, others=2, samples=2, each=3, seconds=seconds, least_seconds=least_seconds)
+    manifest = silent_manifest(
+        prompts=2, others=2, samples=2, each=3, seconds=seconds, least_seconds=least_seconds, **more
+    )
     (folder / CLIPS).mkdir(parents=True)
 
     def sounding(one: Any) -> Any:
