@@ -9,7 +9,6 @@ beside the target and is scaled from there. Refuses to know what made the sound.
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from os import PathLike
@@ -90,14 +89,11 @@ def read_sound(path: str | PathLike[str], *, start: float, seconds: float) -> So
             rate = file.samplerate
     except (soundfile.LibsndfileError, OSError) as error:
         raise UserError(f"{path}: no sound that can be read ({error}); give WAV, FLAC, OGG or MP3") from error
-    if rate != RATE:
-        from scipy.signal import resample_poly
-
-        shared = math.gcd(rate, RATE)
-        sound = resample_poly(sound, RATE // shared, rate // shared, axis=0)
     frames = round(seconds * RATE)
-    sound = np.broadcast_to(sound[:frames], (min(frames, len(sound)), 2))
-    return np.concatenate([sound, np.zeros((frames - len(sound), 2), np.float32)])  # a frame, if rates do not divide
+    if rate != RATE:  # by their spectrum, which holds nothing above the lower of both rates' halves
+        louder = np.float32(frames / len(sound))
+        sound = (louder * np.fft.irfft(np.fft.rfft(sound, axis=0), frames, axis=0)).astype(np.float32)
+    return np.broadcast_to(sound, (frames, 2)).copy()
 
 
 def _pieces(spool: IO[bytes]) -> Iterator[Sound]:

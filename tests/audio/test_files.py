@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from partimento import UserError
-from partimento.audio.files import write_sound
+from partimento.audio.files import read_sound, write_sound
 
 TONE = 0.2 * np.sin(np.arange(3 * 48_000)[:, None] * [0.05, 0.03]).astype(np.float32)
 
@@ -70,3 +70,28 @@ def test_a_sound_that_fails_leaves_what_was_there(tmp_path):
     assert path.read_bytes() == b"before" and list(tmp_path.iterdir()) == [path]
     with pytest.raises(UserError, match="cannot write"):
         write_sound(tmp_path / "nowhere" / "tone.wav", [TONE])
+
+
+@pytest.mark.parametrize("rate", [8000, 44_100, 48_000, 96_000])
+def test_a_stretch_of_a_file_of_any_rate_is_the_sound_that_was_there(tmp_path, rate):
+    """Of a sine, which is known at every rate."""
+    soundfile.write(tmp_path / "sine.wav", 0.5 * np.sin(2 * np.pi * 440 * np.arange(3 * rate) / rate), rate)
+    sound = read_sound(tmp_path / "sine.wav", start=1.0, seconds=1.5)
+    expected = 0.5 * np.sin(2 * np.pi * 440 * (1.0 + np.arange(72_000) / 48_000))
+    assert sound.shape == (72_000, 2) and sound.dtype == np.float32
+    assert np.abs(sound - expected[:, None])[2000:-2000].max() < 2e-3
+
+
+def test_a_file_that_is_too_short_or_no_sound_is_refused(tmp_path):
+    soundfile.write(tmp_path / "short.flac", np.zeros((48_000, 2)), 48_000)
+    soundfile.write(tmp_path / "many.wav", np.zeros((48_000, 6)), 48_000)
+    (tmp_path / "text.wav").write_text("no sound")
+    for name, said in (
+        ("short.flac", "lasts 1.00 s"),
+        ("many.wav", "6 sides"),
+        ("text.wav", "no sound that can be read"),
+    ):
+        with pytest.raises(UserError, match=said):
+            read_sound(tmp_path / name, start=0.5, seconds=0.6)
+    with pytest.raises(UserError, match="no sound that can be read"):
+        read_sound(tmp_path / "none.wav", start=0.0, seconds=1.0)
