@@ -180,6 +180,10 @@ class Continuation:
         whole = f"{len(self.performance)} notes, {self.performance.seconds:.2f} s in all"
         return f"<{kind} of {self.performance.source.name!r}: {len(self.generated)} new notes, {whole}>"
 
+    def _repr_html_(self) -> str:
+        """In a notebook: the piano roll in two colours, and the sound of a minute."""
+        return self.performance._repr_html_(self.edges)
+
     def with_pedal(self) -> Continuation:
         """The same, played by hands and a foot: new keys of playable length and a pedal that sound as long as before.
 

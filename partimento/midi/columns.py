@@ -185,6 +185,16 @@ class NoteColumns:
         kept: dict[str, Any] = {name: column[keep] for name, column in self._note_columns().items()}
         return replace(self, **kept)
 
+    @property
+    def onset_seconds(self) -> npt.NDArray[np.float64]:
+        """Onsets in seconds: float64 [n]."""
+        return self.onset / NS_PER_S
+
+    @property
+    def duration_seconds(self) -> npt.NDArray[np.float64]:
+        """Durations in seconds as keyed, without the pedal: float64 [n]."""
+        return self.duration / NS_PER_S
+
     def sounding_duration(self) -> IntColumn:
         """Durations (ns) with the sustain pedal folded in: int64 [n].
 

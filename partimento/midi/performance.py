@@ -122,6 +122,19 @@ class Performance(Interchange):
 
         return sampler.render(self)
 
+    def _repr_html_(self, edges: tuple[float | None, float | None] = (None, None)) -> str:
+        """In a notebook: the piano roll, and the sound of a minute, from the first note or shortly before an edge.
+
+        `edges` are `split_seconds` and `until_seconds` of `draw_piano_roll`.
+        """
+        from partimento.audio import notebook
+
+        begin = float(self.onset_seconds[0]) if len(self) else 0.0
+        if edges[0] is not None:
+            begin = max(begin, edges[0] - notebook.SECONDS_BEFORE)
+        heard = self.slice_time(begin, begin + notebook.SECONDS)
+        return notebook.html_of(self, heard, name=self.source.name, begin=begin, edges=edges)
+
     # -- looking at it ------------------------------------------------------------------------------------------------
 
     @property
@@ -138,16 +151,6 @@ class Performance(Interchange):
     def seconds(self) -> float:
         """Seconds from the start of the file to the last key release."""
         return self.end / NS_PER_S
-
-    @property
-    def onset_seconds(self) -> npt.NDArray[np.float64]:
-        """Onsets in seconds: float64 [n]."""
-        return self.onset / NS_PER_S
-
-    @property
-    def duration_seconds(self) -> npt.NDArray[np.float64]:
-        """Durations in seconds as keyed, without the pedal: float64 [n]."""
-        return self.duration / NS_PER_S
 
     # -- changing it (each returns a new performance) -----------------------------------------------------------------
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import io
 import os
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partimento.files import from_disk, replacing
-from partimento.midi.columns import NS_PER_S
-from partimento.midi.performance import Performance
+from partimento.midi.columns import NS_PER_S, NoteColumns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,17 +29,20 @@ _INK, _GRID, _BLACK_KEYS = "#333333", "#d5d5d5", "#f6f6f6"
 _SOFTEST, _FULL_VELOCITY = 0.2, 112  # opacity of the softest note; the velocity from which notes are opaque
 _TAIL_OPACITY = 0.2
 _WIDTH, _HEIGHT, _DPI = 1600, 640, 100
+LEFT, RIGHT = 0.045, 0.985
+"""Where the time axis begins and ends, in widths of the picture."""
 _NAMES, _NAMES_OF_FILLED = ("prompt", "continuation"), ("as it was", "filled")
 _LONG_SECONDS = 90.0  # from here on the time axis counts minutes
 
 _Floats = NDArray[np.float64]
+Whole_co = TypeVar("Whole_co", bound=NoteColumns, covariant=True)
 
 
-class Parted(Protocol):
+class Parted(Protocol[Whole_co]):
     """What brings its own moments at which new notes begin and end: a `Continuation`."""
 
     @property
-    def performance(self) -> Performance:
+    def performance(self) -> Whole_co:
         """All of it."""
         ...
 
@@ -51,7 +53,7 @@ class Parted(Protocol):
 
 
 def draw_piano_roll(
-    performance: Performance | Parted,
+    performance: NoteColumns | Parted[NoteColumns],
     path: str | os.PathLike[str],
     *,
     split_seconds: float | None = None,
@@ -66,18 +68,27 @@ def draw_piano_roll(
     gives equal bytes (with one version of matplotlib). The file appears whole or not at all; raises `UserError` where
     it cannot be written. A `Continuation` says itself where it is split, unless it is said here.
     """
-    if not isinstance(performance, Performance):
+    if not isinstance(performance, NoteColumns):
         if split_seconds is None:
             split_seconds, until_seconds = performance.edges
         performance = performance.performance
+    edges = (split_seconds, until_seconds)
+    _write(path, piano_roll_png(performance, edges=edges, title=title))
+
+
+def piano_roll_png(
+    performance: NoteColumns, *, edges: tuple[float | None, float | None] = (None, None), title: str | None = None
+) -> bytes:
+    """The bytes of that picture; `edges` are `split_seconds` and `until_seconds`."""
+    split_seconds, until_seconds = edges
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(_WIDTH / _DPI, _HEIGHT / _DPI), dpi=_DPI, facecolor="white")
     canvas = FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(2, 1, height_ratios=(24, 1), hspace=0.03, left=0.045, right=0.985, top=0.92, bottom=0.09)
+    grid = figure.add_gridspec(2, 1, height_ratios=(24, 1), hspace=0.03, left=LEFT, right=RIGHT, top=0.92, bottom=0.09)
     keys, pedal = figure.add_subplot(grid[0]), figure.add_subplot(grid[1])
-    end = _end_of_axis(performance)
+    end = seconds_shown(performance)
     for axes in (keys, pedal):
         _prepare(axes, 0, end)
     _draw_keyboard(keys, *_pitch_range(performance))
@@ -88,12 +99,12 @@ def draw_piano_roll(
         keys.set_title(from_disk(title), loc="left", fontsize=14, color=_INK, pad=10)
     names = ("notes",) if split_seconds is None else _NAMES if until_seconds is None else _NAMES_OF_FILLED
     _draw_legend(keys, performance, names)
-    _save(canvas, path)
+    return _png(canvas)
 
 
 def draw_two_rolls(
-    upper: Performance,
-    lower: Performance,
+    upper: NoteColumns,
+    lower: NoteColumns,
     path: str | os.PathLike[str],
     *,
     marked: tuple[NDArray[np.bool_], NDArray[np.bool_]],
@@ -123,7 +134,7 @@ def draw_two_rolls(
     panels[1].grid(axis="x", color=_GRID, linewidth=0.6, zorder=1)
     panels[1].set_axisbelow(True)
     _draw_legend(panels[0], upper, names)
-    _save(canvas, path)
+    _write(path, _png(canvas))
 
 
 def _prepare(axes: Axes, begin: float, end: float) -> None:
@@ -133,21 +144,26 @@ def _prepare(axes: Axes, begin: float, end: float) -> None:
         spine.set_visible(False)
 
 
-def _save(canvas: FigureCanvasAgg, path: str | os.PathLike[str]) -> None:
+def _png(canvas: FigureCanvasAgg) -> bytes:
     png = io.BytesIO()
     # Without its own name matplotlib writes nothing that changes from run to run.
     canvas.print_figure(png, format="png", metadata={"Software": None})
+    return png.getvalue()
+
+
+def _write(path: str | os.PathLike[str], png: bytes) -> None:
     with replacing(path) as part:
-        part.write_bytes(png.getvalue())
+        part.write_bytes(png)
 
 
-def _end_of_axis(performance: Performance) -> float:
+def seconds_shown(performance: NoteColumns) -> float:
+    """Seconds at the right end of a picture's time axis, which begins at 0."""
     ends = (performance.onset + performance.sounding_duration(), performance.pedal_up)
     last = max([1.0, *(float(column.max()) / NS_PER_S for column in ends if len(column))])
     return last * (1 + 4 / _WIDTH)  # room for the least width of a note that starts at the very end
 
 
-def _pitch_range(performance: Performance) -> tuple[int, int]:
+def _pitch_range(performance: NoteColumns) -> tuple[int, int]:
     """Lowest and highest row: all notes, a little air, and never less than three octaves."""
     if not len(performance):
         return 42, 78
@@ -169,7 +185,7 @@ def _draw_keyboard(axes: Axes, low: int, high: int) -> None:
     axes.set_yticks(octaves, [f"C{pitch // 12 - 1}" for pitch in octaves])
 
 
-def _draw_notes(axes: Axes, performance: Performance, new: NDArray[np.bool_], end: float) -> None:
+def _draw_notes(axes: Axes, performance: NoteColumns, new: NDArray[np.bool_], end: float) -> None:
     from matplotlib.collections import PolyCollection
 
     if not len(performance):
@@ -201,7 +217,7 @@ def _draw_notes(axes: Axes, performance: Performance, new: NDArray[np.bool_], en
     )
 
 
-def _is_new(performance: Performance, split: float | None, until: float | None) -> NDArray[np.bool_]:
+def _is_new(performance: NoteColumns, split: float | None, until: float | None) -> NDArray[np.bool_]:
     """Which notes get the second colour."""
     first, last = (np.iinfo(np.int64).max if s is None else round(s * NS_PER_S) for s in (split, until))
     return np.asarray((performance.onset >= first) & (performance.onset < last))
@@ -214,7 +230,7 @@ def _boxes(left: _Floats, right: _Floats, centre: _Floats, height: float) -> lis
     return list(np.stack([np.stack(corner, axis=-1) for corner in corners], axis=1))
 
 
-def _draw_pedal(axes: Axes, performance: Performance) -> None:
+def _draw_pedal(axes: Axes, performance: NoteColumns) -> None:
     axes.set_ylim(0, 1)
     axes.set_facecolor(_BLACK_KEYS)
     axes.set_yticks([0.5], ["pedal"])
@@ -241,7 +257,7 @@ def _draw_time(keys: Axes, pedal: Axes, end: float, edges: list[float], begin: f
             axes.axvline(edge, color=_INK, linewidth=1.2, linestyle=(0, (4, 3)), zorder=4)
 
 
-def _draw_legend(axes: Axes, performance: Performance, names: tuple[str, ...]) -> None:
+def _draw_legend(axes: Axes, performance: NoteColumns, names: tuple[str, ...]) -> None:
     from matplotlib.patches import Patch
 
     colours = (_PROMPT, _CONTINUATION)

@@ -119,7 +119,7 @@ class Originality:
 
 
 def originality(
-    performance: Performance | Parted,
+    performance: Performance | Parted[Performance],
     *,
     against: PassageIndex,
     prompt_seconds: float | None = None,
