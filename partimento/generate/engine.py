@@ -18,6 +18,7 @@ Shape legend: B rows, R last positions of a reading, V vocabulary, E channels of
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -198,6 +199,12 @@ class Engine(LanguageModel):
         settings: Settings,
         from_seconds: float | None,
         prefix_cache: PrefixCache | None = None,
+        *,
+        at_once: bool = False,
     ) -> Run:
-        """A continuation that has not begun. It begins with what `prefix_cache` holds, and leaves it what it reads."""
-        return Run(self, prompt, self.start(prompt, from_seconds), settings, prefix_cache)
+        """A continuation that has not begun. It begins with what `prefix_cache` holds, and leaves it what it reads.
+
+        `at_once`: for who waits for it; it begins at `from_seconds` or at most 0.4 s later (`Start`).
+        """
+        start = replace(self.start(prompt, from_seconds), at_once=at_once)
+        return Run(self, prompt, start, settings, prefix_cache)

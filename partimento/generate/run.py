@@ -111,9 +111,9 @@ class Run:
                 group = min(groups, key=self._how_far)
                 groups.remove(group)
                 self._advance(group)
-                for row in filter(None, group.rows):
-                    if row.number not in self._searches or self._searches[row.number].alone:
-                        self._release(row)
+                for row in filter(self._goes_on, filter(None, group.rows)):
+                    self.variations[row.number] = row
+                    self._release(row)
                 if self._decided:
                     yield from self._pause()
                 groups += yield from self._go_on(group)
@@ -204,7 +204,7 @@ class Run:
         for i, row in enumerate(group.rows):
             if row is not None:
                 decided = row.advance(group.logits_BRV[i], group.proposals)
-                if not self._searches:
+                if self._goes_on(row):
                     self._tokens += decided
                 if group.proposals:
                     group.cache.rollback(before + decided - 1)
@@ -262,6 +262,11 @@ class Run:
         cache.rollback(length - 1)
         last_BT = [best.row.tokens[-1:]] * len(rows)
         return [_Group([*rows], cache, self.engine.read(last_BT, cache, chosen=best.row.chosen))]
+
+    def _goes_on(self, row: Variation) -> bool:
+        """Whether it is what will be heard, rather than one of several candidates."""
+        search = self._searches.get(row.number)
+        return search is None or search.alone
 
     def _release(self, row: Variation) -> None:
         self._decided += [(row.number, note) for note in row.release()]

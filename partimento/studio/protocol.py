@@ -105,12 +105,16 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Continue:
-    """Go on behind the prompt. `heard` says that somebody listens, who has come to that second."""
+    """Go on behind the prompt. `heard` says that somebody listens, who has come to that second.
+
+    `at_once`: somebody plays in turns; the first note comes at the prompt's end, or at most 0.4 s later.
+    """
 
     id: str
     prompt: Prompt
     settings: TakeSettings
     heard: float | None = None
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +167,7 @@ def _request(kind: str, id_: str, fields: Fields) -> Request:
             prompt=Prompt.read(fields.object("prompt")),
             settings=TakeSettings.read(fields.object("settings", optional=True)),
             heard=fields.number("heard", low=0, high=2 * music.MOST_SECONDS, default=None),
+            at_once=fields.flag("at_once", default=False),
         )
     elif kind == "fill":
         request = Fill(

@@ -92,7 +92,9 @@ class Studio:
         else:
             assert settings.seconds is not None
             seconds, end = settings.seconds, request.prompt.end
-            begin = partial(self.engine.continuing, given, settings, None if end is None else min(end, given.seconds))
+            if end is not None and not request.at_once:
+                end = min(end, given.seconds)
+            begin = partial(self.engine.continuing, given, settings, end, at_once=request.at_once)
         folded = not self.engine.abilities.pedal_tokens
         take = TakeInProgress(request, settings, given, self.model, folded=folded, learned=self.learned)
         take.job = self.batch.join(

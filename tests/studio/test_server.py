@@ -107,6 +107,21 @@ def test_stop_keeps_what_was_decided(address):
     assert [onset for notes in streamed for onset in notes["onset"]] == take["onset"]
 
 
+def test_who_plays_in_turns_is_answered_from_the_present_on_and_keeps_what_was_heard(address):
+    end = prompt().seconds + 3.0
+    with Client(address) as client:
+        settings = {"seconds": 300, "candidates": 3, "seed": 2, **WILD}
+        client.send(type="continue", id="a", prompt={**GIVEN, "end": end}, settings=settings, heard=end, at_once=True)
+        heard = [message for message in client.until("notes", "a") if message["type"] == "notes"]
+        client.send(type="stop", id="a")
+        rest = list(client.until("done", "a"))
+    streamed = [onset for m in [*heard, *rest] if m["type"] == "notes" for onset in m["notes"]["onset"]]
+    (take,) = [m["music"]["notes"]["onset"] for m in rest if m["type"] == "take"]
+    assert streamed == take and len(heard[0]["notes"]["onset"]) == 1
+    assert end <= take[0] <= end + 0.4 + 1e-6
+    assert heard[0]["until"] >= end
+
+
 def test_a_take_sleeps_when_it_is_far_ahead_of_its_listener(address):
     with Client(address) as client:
         client.continue_("a", seconds=60, heard=5.0, candidates=1, **WILD)

@@ -3,7 +3,7 @@
  *
  * Knows no MIDI port, no sound and no page; times are whatever clock the caller has, in seconds.
  *
- *     const recorder = new Recorder();
+ *     const recorder = new Recorder();  // or behind what there is: new Recorder(music, 12.5)
  *     recorder.press(60, 80, 1.5); recorder.release(60, 2.1);
  *     const music = recorder.sofar(3.0);
  */
@@ -14,18 +14,25 @@ import { addNote, addPedal, copyMusic, emptyMusic, type Music } from "../music/m
 const LEAST = 0.02;
 
 export class Recorder {
-  #music: Music = emptyMusic();
+  readonly #from: number;
+  #music: Music;
   #began: number | null = null;
   #held = new Map<number, { velocity: number; at: number }>();
   #foot: number | null = null;
+
+  /** The first key comes at `from`, behind what was before. */
+  constructor(before: Music = emptyMusic(), from = 0) {
+    this.#music = copyMusic(before);
+    this.#from = from;
+  }
 
   get empty(): boolean {
     return this.#began === null;
   }
 
-  /** Seconds since the first key. */
+  /** Where one is: the seconds since the first key, behind what was before. */
   elapsed(now: number): number {
-    return this.#began === null ? 0 : now - this.#began;
+    return this.#began === null ? this.#from : this.#from + now - this.#began;
   }
 
   press(pitch: number, velocity: number, now: number): void {
@@ -58,13 +65,13 @@ export class Recorder {
   }
 
   #note(music: Music, pitch: number, held: { velocity: number; at: number }, now: number): void {
-    const onset = held.at - this.#began!;
+    const onset = this.elapsed(held.at);
     addNote(music, { pitch, velocity: held.velocity, onset, duration: Math.max(LEAST, now - held.at) });
   }
 
   /** A pedal that was down before the first key is down from the beginning on. */
   #pedal(music: Music, now: number): void {
     if (this.#foot === null || this.#began === null) return;
-    addPedal(music, Math.max(0, this.#foot - this.#began), now - this.#began);
+    addPedal(music, Math.max(this.#from, this.elapsed(this.#foot)), this.elapsed(now));
   }
 }

@@ -47,6 +47,7 @@ export interface Settings {
   temperature?: number;
   min_p?: number;
   end?: boolean;
+  candidates?: number;
 }
 
 export interface Prompt extends MusicColumns {
@@ -61,7 +62,7 @@ export interface Originality {
 }
 
 export type Request =
-  | { type: "continue"; id: string; prompt: Prompt; settings: Settings; heard?: number }
+  | { type: "continue"; id: string; prompt: Prompt; settings: Settings; heard?: number; at_once?: boolean }
   | { type: "fill"; id: string; prompt: Prompt; start: number; end: number; settings: Settings }
   | { type: "heard"; id: string; seconds: number }
   | { type: "stop"; id: string };

@@ -19,6 +19,7 @@ import type { TakesPanel } from "./takes-panel";
 
 const NOTE_MS = 7000;
 const NEAR_A_MOMENT = 10; // pixels
+const IN_TURNS = "In turns: let go of all keys, and it answers; strike one, and it listens";
 
 export class Display {
   readonly roll = find<Roll>("partimento-roll");
@@ -27,6 +28,8 @@ export class Display {
   readonly knob = find<Knob>("partimento-knob");
   /** Whether what can be done at the moment, or with the marked span, is offered there. */
   offers = false;
+  /** Whether one plays in turns. */
+  inTurns = false;
   readonly #studio: Studio;
   readonly #tokens = new Map<string, number[]>();
   #counting: string | null = null;
@@ -93,7 +96,11 @@ export class Display {
     this.roll.selection = studio.selection;
     this.#fit = false;
     find("#empty").hidden = !!take || studio.recorder?.empty === false;
-    find("#title").textContent = studio.recorder ? "Recording: play, then press Continue or Record" : this.#titleOf(take);
+    find("#title").textContent = this.inTurns
+      ? IN_TURNS
+      : studio.recorder
+        ? "Recording: play, then press Continue or Record"
+        : this.#titleOf(take);
     this.#showLanes(take);
     this.panel.show(shelf.forest);
     this.#showModel();

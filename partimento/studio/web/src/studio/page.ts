@@ -8,6 +8,7 @@
  */
 
 import { Hands } from "../input/hands";
+import { Turns } from "../input/turns";
 import { endOf } from "../music/music";
 import type { RollEvents } from "../roll/roll";
 import type { Settings } from "../server/protocol";
@@ -27,12 +28,15 @@ export class Page {
   readonly studio: Studio;
   readonly hands: Hands;
   readonly display: Display;
+  readonly turns = new Turns(() => this.studio.answer({ ...this.settings(), variations: 1 }));
 
   constructor(studio: Studio) {
     this.studio = studio;
     this.display = new Display(studio);
     this.hands = new Hands({
       press: (pitch, velocity, now) => {
+        this.turns.press(pitch);
+        if (this.turns.on && !studio.recorder) studio.listen();
         if (!studio.recorder && !studio.shelf.current) this.toggleRecording();
         studio.recorder?.press(pitch, velocity, now);
         void studio.player.keys().then((keys) => keys.press(pitch, velocity));
@@ -40,6 +44,7 @@ export class Page {
       },
       release: (pitch, now) => {
         studio.recorder?.release(pitch, now);
+        this.turns.release(pitch);
         void studio.player.keys().then((keys) => keys.release(pitch));
       },
       pedal: (down, now) => {
@@ -119,6 +124,9 @@ export class Page {
       case "record":
         this.toggleRecording(true);
         break;
+      case "duet":
+        this.toggleTurns();
+        break;
       case "open":
         find<HTMLInputElement>("#file").click();
         break;
@@ -178,6 +186,7 @@ export class Page {
   /** `asked`: by the button, so that people hear why no MIDI keyboard plays. */
   toggleRecording(asked = false): void {
     const { studio, display } = this;
+    if (this.turns.on) return this.toggleTurns();
     if (studio.recorder) {
       this.hands.letters = false;
       studio.endRecording();
@@ -189,6 +198,24 @@ export class Page {
     void this.hands.findKeyboards().then((found) => {
       if (found === null && asked) display.note("No MIDI keyboard is to be had in this browser; the computer’s keys play: A is C.");
     });
+  }
+
+  /** Playing in turns begins with the first key; what was played last stays when it ends. */
+  toggleTurns(): void {
+    const { studio, turns, display } = this;
+    if (!turns.on) {
+      if (!studio.recorder) this.toggleRecording(true);
+      turns.on = true;
+    } else {
+      turns.on = false;
+      studio.maker.stop();
+      studio.pause();
+      if (studio.recorder) this.toggleRecording();
+      this.hands.letters = false;
+    }
+    find("[data-do=duet]").setAttribute("aria-pressed", String(turns.on));
+    display.inTurns = turns.on;
+    display.update();
   }
 
   #make(begin: () => void): void {

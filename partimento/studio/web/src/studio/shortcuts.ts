@@ -15,6 +15,7 @@ const DOES: Record<string, string> = {
   f: "fill",
   p: "prompt-here",
   r: "record",
+  i: "duet",
   o: "open",
   e: "export-menu",
   s: "star",

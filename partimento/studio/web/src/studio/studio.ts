@@ -22,6 +22,8 @@ const LEAD_IN = 1.5;
 /** Of files longer than this, the prompt is at first about as long as that. */
 const LONG_PROMPT = 45;
 const USUAL_PROMPT = 20;
+/** Who waits for an answer waits less for fewer candidates (benchmarks/live/latency.md). */
+const CANDIDATES_AT_ONCE = 4;
 /** Milliseconds: what was opened is seen before its recordings are decoded. */
 const SEEN_FIRST = 250;
 
@@ -182,24 +184,28 @@ export class Studio {
 
   // -- making ----------------------------------------------------------------------------------------------------------
 
-  /** Plays on from a moment of the current take; every variation becomes a take of its own, a branch of this one. */
-  continue(at: number, settings: Settings): void {
+  /**
+   * Plays on from a moment of the current take; every variation becomes a take of its own, a branch of this one.
+   * `atOnce`: somebody plays in turns, so it goes on from that moment and not from the last note before it.
+   */
+  continue(at: number, settings: Settings, atOnce = false): void {
     const [take, music] = [this.shelf.current, this.music];
     if (!take || !music) return;
     const prompt = slice(music, 0, at);
     const last = prompt.onset.at(-1);
     if (last === undefined) return this.onnote("There are no notes before this moment to play on from.");
     // A reply may begin as soon as the last note of the prompt has: it need not wait until that is silent.
-    const from = Math.round((last + 0.001) * 1e6) / 1e6;
+    const from = Math.round((atOnce ? at : last + 0.001) * 1e6) / 1e6;
     const whole = music.onset.length === prompt.onset.length;
     const making = this.maker.begin(take, "continued", { from, to: null }, whole ? music : prompt, settings);
-    const begin = this.player.playing && this.position <= from ? null : Math.max(0, from - LEAD_IN);
+    const begin = this.player.playing && this.position <= from ? null : Math.max(0, from - (atOnce ? 0 : LEAD_IN));
     this.#prepare();
     for (const id of making.takes) this.#promptEnds.set(id, at);
     this.selection = null;
     const columns = toColumns(making.base);
     const heard = begin ?? this.position;
-    if (!this.maker.ask({ type: "continue", id: making.id, prompt: { ...columns, end: at }, settings, heard })) return;
+    const turns = atOnce ? { at_once: true, settings: { ...settings, candidates: CANDIDATES_AT_ONCE } } : { settings };
+    if (!this.maker.ask({ type: "continue", id: making.id, prompt: { ...columns, end: at }, heard, ...turns })) return;
     if (begin === null) this.player.switch(making.music(0), this.limit);
     else void this.play(begin);
   }
@@ -237,6 +243,20 @@ export class Studio {
     this.pause();
     this.recorder = new Recorder();
     this.onchange(false);
+  }
+
+  /** In turns: the answer ends where it is, and what is played now goes on from there. */
+  listen(): void {
+    const { music, position } = this;
+    this.record();
+    if (music) this.recorder = new Recorder(slice(music, 0, position), position);
+  }
+
+  /** In turns: what was played is answered from this moment on. */
+  answer(settings: Settings): void {
+    const at = this.recorder?.elapsed(performance.now() / 1000) ?? 0;
+    this.endRecording();
+    if (this.music && at) this.continue(at, settings, true);
   }
 
   /** What was played becomes a take; nothing, if nothing was. */

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { Recorder } from "../../src/input/recorder";
+import { SILENCE, Turns } from "../../src/input/turns";
 import { addPedal, clock, emptied, emptyMusic, gaps, type Music, nearestGap, slice, soundingEnds } from "../../src/music/music";
 import { Making } from "../../src/studio/making";
 
@@ -87,4 +88,48 @@ test("a variation grows by notes, and what is complete takes their place", () =>
   making.complete({ type: "take", id: "r", variation: 1, music: written, ...facts });
   expect(making.music(1)).toMatchObject({ pitch: [60, 72], duration: [1, 0.5], pedalDown: [2.6] });
   expect(making.until(1)).toBe(Infinity);
+});
+
+test("what is played behind other music goes on where that was left", () => {
+  const recorder = new Recorder(music([[60, 0, 1]], [[0.2, 0.8]]), 3.5);
+  expect(recorder.empty).toBe(true);
+  expect(recorder.elapsed(99)).toBe(3.5);
+  recorder.pedal(true, 9);
+  recorder.press(64, 80, 10);
+  recorder.release(64, 10.5);
+  recorder.pedal(false, 11);
+  expect(recorder.elapsed(12)).toBe(5.5);
+  const played = recorder.sofar(12);
+  expect([played.pitch, played.onset, played.duration]).toEqual([[60, 64], [0, 3.5], [1, 0.5]]);
+  expect([played.pedalDown, played.pedalUp]).toEqual([[0.2, 3.5], [0.8, 4.5]]);
+});
+
+test("silence hands over, once, and only in turns", () => {
+  const pending = new Set<() => void>();
+  let handed = 0;
+  const turns = new Turns(() => handed++, {
+    after(milliseconds, call) {
+      expect(milliseconds).toBe(SILENCE);
+      pending.add(call);
+      return () => pending.delete(call);
+    },
+  });
+  turns.press(60);
+  turns.release(60);
+  expect(pending.size).toBe(0);
+  turns.on = true;
+  turns.press(60);
+  turns.press(64);
+  turns.release(60);
+  turns.release(61);
+  expect(pending.size).toBe(0);
+  turns.release(64);
+  expect(pending.size).toBe(1);
+  turns.press(67);
+  expect(pending.size).toBe(0);
+  turns.release(67);
+  for (const call of pending) call();
+  expect(handed).toBe(1);
+  turns.on = false;
+  expect(pending.size).toBe(0);
 });
