@@ -168,6 +168,30 @@ def test_what_cannot_be_done_is_said_in_one_line(model, prompt, tmp_path, capsys
     assert not (tmp_path / "out").exists()
 
 
+def test_one_file_that_cannot_be_continued_does_not_cost_the_others(model, prompt, tmp_path, capsys) -> None:
+    (tmp_path / "bad.mid").write_bytes(b"no music")
+    Performance.from_midi(prompt).transpose(2).write_midi(tmp_path / "other.mid")
+    argv = ["continue", prompt, str(tmp_path / "bad.mid"), str(tmp_path / "other.mid"), "--model", model, "--json"]
+    argv += ["--notes", "5", "--prompt-seconds", "1", "-o", str(tmp_path / "out")]
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    told = json.loads(out)
+    assert [Path(one["file"]).name for one in told["continuations"]] == ["étude-1.mid", "other-1.mid"]
+    assert list(told["failed"]) == [str(tmp_path / "bad.mid")]
+    assert "bad.mid" in err and "1 of 3 files could not be continued" in err and err.count("engine: ") == 1
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.mid")) == ["other-1.mid", "étude-1.mid"]
+    (tmp_path / "twin").mkdir()
+    Performance.from_midi(prompt).write_midi(tmp_path / "twin" / "étude.mid")
+    assert main(["continue", prompt, str(tmp_path / "twin" / "étude.mid"), "--model", model, "-o", str(tmp_path)]) == 2
+    assert "would both become" in capsys.readouterr().err
+
+
+def test_quiet_says_nothing_of_what_went_well(model: str, prompt: str, tmp_path: Path, capsys) -> None:
+    argv = ["continue", prompt, "--model", model, "--notes", "3", "--quiet", "-o", str(tmp_path / "out")]
+    assert main(argv) == 0
+    assert capsys.readouterr() == ("", "")
+
+
 def test_a_file_that_is_no_midi_is_one_line(model: str, tmp_path: Path, capsys) -> None:
     bad = tmp_path / "bad.mid"
     bad.write_bytes(b"no music")

@@ -8,6 +8,7 @@ import pytest
 from partimento.cli import main
 from partimento.midi.performance import Performance
 from partimento.tokens import display
+from partimento.tokens.figure import flowed
 from partimento.tokens.notes import Notes
 from partimento.tokens.tokenizer import Tokenizer
 from partimento.tokens.vocabulary import Vocabulary
@@ -135,6 +136,39 @@ def test_compare_counts_the_tokens_of_four_schemes(file, capsys):
     assert "ours (Aria): 12 tokens for 3 notes" in out
     assert "Music Transformer: 14 tokens" in out and "MuseNet-style: 11 tokens" in out
     assert "REMI-like: 15 tokens for 3 notes, at 120 beats a minute in 4/4" in out
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_compare_stands_in_columns_that_the_terminal_holds(file, capsys, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = run(capsys, file, "--compare", "--bars", "0").splitlines()
+    shown = lines[lines.index("") + 1 :]
+    assert max(map(len, shown)) <= width
+    words = " ".join(" ".join(line.split()) for line in shown)
+    assert "NOTE_ON 67" in words and "Pitch G4" in words and "piano:v60:G4" in words and "piano pitch 67" in words
+    blocks = "\n".join(shown).count("ours (Aria)  ") + "\n".join(shown).count("\n\n")
+    assert (blocks > 1) == (width == 40)
+
+
+def test_compare_shows_some_bars_and_says_so(file, capsys, tmp_path):
+    told = json.loads(run(capsys, file, "--compare", "--bars", "1", "--json"))
+    assert told["notes"] == 3 and told["notes_shown"] == 1 and told["counts"]["ours (Aria)"] == 12
+    assert told["schemes"]["REMI-like"] == ["Bar", "Position 1/16", "Pitch C4", "Velocity 60", "Duration 24/16"]
+    assert "the first 2 of 3 notes, which begin in 2 bars" in run(capsys, file, "--compare")
+    for name in ("a.png", "b.png"):
+        assert run(capsys, file, "--compare", "--plot", "-o", tmp_path / name).endswith(f"{tmp_path / name}\n")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_line_of_the_figure_holds_whole_tokens():
+    tokens = ["word " * n for n in (1, 9, 3, 30, 2)]
+    lines = flowed(tokens, 60)
+    assert [token for line in lines for _, token in line] == tokens
+    for line in lines:
+        ends = [at + len(token) for at, token in line]
+        assert len(line) == 1 or ends[-1] <= 60
+        assert all(end < begin for end, (begin, _) in zip(ends, line[1:], strict=False))
 
 
 @pytest.mark.parametrize("spelling", ["json", "list", "spaces", "commas"])

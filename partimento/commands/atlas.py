@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from partimento.commands.flags import parse
+from partimento.commands.options import AnySeed, Force, VerbOptions
+from partimento.commands.outputs import file_to_write
 from partimento.errors import UserError
+from partimento.files import refuse_existing
 
 if TYPE_CHECKING:
     from partimento.library.atlas.map import Atlas, MapSettings
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(VerbOptions):
     """Draw a map of a library: files that sound alike stand together (t-SNE of their vectors).
 
     The page is one file and needs no network: zoom, point at a file, click it for its neighbours, draw around some to
@@ -44,8 +46,8 @@ class Options:
     """How many neighbours count, in the eyes of t-SNE (30 unless the kept map has another; few: small islands)."""
     initialisation: Literal["pca", "random"] | None = None
     """Where files stand before the first step: by their principal components (unless told), or at random."""
-    seed: int | None = None
-    """Of what is drawn at random (0)."""
+    seed: AnySeed = None
+    force: Force = False
 
     def __post_init__(self) -> None:
         if self.figure is not None:
@@ -65,6 +67,9 @@ class Options:
 def main(argv: list[str]) -> int:
     """Run the verb; returns the exit status."""
     options = parse(Options, argv, verb="atlas")
+    file_to_write(options.out, ".html", force=options.force)
+    if options.figure is not None:
+        refuse_existing(options.figure, force=options.force)
     from partimento.library.atlas.figure import write_figure
     from partimento.library.atlas.kept import files_of, library_map
     from partimento.library.atlas.page import write_page
@@ -73,36 +78,45 @@ def main(argv: list[str]) -> int:
     settings = options.settings()
     script = _script()
     library = Library(options.library)
-    atlas = library_map(library, settings, again=options.again, say=lambda line: print(line, file=sys.stderr))
+    atlas = library_map(library, settings, again=options.again, say=options.remark)
     files = files_of(library, atlas.names)
     first = {options.colour: files.kinds[options.colour]}
     files = replace(files, kinds=first | dict(files.kinds))
     sound = _inside(library, atlas) if options.music else None
-    print(atlas.about)
+    options.say(atlas.about)
+    near: dict[str, Any] = {}
     if options.place:
-        atlas, files = _placed(options, library, atlas, files)
+        atlas, files, near = _placed(options, library, atlas, files)
     title = options.library.resolve().name.removesuffix(".library")
     write_page(options.out, atlas, files, script=script, title=title, sound=sound)
-    print(f"page: {options.out}")
+    lines = [f"page: {options.out}"]
     if options.figure is not None:
         named = {at: path.stem for at, path in enumerate(options.place, len(atlas) - len(options.place))}
         write_figure(options.figure, atlas, files, title=title, named=named)
-        print(f"figure: {options.figure}")
+        lines.append(f"figure: {options.figure}")
+    told = {"files": len(atlas) - len(options.place), "about": atlas.about, "placed": near}
+    options.report(told | {"page": options.out, "figure": options.figure}, *lines)
     return 0
 
 
-def _placed(options: Options, library: Library, atlas: Atlas, files: MapFiles) -> tuple[Atlas, MapFiles]:
-    """The map with the files of --place on it, which are said on the way."""
+def _placed(
+    options: Options, library: Library, atlas: Atlas, files: MapFiles
+) -> tuple[Atlas, MapFiles, dict[str, Any]]:
+    """The map with the files of --place on it, which are said on the way, and where they stand."""
     from partimento.library.atlas.kept import place_in, with_placed
 
     placed = place_in(library, atlas, options.place)
     title = dict(zip(atlas.names, files.titles, strict=True))
     composer = dict(zip(atlas.names, files.kinds["composer"], strict=True))
+    near: dict[str, Any] = {}
     for path, one in zip(options.place, placed, strict=True):
+        near[str(path)] = {"xy": [float(place) for place in one.xy], "near": dict(one.near)}
+        if options.json:
+            continue
         print(f"{path}: at ({one.xy[0]:.1f}, {one.xy[1]:.1f}); nearest:")
         for id_, cosine in one.near:
             print(f"  {cosine:.3f}  {title[id_]}" + (f" ({composer[id_]})" if composer[id_] else ""))
-    return with_placed(atlas, files, options.place, placed)
+    return *with_placed(atlas, files, options.place, placed), near
 
 
 def _inside(library: Library, atlas: Atlas) -> Sound:

@@ -1,4 +1,4 @@
-"""`partimento classify FILES --model RUN`: probabilities of labels, of each file or over time."""
+"""`partimento classify FILES [--model RUN]`: probabilities of labels, of each file or over time."""
 
 from __future__ import annotations
 
@@ -16,17 +16,22 @@ from partimento.commands.flags import parse
 from partimento.commands.options import Model, VerbOptions, warn
 from partimento.errors import UserError
 
+UNKNOWN = "unknown"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options(VerbOptions):
     """Tell what a classifier takes MIDI files for: the probability of each of its labels, file by file.
+
+    The bundled one tells periods of classical piano music (partimento/bundled/CLASSIFIER_CARD.md says how well);
+    'finetune classifier' makes others. A file of which a classifier knows nothing is called unknown.
 
     Status: 0; 2 if some file could not be read (it is named on standard error).
     """
 
     files: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """MIDI files, or folders and archives of them."""
-    model: Model
+    model: Model = "bundled-classifier"
     over_time: bool = False
     """A row for each slice, of 300 notes (or what the model learned from) and with start and end in seconds."""
     csv: bool = False
@@ -49,6 +54,11 @@ def main(argv: list[str]) -> int:
 
     labeller = Labeller.load(options.model)
     refused: list[str] = []
+
+    def label(probabilities: list[float]) -> str:
+        best = max(range(len(probabilities)), key=probabilities.__getitem__)
+        return labeller.classes[best] if probabilities[best] >= labeller.least else UNKNOWN
+
     show = _json if options.json else _csv if options.csv else _table
 
     def rows() -> Iterator[dict[str, Any]]:
@@ -58,7 +68,8 @@ def main(argv: list[str]) -> int:
                     refused.append(f"{file}: {heard}")
                 for one in [] if isinstance(heard, UserError) else heard:
                     times = {"start": round(one.start, 3), "end": round(one.end, 3)} if options.over_time else {}
-                    yield {"file": file, **times, "probabilities": one.probabilities.tolist()}
+                    shares = one.probabilities.tolist()
+                    yield {"file": file, **times, "label": label(shares), "probabilities": shares}
                 advance(1)
 
     show(rows(), labeller.classes)
@@ -72,7 +83,8 @@ def _table(rows: Iterator[dict[str, Any]], classes: tuple[str, ...]) -> None:
         likeliest = sorted(zip(row["probabilities"], classes, strict=True), reverse=True)[:3]
         labels = "  ".join(f"{name} {100 * share:.1f} %" for share, name in likeliest)
         when = f"  {row['start']:8.1f} – {row['end']:8.1f} s" if "start" in row else ""
-        print(f"{row['file']}{when}  {labels}")
+        unknown = "unknown: " if row["label"] == UNKNOWN else ""
+        print(f"{row['file']}{when}  {unknown}{labels}")
 
 
 def _json(rows: Iterator[dict[str, Any]], classes: tuple[str, ...]) -> None:

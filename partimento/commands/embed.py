@@ -55,7 +55,7 @@ def main(argv: list[str]) -> int:
     source = open_source(options.source)
     device = best_device(options.device)
     path = locate(options.model)
-    dtype = told_dtype(device, half=options.half, say=options.say)
+    dtype = told_dtype(device, half=options.half, say=options.remark)
     encoder = Encoder.load(path, pooled=options.pooled, slicing=options.slicing, device=device, dtype=dtype)
     entries, model = source.entries(), made_by(encoder, path)
     with options.counted("embedding", total=len(entries)) as advance:

@@ -1,6 +1,6 @@
 """`partimento info MODEL`: what a checkpoint is, or what is in a library.
 
-Knows how to lay out facts. Refuses to know how they are found (`partimento.model.checkpoint`).
+Knows how to lay out facts. Refuses to know how they are found.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from partimento.commands.options import VerbOptions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options(VerbOptions):
-    """Tell what a model is: what it does, its shape, its vocabulary, how it was made; or what is in a library."""
+    """Tell what a model is, how it was made, what it speaks; or what is in a note store, a table or a library."""
 
     model: tyro.conf.Positional[str] = "bundled"
     """Name of a bundled model, a .safetensors file, a folder, or a model of the hub such as loubb/aria-medium-base; or
-    a library's folder."""
+    a note store, a .parquet of 'partimento embed', or a library's folder."""
 
 
 def main(argv: list[str]) -> None:
@@ -33,12 +33,77 @@ def main(argv: list[str]) -> None:
 
         show(["--library", options.model, *(["--json"] if options.json else [])])
         return
-    facts = describe(options.model)
+    facts = described(options.model)
     if options.json:
         options.report(facts)
         return
+    lines = _of_model(facts) if "shape" in facts else {name: _short(value) for name, value in facts.items()}
+    width = max(map(len, lines))
+    for name, value in lines.items():
+        print(f"{name:<{width}}  {value}")
+
+
+def described(name: str) -> dict[str, Any]:
+    """The facts about a note store, a table of embeddings, a linear head or a model, as JSON values."""
+    from partimento.corpus.store.note_store import MANIFEST
+    from partimento.embed.head import LinearHead
+    from partimento.model.hub import locate
+
+    if Path(name, MANIFEST).is_file():
+        return describe_store(Path(name))
+    if name.endswith(".parquet") and Path(name).is_file():
+        return describe_table(Path(name))
+    path = locate(name)
+    return describe_head(path) if LinearHead.is_in(path) else describe(name)
+
+
+def describe_store(path: Path) -> dict[str, Any]:
+    """How much a note store holds, split by split."""
+    from partimento.corpus.selection.splits import SPLITS
+    from partimento.corpus.store.note_store import NoteStore
+
+    store = NoteStore(path)
+    notes = {split: store.counts[store.split_of == number] for number, split in enumerate(SPLITS)}
+    size = sum(file.stat().st_size for file in path.iterdir())
+    return {
+        "store": str(path),
+        "kind": "note store",
+        "files": len(store),
+        "notes": int(store.counts.sum()),
+        "bytes": size,
+        **{split: f"{len(counts):,} files, {counts.sum():,} notes" for split, counts in notes.items()},
+        "pieces": len(set(store.pieces.tolist())),
+        "labels": ", ".join(store.labels),
+    }
+
+
+def describe_table(path: Path) -> dict[str, Any]:
+    """How many vectors a table of `partimento embed` holds, and what made them."""
+    from partimento.embed.table import read_facts
+
+    return {"table": str(path), "kind": "embeddings", **read_facts(path)}
+
+
+def describe_head(path: Path) -> dict[str, Any]:
+    """What a linear head tells, and on which model it stands."""
+    from partimento.embed.head import LinearHead
+
+    head = LinearHead.load(path)
+    return {
+        "file": str(path),
+        "bytes": path.stat().st_size,
+        "kind": "linear head (a classifier)",
+        "task": head.task,
+        "classes": list(head.classes),
+        "unknown": f"below {head.least:g}" if head.least else "never",
+        "embedder": head.embedder,
+        "licence": head.licence or "not stated in the file",
+    }
+
+
+def _of_model(facts: dict[str, Any]) -> dict[str, str]:
     shape, vocabulary = facts["shape"], facts["vocabulary"]
-    lines = {
+    return {
         "file": f"{facts['file']}, {facts['bytes'] / 1e6:,.1f} MB, {facts['bits']} bits a parameter",
         "kind": facts["kind"] + (f", {facts['outputs']} outputs" if facts["outputs"] else ""),
         "parameters": f"{facts['parameters']:,} in {facts['tensors']} tensors of {facts['dtype']}",
@@ -49,9 +114,6 @@ def main(argv: list[str]) -> None:
         "licence": facts["licence"] or "not stated in the file",
         **{name: _short(value) for name, value in facts["metadata"].items()},
     }
-    width = max(map(len, lines))
-    for name, value in lines.items():
-        print(f"{name:<{width}}  {value}")
 
 
 def describe(name: str) -> dict[str, Any]:
@@ -89,5 +151,7 @@ def describe(name: str) -> dict[str, Any]:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
     text = value if isinstance(value, str) else json_library.dumps(value, ensure_ascii=False)
     return text if len(text) <= 100 else text[:97] + "..."

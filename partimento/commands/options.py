@@ -142,7 +142,9 @@ Host: TypeAlias = Annotated[
     _flag("Serve others too, on this address (0.0.0.0: on all); the address that is printed then holds a token."),
 ]
 NoBrowser: TypeAlias = Annotated[bool, _flag("Open no browser.")]
-Seed: TypeAlias = Annotated[int, _flag("Another seed, another result; the same seed, the same.")]
+_SEED = _flag("Another seed, another result; the same seed, the same.")
+Seed: TypeAlias = Annotated[int, _SEED]
+AnySeed: TypeAlias = Annotated[int | None, _SEED]
 Task: TypeAlias = Annotated[
     str, _flag("One of the tasks of 'partimento evaluate tasks', or a category of a metadata.json.")
 ]

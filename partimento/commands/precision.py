@@ -34,7 +34,7 @@ class EncoderOptions(VerbOptions):
         from partimento.evaluate.encoders import EncoderSettings
 
         device = best_device(self.device)
-        dtype = told_dtype(device, half=self.half, say=self.say)
+        dtype = told_dtype(device, half=self.half, say=self.remark)
         return EncoderSettings(slicing=self.slicing, dtype=dtype, device=device)
 
 

@@ -1,9 +1,10 @@
-"""Performances -> probabilities of labels, by a fine-tuned classifier.
+"""Performances -> probabilities of labels, by a fine-tuned classifier or a linear head on an embedding model.
 
-Knows: that a performance is read in slices as an `Encoder` reads them, that each slice has its own opinion, and that a
-file's is the mean of them by notes. Refuses to know: how the classifier was trained.
+Knows: that a performance is read in slices as an `Encoder` reads them, that each slice of a fine-tuned classifier has
+its own opinion and a file's is the mean of them by notes, and that a head reads the mean of the vectors. Refuses to
+know: how the classifier was trained.
 
-    labeller = Labeller.load("runs/composer/best.safetensors")
+    labeller = Labeller.load("bundled-classifier")
     labeller.classes, labeller.probabilities(["a.mid", "b.mid"])      # float32 [2, classes]
     labeller.over_time("long.mid")                                    # a Stretch for each slice
     label_files(labeller, ["midi", "more.zip"])                       # file by file, whatever can be read
@@ -24,11 +25,13 @@ from scipy.special import softmax
 from partimento.corpus.archives import is_midi
 from partimento.corpus.sources import performances
 from partimento.embed.encoder import Encoder, Item, Tokenised, Vectors
+from partimento.embed.head import LinearHead
 from partimento.embed.slicing import PUBLISHED, SUITING, Slicing
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from partimento.model.checkpoint import load
 from partimento.model.heads import Classifier, Embedder
+from partimento.model.hub import locate
 from partimento.tokens.notes import Notes
 from partimento.tokens.tokenizer import Ids
 from partimento.tokens.vocabulary import Vocabulary
@@ -47,21 +50,27 @@ class Stretch:
 
 
 class Labeller:
-    """A classifier with the names of its classes; `load` makes one from a model file."""
+    """A classifier with the names of its classes; `load` makes one from a model file.
+
+    Of a file whose likeliest class is less probable than `least` it knows nothing.
+    """
 
     def __init__(
         self,
-        model: Classifier,
+        model: Classifier | Embedder,
         vocabulary: Vocabulary,
         classes: Sequence[str],
         task: str = "",
         *,
         slicing: Slicing = PUBLISHED,
+        head: LinearHead | None = None,
     ) -> None:
-        if len(classes) != len(model.class_head.weight):
+        if isinstance(model, Classifier) and len(classes) != len(model.class_head.weight):
             raise UserError(f"a classifier of {len(model.class_head.weight)} classes was given {len(classes)} names")
         self.classes, self.task = tuple(classes), task
-        self._encoder = Encoder(_as_embedder(model), vocabulary, slicing=slicing)
+        self.least = head.least if head else 0.0
+        embedder = _as_embedder(model) if isinstance(model, Classifier) else model
+        self._encoder, self._head = Encoder(embedder, vocabulary, slicing=slicing), head
 
     @classmethod
     def load(
@@ -75,6 +84,12 @@ class Labeller:
 
         Raises `UserError` if it is no classifier. A published one names no classes; they are then called 0, 1, ...
         """
+        path = locate(name)
+        if LinearHead.is_in(path):
+            head = LinearHead.load(path)
+            base = load(head.embedder, Embedder, device=device)
+            slicing = slicing.suiting(base.metadata)
+            return cls(base.model, base.vocabulary, head.classes, head.task, slicing=slicing, head=head)
         checkpoint = load(name, Classifier, device=device)
         numbered = [str(number) for number in range(len(checkpoint.model.class_head.weight))]
         known: dict[str, Any] = checkpoint.metadata
@@ -111,11 +126,15 @@ class Labeller:
     def over_time(self, item: Item | Tokenised) -> list[Stretch]:
         """What each slice is taken for; a slice lasts until the note behind it begins."""
         file = item if isinstance(item, Tokenised) else self.tokenise(item)
-        shares = softmax(self._encoder.encode_sequences(file.slices), axis=1)
+        shares = self._shares(self._encoder.encode_sequences(file.slices))
         return [
             Stretch(start=float(file.seconds[first]), end=float(file.seconds[last]), probabilities=row)
             for (first, last), row in zip(file.bounds, shares, strict=True)
         ]
+
+    def _shares(self, read: Vectors) -> Vectors:
+        """float32 [n, classes] of logits, or of the vectors that a head reads."""
+        return softmax(read, axis=1) if self._head is None else self._head.probabilities(read)
 
     def _mean(
         self,
@@ -125,10 +144,13 @@ class Labeller:
     ) -> Vectors:
         """float32 [files, classes] of the tokens of each file's slices and the notes they are of."""
         slices = list(chain.from_iterable(slices for slices, _ in files))
-        logits = self._encoder.encode_sequences(slices, batch_size, progress=progress)
+        read = self._encoder.encode_sequences(slices, batch_size, progress=progress)
         ends = np.cumsum([0, *(len(bounds) for _, bounds in files)])
+        if self._head is not None:
+            means = [read[begin:end].mean(axis=0) for begin, end in pairwise(ends)]
+            return self._shares(np.array(means, np.float32).reshape(len(files), self._encoder.size))
         rows = [
-            np.average(softmax(logits[begin:end], axis=1), axis=0, weights=[last - first for first, last in bounds])
+            np.average(self._shares(read[begin:end]), axis=0, weights=[last - first for first, last in bounds])
             for (begin, end), (_, bounds) in zip(pairwise(ends), files, strict=True)
         ]
         return np.array(rows, np.float32).reshape(len(files), len(self.classes))

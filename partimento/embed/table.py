@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -127,6 +127,18 @@ def made_by(encoder: Encoder, model: Path) -> str:
     """What decides the vectors of an encoder that was loaded from this file, in words."""
     kind = "pooled hidden states" if encoder.pooled else "embeddings"
     return f"{kind} of the model with sha256 {digest(model)}, computed in {encoder.dtype}, {encoder.slicing}"
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """What a finished table holds and what made it; raises `UserError` for any other file."""
+    try:
+        table = pq.read_table(path, columns=["reason"])
+        about = (table.schema.metadata or {})[_ABOUT].decode()
+        size = pq.read_schema(path).field("embedding").type.list_size
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise UserError(f"{path}: not a table of embeddings ({error})") from error
+    embedded = table["reason"].to_pylist().count("")
+    return {"files": embedded, "passed over": len(table) - embedded, "numbers": size, "made by": about}
 
 
 def _done(paths: list[Path], columns: pa.Schema, entries: Sequence[Entry], *, skip_others: bool) -> pa.Table:

@@ -308,6 +308,16 @@ def read_tensors(path: str | Path, *, device: torch.device | str = "cpu") -> tup
     return tensors, header
 
 
+def read_header(path: str | Path) -> dict[str, Any] | None:
+    """What a file of this package says of itself, without its tensors; None for others' safetensors files."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = (file.metadata() or {}).get(_HEADER)
+    except SafetensorError as error:
+        raise UserError(f"{path} is not a whole safetensors file: {error}") from error
+    return None if header is None else json.loads(header)
+
+
 def _read(path: str | Path, *, device: torch.device | str) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:

@@ -19,6 +19,7 @@ BUNDLED = {
     "bundled": "continuation.safetensors",
     "bundled-embedding": "embedding.safetensors",
     "bundled-pretrained": "pretrained.safetensors",
+    "bundled-classifier": "classifier.safetensors",
 }
 """Models that come with the package: name and file inside `partimento/bundled`."""
 

@@ -22,6 +22,8 @@ from partimento.train.flops import rated_flops
 from partimento.train.loop import Progress
 
 _QUIET_SECONDS = 60.0
+_FIRST_SECONDS = 5.0
+"""After the first step a line comes this soon, and each time twice as late, until it is every minute."""
 
 
 class Display:
@@ -45,6 +47,7 @@ class Display:
         )
         self._task = self._bar.add_task(name, total=None, state="")
         self._said_at = -math.inf
+        self._wait = _FIRST_SECONDS
         self._elapsed = 0.0
 
     def __enter__(self) -> Display:
@@ -64,10 +67,12 @@ class Display:
         if not self._shown:
             return
         self._elapsed += progress.seconds
-        due = self._elapsed - self._said_at >= _QUIET_SECONDS or progress.step == progress.steps
+        due = self._elapsed - self._said_at >= self._wait or progress.step == progress.steps
         if self._watched:
             self._bar.update(self._task, completed=progress.step, total=progress.steps, state=self.state(progress))
         elif due:
+            if self._said_at >= 0:
+                self._wait = min(2 * self._wait, _QUIET_SECONDS)
             self._said_at = self._elapsed
             print(f"step {progress.step} of {progress.steps}, {self.state(progress)}", file=sys.stderr)  # noqa: T201
 

@@ -126,7 +126,7 @@ def test_a_model_of_another_kind_is_refused_before_the_first_step(tmp_path):
         model = Transformer(config)
         random_initialisation(model, seed=1)
         save(tmp_path / f"{d_model}.safetensors", model, vocabulary)
-    with pytest.raises(UserError, match=r"64.safetensors has another vocabulary \(17727 tokens\) than 'piano'"):
+    with pytest.raises(UserError, match=r"64.safetensors has another vocabulary \(17,727 tokens\) than 'piano'"):
         pretrain_on(RECIPE, *loaders(), tmp_path / "run", init=tmp_path / "64.safetensors")
     with pytest.raises(UserError, match=r"32.safetensors is of another shape than size 'debug'"):
         pretrain_on(RECIPE, *loaders(), tmp_path / "run", init=tmp_path / "32.safetensors")
