@@ -25,7 +25,7 @@ from partimento import Engine, Settings
 from partimento.corpus.survey.labels import Labels
 from partimento.evaluate.continuation.prompts import Span, choose
 from partimento.evaluate.continuation.report import described, judged, write
-from partimento.evaluate.continuation.run import Run
+from partimento.evaluate.continuation.run import OurModel, Run
 from partimento.generate.decode.sampling import Sampling
 
 
@@ -55,7 +55,8 @@ def main(words: Sequence[str] | None = None) -> None:
     for name, model, *fields in arguments.run:
         engine = Engine.load(model, engine=arguments.engine)
         wanted = settings_of(fields, engine, arguments.seed)
-        run = Run.begin(arguments.work / name, prompts, span, engine, wanted, model=model)
+        ours = OurModel.of(engine, wanted, model=model)
+        run = Run.begin(arguments.work / name, prompts, span, ours, seed=arguments.seed)
         continued = run.complete(lambda line, name=name: print(f"{name}: {line}", flush=True))
         models.append(judged(name, prompts, continued, span, seed=arguments.seed))
         parameters = f"{engine.backend.config.parameters / 1e6:.1f} M parameters"

@@ -28,7 +28,7 @@ from partimento.corpus.store.note_store import NoteStore
 from partimento.corpus.survey.labels import Labels
 from partimento.embed.slicing import Slicing
 from partimento.evaluate.continuation.prompts import Prompt, Span, choose
-from partimento.evaluate.continuation.run import Run
+from partimento.evaluate.continuation.run import OurModel, Run
 from partimento.evaluate.continuation.scores import MODEL, PIANISTS, findings, measured, nats_a_note
 from partimento.evaluate.encoders import EncoderSettings, file_encoder
 from partimento.evaluate.metrics import interval, resampled
@@ -157,7 +157,8 @@ def accuracies(outcome: Outcome) -> np.ndarray:
 def continued(model: str, prompts: Sequence[Prompt], folder: Path) -> Json:
     """Scores and medians of plain continuations, and nats a note of what the pianists played."""
     plain = Settings(seed=0, candidates=1, sampling=Sampling(temperature=1.0, min_p=0.0))
-    run = Run.begin(folder, prompts, SPAN, Engine.load(model, engine="onnx-int8"), plain, model=model)
+    ours = OurModel.of(Engine.load(model, engine="onnx-int8"), plain, model=model)
+    run = Run.begin(folder, prompts, SPAN, ours, seed=0)
     made = run.complete(lambda line: print(" ", line, flush=True))
     found = {one.descriptor.name: findings(one)[0] for one in measured(prompts, made, SPAN, seed=0)}
     return {

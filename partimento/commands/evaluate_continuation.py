@@ -53,6 +53,9 @@ class Options(VerbOptions):
     """Where prompts begin, after the first note."""
     prompt_seconds: PromptSeconds = None
     seconds: Seconds = None
+    systems: Path | None = None
+    """TOML file of systems that continue instead of a model of ours: published models of others, folders of files, a
+    Markov chain (docs/evaluation.md)."""
     model: Model = "bundled"
     engine: Engine = "auto"
     temperature: Temperature = None
@@ -75,12 +78,17 @@ def main(argv: list[str]) -> int:
     from partimento.generate.decode.sampling import Sampling
 
     names = [field.name for field in dataclasses.fields(Sampling)]
+    given = [name for name in (*names, "candidates") if getattr(options, name) is not None]
+    if options.systems is not None and given:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UserError(f"{flags} is about a model of ours; with --systems the file says how each system is sampled")
     evaluate_continuation(
         options.data,
         options.out,
         Span(start=options.start_seconds, prompt=options.prompt_seconds or 15.0, seconds=options.seconds or 45.0),
         model=options.model,
         engine=options.engine,
+        systems=options.systems,
         labels=options.labels,
         split=options.split,
         half=options.pieces,

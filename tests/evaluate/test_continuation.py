@@ -1,6 +1,7 @@
 """Continuations beside the pianists' own: what truth, unrelated music and a transposition score; runs that go on."""
 
 import csv
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -11,12 +12,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from partimento.audio.files import write_sound
 from partimento.cli import main
 from partimento.corpus.survey.labels import Labels
 from partimento.errors import UserError
 from partimento.evaluate.continuation.prompts import Prompt, Span, choose, others
-from partimento.evaluate.continuation.report import judged, markdown
-from partimento.evaluate.continuation.run import Continued, Run
+from partimento.evaluate.continuation.report import AskedSystem, judged, markdown
+from partimento.evaluate.continuation.run import Continued, OurModel, Run
 from partimento.evaluate.continuation.scores import (
     MODEL,
     PIANISTS,
@@ -29,6 +31,7 @@ from partimento.evaluate.continuation.scores import (
     median,
     nats_a_note,
 )
+from partimento.evaluate.systems import AudioFolder
 from partimento.generate.decode.sampling import Sampling
 from partimento.generate.engine import Engine
 from partimento.generate.settings import Settings
@@ -296,7 +299,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 def begun(out: Path, model: str, **changes) -> Run:
     engine = Engine.load(model, engine="torch")
     prompts = prompts_of([piece(seed, 10.0) for seed in range(3)], SHORT)
-    return Run.begin(out, prompts, SHORT, engine, Settings(**{"seed": 1, **changes}), model=model)
+    return Run.begin(out, prompts, SHORT, OurModel.of(engine, Settings(**{"seed": 1, **changes}), model=model), seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -337,7 +340,8 @@ def test_a_folder_of_other_settings_is_refused(run: Run, model: str):
 
 def test_what_is_read_back_is_what_the_engine_made(run: Run):
     prompt, one = run.prompts[0], run.complete()[0]
-    (made,) = run.engine.continue_(prompt.given, settings=run.settings, from_seconds=SHORT.prompt)
+    settings = dataclasses.replace(run.player.settings, seconds=SHORT.seconds)
+    (made,) = run.player.engine.continue_(prompt.given, settings=settings, from_seconds=SHORT.prompt)
     for name in ("pitch", "velocity", "onset", "duration"):
         assert np.array_equal(getattr(one.music, name), getattr(made.generated, name)), name
     (heard,) = run.out.glob(f"0-{prompt.sha256[:8]}.mid")
@@ -346,7 +350,7 @@ def test_what_is_read_back_is_what_the_engine_made(run: Run):
 
 def test_nats_are_those_of_the_whole_sequence_read_at_once(run: Run):
     """From the tokenizer's ids of prompt and truth, by the transformer itself, without engine or cache."""
-    network, v = run.engine.backend.model, run.engine.vocabulary
+    network, v = run.player.engine.backend.model, run.player.engine.vocabulary
     for prompt, one in zip(run.prompts, run.complete(), strict=True):
         truth = prompt.music.slice_time(SHORT.prompt, SHORT.end).shift(SHORT.prompt)
         ids = Tokenizer(v).encode(prompt.given.merge(truth), end=False, remove_silence=False)
@@ -364,9 +368,9 @@ def test_a_context_that_is_too_short_holds_the_end_of_the_prompt_and_the_beginni
     """Half of it each, in whole notes, and the same ones behind whatever prompt."""
     engine = Engine.load(model, engine="torch", window=128)
     prompts = prompts_of([piece(seed, 62.0) for seed in range(2)], SPAN)
-    run = Run(out=Path(), prompts=prompts, span=SPAN, engine=engine, settings=Settings())
+    ours = OurModel.of(engine, Settings(), model=model)
     for prompt in prompts:
-        notes = {run._nats(before.given, prompt)[1] for before in prompts}
+        notes = {ours.nats(before.given, prompt, SPAN)[1] for before in prompts}
         assert notes == {(64 - 1 - 60_000 // 5_000) // 3}
 
 
@@ -399,3 +403,52 @@ def test_a_split_needs_labels(folder: Path, tmp_path: Path, capsys):
     argv = ["evaluate", "continuation", "--data", str(folder), "--split", "validation", "-o", str(tmp_path / "out")]
     assert main(argv) == 2
     assert "--labels" in capsys.readouterr().err
+
+
+SYSTEMS = """
+[[systems]]
+name = "again"
+kind = "again"
+
+[[systems]]
+name = "chain"
+kind = "markov"
+order = 1
+
+[[systems]]
+name = "truth"
+kind = "pianists"
+"""
+
+
+def test_other_systems_are_judged_on_the_same_prompts_and_go_on_where_they_were(tmp_path: Path, capsys):
+    (tmp_path / "midi").mkdir()
+    for seed in range(3):
+        piece(seed, 10.0).write_midi(tmp_path / "midi" / f"piece{seed}.mid")
+    (tmp_path / "systems.toml").write_text(SYSTEMS)
+    words = ["evaluate", "continuation", "--data", str(tmp_path / "midi"), "-o", str(tmp_path / "out")]
+    words += ["--prompt-seconds", str(SHORT.prompt), "--seconds", str(SHORT.seconds)]
+    words += ["--systems", str(tmp_path / "systems.toml")]
+    assert main(words) == 0, capsys.readouterr().err
+    with (tmp_path / "out" / "continuation.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["model"] for row in rows} == {"again", "chain", "truth"}
+    truth = [row for row in rows if row["model"] == "truth" and row["descriptor"] in ("notes/s", "velocity")]
+    assert len(truth) > 3
+    assert all(float(row["median_model"]) == pytest.approx(float(row["median_pianists"]), abs=0.01) for row in truth)
+    table = (tmp_path / "out" / "continuation.md").read_text()
+    assert "| the prompt | – | – | – |" in table
+    capsys.readouterr()
+    assert main(words) == 0
+    assert "of 3:" not in capsys.readouterr().out  # nothing is made again
+    assert main([*words, "--temperature", "0.5"]) == 2
+    assert "--temperature" in capsys.readouterr().err
+
+
+def test_a_system_that_answers_with_sound_is_refused(tmp_path: Path):
+    prompts = prompts_of([piece(seed, 10.0) for seed in range(3)], SHORT)
+    for prompt in prompts:
+        write_sound(tmp_path / f"{prompt.path.stem}.wav", [np.zeros((48_000 * 10, 2), np.float32)])
+    system = AudioFolder(name="band", kind="audio", folder=str(tmp_path))
+    with pytest.raises(UserError, match="band answers with sound"):
+        Run.begin(tmp_path / "out", prompts, SHORT, AskedSystem(system, prompts, 0), seed=0).complete()

@@ -10,7 +10,7 @@ Knows: how the findings of one or several models on the same prompts are laid ou
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from partimento.corpus.survey.labels import Labels
+from partimento.errors import UserError
 from partimento.evaluate import tables
 from partimento.evaluate.continuation.prompts import Half, Prompt, Span, choose
-from partimento.evaluate.continuation.run import Continued, Run
+from partimento.evaluate.continuation.run import Continued, OurModel, Run
 from partimento.evaluate.continuation.scores import (
     MODEL,
     NOTES,
@@ -35,9 +36,11 @@ from partimento.evaluate.continuation.scores import (
     nats_a_note,
 )
 from partimento.evaluate.metrics import Estimate
+from partimento.evaluate.systems import System, read_systems
 from partimento.evaluate.tables import bounded, table
 from partimento.generate.engine import Engine
 from partimento.generate.settings import Settings
+from partimento.midi.performance import Performance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,6 +92,7 @@ def evaluate_continuation(
     *,
     model: str = "bundled",
     engine: str = "auto",
+    systems: Path | None = None,
     labels: Path | None = None,
     split: str | None = None,
     half: Half = "all",
@@ -97,25 +101,67 @@ def evaluate_continuation(
     candidates: int | None = None,
     seed: int = 0,
     say: Callable[[str], None] = lambda _: None,
-) -> Judged:
+) -> list[Judged]:
     """Chooses prompts in the folder `data`, continues them, judges that, and writes table, CSV and figure into `out`.
 
-    `sampling` changes fields of the model's own `Sampling`. What `out` already holds of the same run is not made again.
+    `sampling` changes fields of the model's own `Sampling`. With `systems`, a TOML file (`evaluate/systems.py`), those
+    continue instead of the model, each in a folder of its name in `out`. What `out` already holds of the same run is
+    not made again. Raises `UserError` for a system that answers with sound.
     """
     prompts = choose(data, span, labels=Labels.load(csv=labels), split=split, half=half, files=files, say=say)
     about = described(prompts, span)
     say(about)
-    opened = Engine.load(model, engine=engine, say=say)
-    settings = Settings(
-        seed=seed,
-        sampling=replace(opened.abilities.sampling, **(sampling or {})),
-        candidates=opened.candidates(Settings(candidates=candidates)),
-    )
-    run = Run.begin(out, prompts, span, opened, settings, model=model)
-    found = judged(Path(model).stem, prompts, run.complete(say), span, seed=seed)
-    how = f"{run.settings.sampling}, {run.settings.candidates} candidates, seed {seed}."
-    write([found], out, about=f"{about} {how}")
+    found = []
+    if systems is None:
+        opened = Engine.load(model, engine=engine, say=say)
+        settings = Settings(
+            seed=seed,
+            sampling=replace(opened.abilities.sampling, **(sampling or {})),
+            candidates=opened.candidates(Settings(candidates=candidates)),
+        )
+        ours = OurModel.of(opened, settings, model=model)
+        run = Run.begin(out, prompts, span, ours, seed=seed)
+        found.append(judged(Path(model).stem, prompts, run.complete(say), span, seed=seed))
+        about += f" {ours.settings.sampling}, {ours.settings.candidates} candidates, seed {seed}."
+    else:
+        for system in read_systems(systems):
+            say(f"{system.name}:")
+            run = Run.begin(out / system.name, prompts, span, AskedSystem(system, prompts, seed), seed=seed)
+            found.append(judged(system.name, prompts, run.complete(say), span, seed=seed))
+        about += f" Seed {seed}."
+    write(found, out, about=about)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class AskedSystem:
+    """A system as a player."""
+
+    system: System
+    prompts: Sequence[Prompt]
+    seed: int
+
+    @property
+    def made_of(self) -> Mapping[str, Any]:
+        """Its table, and what decides each continuation beside."""
+        table: Any = self.system  # a dataclass, which no protocol can say
+        return {
+            "system": asdict(table),
+            "contents": [self.system.identity(prompt, sample=0) for prompt in self.prompts],
+        }
+
+    def music(self, prompt: Prompt, span: Span) -> Performance:
+        """The first of its continuations."""
+        played = self.system.continuation(prompt, span, sample=0, seed=self.seed)
+        if not isinstance(played, Performance):
+            raise UserError(
+                f"systems.{self.system.name} answers with sound, of which no notes can be measured; "
+                "'partimento listen make' lets it be heard"
+            )
+        return played
+
+    def nats(self, given: Performance, prompt: Prompt, span: Span) -> None:
+        """Nothing is asked of a system but music."""
 
 
 def described(prompts: Sequence[Prompt], span: Span) -> str:

@@ -4,8 +4,8 @@ Knows that a run that was killed goes on. Refuses to know which files are prompt
 continuation good (`scores.py`).
 
     prompts = choose(Path("midi"), Span(), labels=Labels.load(csv=Path("labels.csv")), split="validation", files=40)
-    run = Run.begin(Path("out"), prompts, Span(), engine, Settings(seconds=45.0), model="bundled")
-    continued = run.complete(say=print)
+    ours = OurModel.of(engine, Settings(seed=1), model="bundled")
+    continued = Run.begin(Path("out"), prompts, Span(), ours, seed=1).complete(say=print)
 
 Shape legend: R the last of some tokens, V vocabulary.
 """
@@ -15,10 +15,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -44,41 +44,97 @@ _NS_PER_MS: Final = 1_000_000
 class Continued:
     """What a model made of a prompt, on the prompt's clock, and nats of what the pianist played, by the same model.
 
-    `nats_unrelated` are those of the same `notes` notes behind the prompt of the other piece.
+    `nats_unrelated` are those of the same `notes` notes behind the prompt of the other piece; None where a system does
+    not say.
     """
 
     music: Performance
     notes: int
-    nats: float
-    nats_unrelated: float
+    nats: float | None
+    nats_unrelated: float | None
+
+
+class Player(Protocol):
+    """Whoever goes on where a prompt ends."""
+
+    @property
+    def made_of(self) -> Mapping[str, Any]:
+        """What decides its continuations, as JSON has it: a run goes on with the same only."""
+
+    def music(self, prompt: Prompt, span: Span) -> Performance:
+        """New notes on the prompt's clock, from `span.prompt` on."""
+
+    def nats(self, given: Performance, prompt: Prompt, span: Span) -> tuple[float, int] | None:
+        """Nats of what follows a prompt behind what is given, and its notes; None from those that cannot say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OurModel:
+    """A model of ours, and how it is sampled."""
+
+    engine: Engine
+    settings: Settings
+    model: str
+
+    @classmethod
+    def of(cls, engine: Engine, settings: Settings, *, model: str) -> OurModel:
+        """`settings` with the model's own sampling where they name none, and the length of each span."""
+        sampling = settings.sampling or engine.abilities.sampling
+        return cls(engine=engine, model=model, settings=replace(settings, notes=None, variations=1, sampling=sampling))
+
+    @property
+    def made_of(self) -> Mapping[str, Any]:
+        """The model's content, what computes, the settings."""
+        settings = dataclasses.asdict(replace(self.settings, seconds=None))
+        return {"model": model_key(self.model), "engine": self.engine.backend.description, "settings": settings}
+
+    def music(self, prompt: Prompt, span: Span) -> Performance:
+        """Continued by the engine."""
+        settings = replace(self.settings, seconds=span.seconds)
+        (made,) = self.engine.continue_(prompt.given, settings=settings, from_seconds=span.prompt)
+        return made.generated
+
+    def nats(self, given: Performance, prompt: Prompt, span: Span) -> tuple[float, int]:
+        """Nats of what follows a prompt behind what is given, and its notes; of either as much as fills half a context.
+
+        Which notes these are does not depend on what is given, so that two can be compared.
+        """
+        v, context, pedal = self.engine.vocabulary, self.engine.context, self.engine.abilities.pedal_tokens
+        truth = prompt.music.slice_time(span.prompt, span.end).shift(span.prompt)
+        heard, whole = (begin(v, music, context=context, pedal=pedal) for music in (given, given.merge(truth)))
+        lead, origin = latest(v, heard.prefix, heard.events, context - context // 2)
+        most = max(1, (context // 2 - 1 - int(span.end * 1000) // SEGMENT_MS) // MOST_TOKENS)
+        follow = [replace(event, ms=event.ms - origin) for event in whole.events[len(heard.events) :][:most]]
+        tokens = spell(v, heard.prefix, [*split(v, lead)[1], *follow], origin=0)
+        cache = self.engine.backend.cache(batch=1, capacity=len(tokens))
+        logits_RV = self.engine.read([tokens[:-1]], cache, last=len(tokens) - len(lead))[0].astype(np.float64)
+        highest_R = logits_RV.max(axis=1)
+        mass_R = np.exp(logits_RV - highest_R[:, None]).sum(axis=1)
+        nats_R = highest_R + np.log(mass_R) - logits_RV[np.arange(len(logits_RV)), tokens[len(lead) :]]
+        return float(nats_R.sum()), int((v.kind_of[tokens[len(lead) :]] == Kind.DURATION).sum())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Run:
-    """A folder that fills with continuations: NAME.mid to listen to, NAME.json to measure, run.json of how."""
+    """A folder that fills with continuations: NAME.mid to listen to, NAME.json to measure, run.json of how.
+
+    `seed` says beside which other piece's prompt each is looked at.
+    """
 
     out: Path
     prompts: Sequence[Prompt]
     span: Span
-    engine: Engine
-    settings: Settings
+    player: Player
+    seed: int
 
     @classmethod
-    def begin(
-        cls, out: Path, prompts: Sequence[Prompt], span: Span, engine: Engine, settings: Settings, *, model: str
-    ) -> Run:
-        """Begins, or goes on where another has stopped. `UserError` if that was about anything else.
-
-        `settings` with the length of the span, and the model's own sampling where it names none.
-        """
-        sampling = settings.sampling or engine.abilities.sampling
-        settings = replace(settings, seconds=span.seconds, notes=None, variations=1, sampling=sampling)
+    def begin(cls, out: Path, prompts: Sequence[Prompt], span: Span, player: Player, *, seed: int) -> Run:
+        """Begins, or goes on where another has stopped. `UserError` if that was about anything else."""
         facts = {
             "prompts": [prompt.sha256 for prompt in prompts],
             "span": dataclasses.asdict(span),
-            "model": model_key(model),
-            "engine": engine.backend.description,
-            "settings": dataclasses.asdict(settings),
+            "seed": seed,
+            **json.loads(json.dumps(player.made_of)),
         }
         out.mkdir(parents=True, exist_ok=True)
         path = out / "run.json"
@@ -88,11 +144,11 @@ class Run:
                 if before.get(name) != value:
                     raise UserError(f"{out} was begun with other {name}: {before.get(name)}; choose another folder")
         _write_json(path, facts)
-        return cls(out=out, prompts=prompts, span=span, engine=engine, settings=settings)
+        return cls(out=out, prompts=prompts, span=span, player=player, seed=seed)
 
     def complete(self, say: Callable[[str], None] | None = None) -> list[Continued]:
         """All prompts continued, those that were not yet; `say` is told of each, and how long the rest will take."""
-        other_n = others(len(self.prompts), seed=self.settings.seed)
+        other_n = others(len(self.prompts), seed=self.seed)
         missing = [i for i, prompt in enumerate(self.prompts) if not self._file(prompt, "json").exists()]
         began = time.perf_counter()
         for done, i in enumerate(missing, start=1):
@@ -105,37 +161,16 @@ class Run:
         return [_read(self._file(prompt, "json")) for prompt in self.prompts]
 
     def _continue(self, prompt: Prompt, other: Prompt) -> dict[str, Any]:
-        (made,) = self.engine.continue_(prompt.given, settings=self.settings, from_seconds=self.span.prompt)
-        made.performance.write_midi(self._file(prompt, "mid"))
-        own, unrelated = (self._nats(before.given, prompt) for before in (prompt, other))
+        music = self.player.music(prompt, self.span)
+        prompt.given.merge(music).write_midi(self._file(prompt, "mid"))
+        own, unrelated = (self.player.nats(before.given, prompt, self.span) for before in (prompt, other))
         return {
             "prompt": prompt.path.name,
-            "music": _columns(made.generated),
-            "retries": made.retries,
-            "tokens_per_s": made.timings.tokens_per_s,
-            "notes": own[1],
-            "nats": own[0],
-            "nats_unrelated": unrelated[0],
+            "music": _columns(music),
+            "notes": own[1] if own else 0,
+            "nats": own[0] if own else None,
+            "nats_unrelated": unrelated[0] if unrelated else None,
         }
-
-    def _nats(self, given: Performance, prompt: Prompt) -> tuple[float, int]:
-        """Nats of what follows a prompt behind what is given, and its notes; of either as much as fills half a context.
-
-        Which notes these are does not depend on what is given, so that two can be compared.
-        """
-        v, context, pedal = self.engine.vocabulary, self.engine.context, self.engine.abilities.pedal_tokens
-        truth = prompt.music.slice_time(self.span.prompt, self.span.end).shift(self.span.prompt)
-        heard, whole = (begin(v, music, context=context, pedal=pedal) for music in (given, given.merge(truth)))
-        lead, origin = latest(v, heard.prefix, heard.events, context - context // 2)
-        most = max(1, (context // 2 - 1 - int(self.span.end * 1000) // SEGMENT_MS) // MOST_TOKENS)
-        follow = [replace(event, ms=event.ms - origin) for event in whole.events[len(heard.events) :][:most]]
-        tokens = spell(v, heard.prefix, [*split(v, lead)[1], *follow], origin=0)
-        cache = self.engine.backend.cache(batch=1, capacity=len(tokens))
-        logits_RV = self.engine.read([tokens[:-1]], cache, last=len(tokens) - len(lead))[0].astype(np.float64)
-        highest_R = logits_RV.max(axis=1)
-        mass_R = np.exp(logits_RV - highest_R[:, None]).sum(axis=1)
-        nats_R = highest_R + np.log(mass_R) - logits_RV[np.arange(len(logits_RV)), tokens[len(lead) :]]
-        return float(nats_R.sum()), int((v.kind_of[tokens[len(lead) :]] == Kind.DURATION).sum())
 
     def _file(self, prompt: Prompt, suffix: str) -> Path:
         return self.out / f"{prompt.path.stem[:80]}-{prompt.sha256[: HASH_LENGTH // 2]}.{suffix}"
@@ -148,11 +183,11 @@ def model_key(model: str) -> str:
 
 
 def _columns(music: Performance) -> dict[str, Any]:
-    """Generated music exactly: its times are whole milliseconds."""
+    """Generated music exactly, since its times are whole milliseconds; other music to the millisecond."""
     notes = {name: getattr(music, name).tolist() for name in ("pitch", "velocity")}
-    times = {f"{name}_ms": (getattr(music, name) // _NS_PER_MS).tolist() for name in ("onset", "duration")}
+    onset, duration = music.onset // _NS_PER_MS, np.maximum(music.duration // _NS_PER_MS, 1)
     pedal = np.stack([music.pedal_down, music.pedal_up], axis=1) // _NS_PER_MS
-    return {**notes, **times, "pedal_ms": pedal.tolist()}
+    return {**notes, "onset_ms": onset.tolist(), "duration_ms": duration.tolist(), "pedal_ms": pedal.tolist()}
 
 
 def _read(path: Path) -> Continued:

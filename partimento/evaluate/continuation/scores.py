@@ -220,8 +220,11 @@ def median(values_n: Floats, *, seed: int = 0) -> Estimate:
 
 
 def nats_a_note(continued: Sequence[Continued], *, seed: int = 0, unrelated: bool = False) -> Estimate:
-    """Nats a note of what the pianists played, behind their own prompts or behind `unrelated` ones."""
-    nats_n = np.array([one.nats_unrelated if unrelated else one.nats for one in continued])
+    """Nats a note of what the pianists played, behind their prompts or `unrelated` ones; unknown if untold."""
+    told = [one.nats_unrelated if unrelated else one.nats for one in continued]
+    if None in told:
+        return UNKNOWN
+    nats_n = np.array(told, np.float64)
     notes_n = np.array([one.notes for one in continued], np.float64)
     weight_Rn = _weights(len(continued), seed)
     return _estimate((weight_Rn @ nats_n) / (weight_Rn @ notes_n))

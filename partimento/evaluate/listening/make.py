@@ -37,8 +37,8 @@ from partimento.evaluate.listening.manifest import (
     sound_file,
 )
 from partimento.evaluate.listening.study import Study, read_study
-from partimento.evaluate.listening.systems import Played, System, systems_of
 from partimento.evaluate.listening.votes import VOTES
+from partimento.evaluate.systems import Played, System, systems_of
 from partimento.files import replacing
 from partimento.midi.performance import Performance
 
@@ -84,7 +84,7 @@ def make(
         say(f"{out} has votes already and stays as it is")
         return manifest
     prompts, for_attention = _prompts(study, path.parent, say)
-    systems = systems_of(study, path.parent)
+    systems = systems_of(study.systems, path.parent)
     (out / CLIPS).mkdir(parents=True, exist_ok=True)
     for prompt in prompts:
         _write_prompt(out, prompt, study.span)

@@ -1,7 +1,7 @@
 """What a listening test is: its STUDY.toml as one frozen value, which pairs are compared, by which rules votes count.
 
 Knows fields and what is wrong with them. Refuses to know how clips are made (`make.py`) and what a kind of system can
-be told (`systems.py`). docs/listening.md explains every field; examples/study.toml is one to begin with.
+be told (`evaluate/systems.py`). docs/listening.md explains every field; examples/study.toml is one to begin with.
 
     study = read_study(Path("STUDY.toml"))
     study.pairs()                       # [("ours", "theirs"), ("ours", "pianists")]

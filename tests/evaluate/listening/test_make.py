@@ -17,8 +17,8 @@ from partimento.evaluate.listening.checks import CENTRE_HZ, WIDTH, dichotic_nois
 from partimento.evaluate.listening.make import make
 from partimento.evaluate.listening.manifest import Manifest, sound_file
 from partimento.evaluate.listening.study import read_study
-from partimento.evaluate.listening.systems import systems_of
 from partimento.evaluate.listening.votes import VOTES, VoteLog
+from partimento.evaluate.systems import systems_of
 from partimento.generate.engine import Engine
 from tests.evaluate.listening.world import STUDY, write_study
 from tests.evaluate.small_world import base_model
@@ -154,7 +154,7 @@ def test_a_changed_study_keeps_what_it_still_uses(copy):
 def test_the_shuffled_control_plays_the_pianists_notes_in_another_order(made):
     path, _ = made
     study = read_study(path)
-    shuffled = systems_of(study, path.parent)[3]
+    shuffled = systems_of(study.systems, path.parent)[3]
     prompt = choose(path.parent / "midi", study.span)[0]
     again = [shuffled.continuation(prompt, study.span, sample=k, seed=5) for k in (0, 0, 1)]
     truth = prompt.music.slice_time(1.0, 2.0)
@@ -222,7 +222,7 @@ def test_a_model_goes_on_with_the_seed_of_the_sample(tmp_path):
             'kind = "midi"\nfolder = "ours"', 'kind = "model"\nmodel = "random.safetensors"\ncandidates = 1'
         ).replace("seed = 5", "seed = 7"),
     )
-    ours = systems_of(read_study(path), tmp_path)[0]
+    ours = systems_of(read_study(path).systems, tmp_path)[0]
     prompt = choose(tmp_path / "midi", Span(prompt=1.0, seconds=1.0))[0]
     span = Span(prompt=1.0, seconds=20.0)
     made = [ours.continuation(prompt, span, sample=k, seed=7) for k in (0, 1)]
@@ -245,4 +245,4 @@ def test_the_example_is_a_study_but_for_its_consent(tmp_path):
     written = tmp_path / "study.toml"
     written.write_text(example.read_text().replace("REPLACE THIS by", "This is"))
     study = read_study(written)
-    assert len(systems_of(study, tmp_path)) == 5 and len(study.pairs()) == 4
+    assert len(systems_of(study.systems, tmp_path)) == 5 and len(study.pairs()) == 4

@@ -1,9 +1,10 @@
-"""What plays in a listening test: the kinds of systems that a STUDY.toml can name, a line in `KINDS` for each.
+"""Systems that go on where a prompt ends: the kinds that a TOML file can name, a line in `KINDS` for each.
 
-A system is asked for its k-th continuation of a prompt, and answers with notes or with sound. Knows models, folders and
-pianists. Refuses to know what becomes of the answer (`clips.py`).
+A system is asked for its k-th continuation of a prompt, and answers with notes or with sound. `evaluate continuation`
+measures those that answer with notes, `listen make` lets all be heard. Knows models, folders, pianists and the
+baselines. Refuses to know what becomes of the answer.
 
-    for system in systems_of(study, base=Path("folder of STUDY.toml")):
+    for system in systems_of(study.systems, base=Path("folder of STUDY.toml")):
         music = system.continuation(prompt, study.span, sample=0, seed=study.seed)
 
 Another kind is a frozen dataclass with the fields of its table and the methods of `System`, and a line in `KINDS`.
@@ -12,21 +13,24 @@ Another kind is a frozen dataclass with the fields of its table and the methods 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, Self
 
 import numpy as np
 
 from partimento.audio.files import read_sound
 from partimento.audio.sampler import Sound
 from partimento.errors import UserError
+from partimento.evaluate.baselines import floors
 from partimento.evaluate.continuation.prompts import Prompt, Span
-from partimento.evaluate.listening.study import Study
 from partimento.midi.performance import Performance
-from partimento.toml import EXACT, from_table, unknown
+from partimento.toml import EXACT, from_table, read_toml, unknown
+
+if TYPE_CHECKING:
+    from partimento.evaluate.baselines.anticipatory import Anticipatory
 
 LEAST_PIECES: Final = 8
 """Fewer are in their own order too often."""
@@ -40,7 +44,7 @@ class System(Protocol):
 
     @property
     def name(self) -> str:
-        """As the report calls it; listeners never see it."""
+        """As tables call it; listeners never see it."""
 
     def under(self, base: Path) -> Self:
         """The same with its paths seen from the folder of STUDY.toml."""
@@ -227,18 +231,97 @@ class Shuffled(Pianists):
         return played
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again(Pianists):
+    """A floor: the prompt over and over."""
+
+    kind: str = "again"
+
+    def continuation(self, prompt: Prompt, span: Span, *, sample: int, seed: int) -> Played:  # noqa: ARG002
+        """The prompt's notes and pedal."""
+        return floors.again(prompt.given, start=span.prompt, end=span.end)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Markov(Pianists):
+    """A floor: a Markov chain of the prompt's notes, of an `order`."""
+
+    kind: str = "markov"
+    order: int = 2
+
+    def samples(self, most: int) -> int:
+        """As many as are wanted."""
+        return most
+
+    def continuation(self, prompt: Prompt, span: Span, *, sample: int, seed: int) -> Played:
+        """What the chain draws; the seed of sample k is the study's plus k."""
+        chain = floors.Markov(order=self.order)
+        return chain.continuation(prompt.given, start=span.prompt, end=span.end, seed=seed + sample)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnticipatoryMusicTransformer:
+    """The Anticipatory Music Transformer with the published weights in `folder` (`baselines/anticipatory.py`)."""
+
+    __pydantic_config__: ClassVar = EXACT
+
+    name: str
+    kind: str = "anticipatory"
+    folder: str
+    top_p: float = 0.98
+    device: str = "cpu"
+
+    def under(self, base: Path) -> Self:
+        """The folder beside the TOML file."""
+        return replace(self, folder=str(base / self.folder))
+
+    def samples(self, most: int) -> int:
+        """As many as are wanted."""
+        return most
+
+    def identity(self, prompt: Prompt, *, sample: int) -> str:  # noqa: ARG002
+        """The content of its weights."""
+        return _weights_key(self.folder)
+
+    def continuation(self, prompt: Prompt, span: Span, *, sample: int, seed: int) -> Played:
+        """What it draws; the seed of sample k is the study's plus k."""
+        model = _anticipatory(self.folder, self.top_p, self.device)
+        return model.continuation(prompt.given, start=span.prompt, end=span.end, seed=seed + sample)
+
+
 KINDS: Final[dict[str, type[System]]] = {
     "model": Model,
+    "anticipatory": AnticipatoryMusicTransformer,
     "midi": MidiFolder,
     "audio": AudioFolder,
     "pianists": Pianists,
     "shuffled": Shuffled,
+    "again": Again,
+    "markov": Markov,
 }
 
 
-def systems_of(study: Study, base: Path) -> list[System]:
-    """The systems of a study whose paths start at `base`; raises `UserError` for a table that is none."""
-    return [_system(table, base) for table in study.systems]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Systems:
+    """A TOML file of systems alone: tables `systems` with `name`, `kind` and what it needs."""
+
+    __pydantic_config__: ClassVar = EXACT
+
+    systems: tuple[Mapping[str, Any], ...]
+
+
+def read_systems(path: Path) -> list[System]:
+    """The systems of a TOML file; raises `UserError` that names the field, its value and the mend."""
+    systems = systems_of(read_toml(path, Systems, what="systems").systems, path.parent)
+    names = [system.name for system in systems]
+    if not names or len(set(names)) < len(names):
+        raise UserError(f"{path}: systems are {', '.join(names) or 'none'}; it takes one or more, of different names")
+    return systems
+
+
+def systems_of(tables: Sequence[Mapping[str, Any]], base: Path) -> list[System]:
+    """The systems of tables whose paths start at `base`; raises `UserError` for a table that is none."""
+    return [_system(table, base) for table in tables]
 
 
 def _system(table: Mapping[str, Any], base: Path) -> System:
@@ -260,3 +343,22 @@ def _engine(model: str, engine: str) -> Any:
     from partimento.generate.engine import Engine
 
     return Engine.load(model, engine=engine)
+
+
+@cache
+def _anticipatory(folder: str, top_p: float, device: str) -> Anticipatory:
+    from partimento.evaluate.baselines.anticipatory import Anticipatory
+
+    return Anticipatory.load(folder, top_p=top_p, device=device)
+
+
+@cache
+def _weights_key(folder: str) -> str:
+    found = sorted(path for path in Path(folder).glob("*") if path.suffix in (".safetensors", ".bin"))
+    if not found:
+        raise UserError(f"{folder} holds no weights (.safetensors or .bin)")
+    together = hashlib.sha256()
+    for path in found:
+        with path.open("rb") as file:
+            together.update(hashlib.file_digest(file, "sha256").digest())
+    return together.hexdigest()
