@@ -7,9 +7,8 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
 import tyro
 
 from partimento.commands.flags import parse
@@ -17,15 +16,14 @@ from partimento.commands.options import Force, Plot, Strict, VerbOptions
 from partimento.commands.outputs import file_to_write
 from partimento.commands.reading import read_midi
 from partimento.errors import UserError
-from partimento.midi.performance import Performance
-from partimento.tokens import display
-from partimento.tokens.notes import Notes
-from partimento.tokens.tokenizer import Tokenizer
-from partimento.tokens.vocabulary import Vocabulary
 
-_VOCABULARIES = {"aria": Vocabulary.aria, "piano": Vocabulary.piano}
+if TYPE_CHECKING:
+    from partimento.midi.performance import Performance
+    from partimento.tokens.notes import Notes
+    from partimento.tokens.tokenizer import Tokenizer
+
+_VOCABULARIES = ("aria", "piano")
 _BARS = 2
-_BAR_MS = round(display.BEATS_IN_BAR * 60_000 / display.REMI_TEMPO)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +77,11 @@ def main(argv: list[str]) -> int:
     if options.plot:
         picture = options.out or Path(f"{options.file.stem}-tokens.png")
         file_to_write(picture, ".png", force=options.force)
+    # Only now: they take longer than all else that --help needs.
+    from partimento.tokens import display
+
     name = options.vocabulary or "aria"
-    tokenizer = Tokenizer(_VOCABULARIES[name]())
+    tokenizer = _tokenizer(name)
     performance = read_midi(options.file, strict=options.strict)
     tokens = tokenizer.encode(performance, pedal_tokens=options.pedal_tokens)
     if options.compare:
@@ -94,10 +95,16 @@ def main(argv: list[str]) -> int:
 
 
 def _compare(options: Options, tokenizer: Tokenizer, performance: Performance, picture: Path | None) -> None:
+    import numpy as np
+
+    from partimento.tokens import display
+    from partimento.tokens.notes import Notes
+
     notes = Notes.from_performance(performance, instruments=tokenizer.vocabulary.instruments)
+    bar_ms = round(display.BEATS_IN_BAR * 60_000 / display.REMI_TEMPO)
     whole = _schemes(tokenizer, performance, notes)
     bars = _BARS if options.bars is None else options.bars
-    shown = int(np.searchsorted(notes.onset_ms, bars * _BAR_MS)) if bars else len(notes)
+    shown = int(np.searchsorted(notes.onset_ms, bars * bar_ms)) if bars else len(notes)
     first = notes.slice(0, shown)
     schemes = whole if shown == len(notes) else _schemes(tokenizer, performance, first)
     counts = {name: len(tokens) for name, tokens in whole.items()}
@@ -118,9 +125,18 @@ def _compare(options: Options, tokenizer: Tokenizer, performance: Performance, p
 
 def _schemes(tokenizer: Tokenizer, performance: Performance, notes: Notes) -> dict[str, list[str]]:
     """The notes in our own scheme and in others; what the performance begins with is ours alone."""
+    from partimento.tokens import display
+
     v = tokenizer.vocabulary
     ours = [*tokenizer.prefixes(performance), v.start, *tokenizer.encode_notes(notes), v.end]
     return {"ours (Aria)": _texts(tokenizer, ours), **display.comparison(notes)}
+
+
+def _tokenizer(vocabulary: str) -> Tokenizer:
+    from partimento.tokens.tokenizer import Tokenizer
+    from partimento.tokens.vocabulary import Vocabulary
+
+    return Tokenizer(Vocabulary.aria() if vocabulary == "aria" else Vocabulary.piano())
 
 
 def _texts(tokenizer: Tokenizer, tokens: Iterable[int]) -> list[str]:
@@ -132,7 +148,7 @@ def _decode(options: Options) -> None:
     file_to_write(options.out, ".mid", ".midi", force=options.force)
     tokens, written_with = _read_tokens(options.file)
     name = options.vocabulary or written_with
-    performance = Tokenizer(_VOCABULARIES[name]()).decode(tokens)
+    performance = _tokenizer(name).decode(tokens)
     performance.write_midi(options.out)
     options.say(f"{len(performance)} notes, {performance.seconds:.2f} s in {options.out}")
 

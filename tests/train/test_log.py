@@ -91,7 +91,7 @@ def test_plot_draws_runs_beside_each_other(tmp_path, capsys):
     assert "exists already; give --force" in capsys.readouterr().err
     assert main(["plot", str(tmp_path / "one"), "-o", str(picture), "--force"]) == 0
     assert main(["plot", str(tmp_path / "one"), "-o", str(tmp_path / "curves.pdf")]) == 2
-    assert "ends in .png" in capsys.readouterr().err
+    assert "is a .png file" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / LOG_FILE).write_text('{"step": 0, "validation": {}}\n')
     for wrong in ("nowhere", "empty"):
