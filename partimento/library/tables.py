@@ -45,7 +45,7 @@ _LOCK: Final = ".lock"
 INDEXED_FROM: Final = 20_000
 """Rows from which on a table has indexes; before, every vector is looked at, which is as fast."""
 PARTITIONS: Final = 256
-PROBES: Final = 32
+PROBES: Final = 8
 """Of so many parts of an indexed table the nearest to the query are searched, all vectors of them exactly; measured in
 benchmarks/library/search.md."""
 _SAMPLE_OF_PARTITION: Final = 64

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
+import torch
 
 from partimento.cli import main
 from partimento.embed.encoder import Encoder
@@ -33,3 +34,10 @@ def test_it_is_what_embed_uses_unless_told_otherwise(tmp_path):
     assert table["path"].to_pylist() == [path.name for path in EXAMPLES]
     expected = Encoder.load("bundled-embedding").encode(EXAMPLES)
     np.testing.assert_allclose(np.array(table["embedding"].to_pylist()), expected, atol=1e-4, rtol=1e-3)
+
+
+def test_in_bfloat16_vectors_point_where_those_of_float32_do():
+    """Of half a minute of music, since some processors take long over it."""
+    exact, half = (Encoder.load("bundled-embedding", dtype=dtype) for dtype in (torch.float32, torch.bfloat16))
+    ballad = next(path for path in EXAMPLES if path.stem == "ballad")
+    assert exact.similarity(exact.encode(ballad), half.encode(ballad)).item() > 0.999

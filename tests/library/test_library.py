@@ -1,5 +1,6 @@
 """A library says what is in its folders now, and finds what is like a piece, as a plain computation would."""
 
+import json
 import shutil
 import zipfile
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
+from partimento.cli import main
 from partimento.corpus.duplicates.fingerprints import fingerprint
 from partimento.embed.encoder import Encoder
 from partimento.embed.vectors import unit
@@ -175,3 +177,33 @@ def test_a_foreign_folder_is_refused_in_one_line(tmp_path, said):
     with pytest.raises(UserError, match="not a library") as told:
         Library(tmp_path)
     assert "\n" not in str(told.value)
+
+
+def test_the_commands_add_find_show_and_remove(midi, model, tmp_path, capsys):
+    where = ["-l", str(tmp_path / "made")]
+    assert main(["library", "add", str(midi), "--model", str(model), "--tag", "mine", *where]) == 0
+    said = capsys.readouterr()
+    assert "added 6 files, moved 0, removed 0; 0 were known; 6 files in" in said.out
+    assert "passed over, not-midi: 1 files" in said.err and "precision: float32" in said.out
+    query = str(midi / "Bach/fugue.mid")
+    assert main(["library", "find", query, "--at", "0:30", "--composer", "bach", *where]) == 0
+    [line] = capsys.readouterr().out.splitlines()
+    assert "like 0:00-0:30" in line and line.endswith("Bach/BWV_846.mid  (bach, mine)")
+    assert main(["library", "find", query, "--json", "-n", "2", *where]) == 0
+    assert [row["tags"] for row in json.loads(capsys.readouterr().out)] == [["mine"], ["mine"]]
+    assert main(["library", "same", query, *where]) == 0
+    assert capsys.readouterr().out == "no other performance of it in the library\n"
+    assert main(["info", str(tmp_path / "made")]) == 0
+    shown = capsys.readouterr().out
+    assert "composer             bach 2, chopin 1" in shown and "refused              not-midi 1" in shown
+    assert main(["library", "remove", str(midi / "more.zip"), "--json", *where]) == 0
+    assert json.loads(capsys.readouterr().out) == {"removed": 2, "files": 4}
+    for words, complaint in (
+        (["find", query, "--at", "30", *where], "--at needs START:END in seconds"),
+        (["find", query, "-l", str(midi)], "no library here"),
+        (["add", str(midi), "--model", "bundled-embedding", *where], "make another library"),
+        (["add", str(midi / "nowhere"), "-l", str(tmp_path / "new")], "no such folder, archive or URL"),
+    ):
+        assert main(["library", *words]) == 2
+        assert complaint in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
