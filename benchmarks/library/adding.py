@@ -64,8 +64,8 @@ def main(words: Sequence[str] | None = None) -> None:
     publish(
         options,
         "Adding to a library",
-        f"{len(files)} files, which have with the one before them {facts['slices']} slices and {facts['notes']:,} notes; load average "
-        f"{os.getloadavg()[0]:.0f} at the end.",
+        f"{len(files)} files; with the one before them {facts['slices']} slices and {facts['notes']:,} notes; "
+        f"load average {os.getloadavg()[0]:.0f} at the end.",
         table(head, rows),
         libraries=["lancedb"],
     )
