@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -82,7 +83,7 @@ def main(argv: list[str]) -> int:
     files = files_of(library, atlas.names)
     first = {options.colour: files.kinds[options.colour]}
     files = replace(files, kinds=first | dict(files.kinds))
-    sound = _inside(library, atlas) if options.music else None
+    sound = _inside(library, atlas, options.place) if options.music else None
     options.say(atlas.about)
     near: dict[str, Any] = {}
     if options.place:
@@ -119,15 +120,17 @@ def _placed(
     return *with_placed(atlas, files, options.place, placed), near
 
 
-def _inside(library: Library, atlas: Atlas) -> Sound:
-    """The music of the map's files and the piano, for the page to hold."""
+def _inside(library: Library, atlas: Atlas, placed: Sequence[Path]) -> Sound:
+    """The music of the map's files, of those placed on it, and the piano, for the page to hold."""
     from partimento.audio.fetch import FOLDER
     from partimento.library.atlas.page import Sound
+    from partimento.midi.performance import Performance
 
     piano = {path.name: path.read_bytes() for path in sorted(FOLDER.glob("*.ogg"))}
     if not piano:
         raise UserError("--music: the piano's recordings are missing; get them with: python -m partimento.audio.fetch")
-    return Sound(music=[library.performance(id_).to_midi() for id_ in atlas.names], piano=piano)
+    performances = [*map(library.performance, atlas.names), *map(Performance.from_midi, placed)]
+    return Sound(music=[performance.to_midi() for performance in performances], piano=piano)
 
 
 def _script() -> str:

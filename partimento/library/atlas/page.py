@@ -114,6 +114,8 @@ def page(atlas: Atlas, files: MapFiles, *, script: str, title: str, sound: Sound
     """The whole page as HTML."""
     if len(files) != len(atlas):
         raise ValueError(f"{len(files)} files said for a map of {len(atlas)}: give one for each")
+    if sound is not None and sound.music is not None and len(sound.music) != len(atlas):
+        raise ValueError(f"music of {len(sound.music)} files for a map of {len(atlas)}: give one for each")
     data = json.dumps(map_json(atlas, files, title=title, sound=sound), ensure_ascii=False)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'

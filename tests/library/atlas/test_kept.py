@@ -1,11 +1,13 @@
 """The map that a library keeps: when it is drawn, when files are placed on it, and what the verb says and writes."""
 
+import base64
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from partimento import Performance
 from partimento.cli import main
 from partimento.library.atlas.kept import FILE, files_of, library_map, place_in
 from partimento.library.atlas.map import Atlas, MapSettings
@@ -88,13 +90,15 @@ def test_the_verb_writes_page_and_figure_and_says_where_a_new_file_stands(librar
         "--colour",
         "period",
     ]
-    assert main([*words, "--perplexity", "2.5"]) == 0
+    assert main([*words, "--perplexity", "2.5", "--music"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert "perplexity 2.5" in said[0] and said[1].startswith(f"{new}: at (")
     assert said[2].split() == ["1.000", "Chopin/piece", "3", "(chopin)"]
     data = json.loads(Reader(out.read_text(encoding="utf-8")).scripts[0])
     assert data["title"] == "mine" and data["titles"][-1] == "found" and data["placed"] == [10]
     assert [kind["name"] for kind in data["kinds"]] == ["period", "composer", "collection"]
+    music = [Performance.from_midi(base64.b64decode(one)) for one in data["music"]]
+    assert len(music) == 11 and music[10] == Performance.from_midi(new) and len(data["piano"]) == 30
     assert figure.read_bytes().startswith(b"\x89PNG") and len(Atlas.read(library.path / FILE)) == 10
 
 

@@ -151,7 +151,7 @@ class AtlasElement extends HTMLElement {
   #chosen(points: number[], byLasso: boolean): void {
     if (byLasso) {
       this.#lasso(false);
-      this.#list(points, `${points.length.toLocaleString("en")} files in the lasso`);
+      this.#list(points, `${counted(points.length)} in the lasso`);
     } else if (points.length === 1) {
       void this.#show(points[0]!);
     } else if (!points.length) {
@@ -187,7 +187,7 @@ class AtlasElement extends HTMLElement {
   #search(text: string): void {
     const points = found(this.#map, text, MOST_LISTED);
     this.#plot.mark(points);
-    this.#list(points, text.trim() ? `${points.length === MOST_LISTED ? "The first " : ""}${points.length} files` : "");
+    this.#list(points, text.trim() ? `${points.length === MOST_LISTED ? "The first " : ""}${counted(points.length)}` : "");
   }
 
   #list(points: number[], title: string): void {
@@ -230,6 +230,10 @@ class AtlasElement extends HTMLElement {
   #find<E extends HTMLElement = HTMLElement>(selector: string): E {
     return this.shadowRoot!.querySelector<E>(selector)!;
   }
+}
+
+function counted(files: number): string {
+  return `${files.toLocaleString("en")} file${files === 1 ? "" : "s"}`;
 }
 
 /** A colour of the style sheet, which names them as #rrggbb, since the plot reads nothing else. */

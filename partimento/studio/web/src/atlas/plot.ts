@@ -88,8 +88,10 @@ export class Plot {
     return this.#next(() => (points ? this.#plot.filter(points) : this.#plot.unfilter()));
   }
 
-  /** Moves until these points are to be seen. */
+  /** Moves until these points are to be seen; where they lie far apart, all of the map is. */
   goTo(points: number[]): Promise<unknown> {
+    const reach = [this.x, this.y].map((axis) => points.map((point) => axis[point]!)).map((at) => Math.max(...at) - Math.min(...at));
+    if (Math.max(...reach) > 0.5) return this.all();
     return this.#next(() => this.#plot.zoomToPoints(points, { padding: 3, ...moving() }));
   }
 
