@@ -15,7 +15,7 @@ from partimento.midi.performance import Performance
 from tests.midi.performances import MS, anything, build, separate
 from tests.midi.smf_bytes import separate_keys
 
-QUICK = settings(max_examples=25)
+QUICK = settings(max_examples=15)
 NOCTURNE = Performance.from_midi("examples/nocturne.mid")
 
 

@@ -21,7 +21,7 @@ from tests.midi.interchange.music import music_of
 from tests.midi.performances import MS, anything, build, separate
 from tests.midi.smf_bytes import separate_keys
 
-QUICK = settings(max_examples=25)
+QUICK = settings(max_examples=15)
 
 
 @given(anything())

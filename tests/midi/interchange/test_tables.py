@@ -15,7 +15,7 @@ from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from tests.midi.performances import MS, anything, build, separate
 
-QUICK = settings(max_examples=25)
+QUICK = settings(max_examples=15)
 TWO = build(
     [(0, 500 * MS, 60, 64, 0), (10, 200 * MS, 64, 90, 3)], [(0, 400 * MS, 0), (100, 700 * MS, 3)], {0: 0, 3: 40, 7: 1}
 )
