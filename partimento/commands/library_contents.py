@@ -56,7 +56,8 @@ def add(argv: list[str]) -> int:
         library.add(options.folders, labels=options.labels, tags=options.tag, progress=advance)
     changes = library.changes
     for reason, files in changes.refused.most_common():
-        warn(f"passed over, {reason}: {files:,} files (library show --refused says which)")
+        told = "tried again next time" if reason == "cannot-open" else "library show --refused says which"
+        warn(f"passed over, {reason}: {files:,} files ({told})")
     done = f"added {changes.added:,} files, moved {changes.moved:,}, removed {changes.removed:,}"
     options.report(
         dataclasses.asdict(changes) | {"library": options.library, "files": len(library)},
