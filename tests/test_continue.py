@@ -291,7 +291,9 @@ def test_the_commands_of_the_readme_work_one_after_another(tmp_path: Path, monke
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     shell = "".join(re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL))
     commands = [shlex.split(line, comments=True) for line in shell.splitlines()]
-    commands = [words[1:] for words in commands if words and words[0].endswith("partimento") and words[1] != "studio"]
+    listening = ("studio", "duet")  # which wait for people and their instruments
+    commands = [words[1:] for words in commands if words and words[0].endswith("partimento")]
+    commands = [words for words in commands if words[0] not in listening]
     assert len(commands) > 3
     for words in commands:
         flags = ["", *words[:-1]]
