@@ -153,7 +153,7 @@ def test_the_plan_says_what_a_study_can_show():
 SPAN = Span(prompt=2.0, seconds=4.0)
 PROMPTS = [
     Prompt(sha256=str(k), path=None, collection="", music=music, given=music.slice_time(0, 2))
-    for k, music in enumerate(piece(k).transpose(k) for k in range(6))
+    for k, music in enumerate(piece(k, 6.0).transpose(3 * k) for k in range(6))
 ]
 
 
