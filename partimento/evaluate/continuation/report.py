@@ -51,7 +51,9 @@ _HOW: Final = """\
 Windows as long as a prompt are compared with their prompts, whoever goes on: the model, the pianist, or unrelated music
 (how other pieces go on at that time). Score 1: the model stays as near to its prompts as the pianists do; 0: it is as
 far off as unrelated music; –: unrelated music is not surely further off than the pianists' own. In brackets 95 %
-intervals (prompts resampled). docs/evaluation.md has the formula."""
+intervals (prompts resampled). docs/evaluation.md has the formula.
+
+Agreement of these numbers with listeners: unknown. Votes of a listening test say it (partimento listen report)."""
 
 # Okabe and Ito's palette, which people with any colour vision tell apart.
 _PIANISTS_COLOUR, _UNRELATED_COLOUR = "#0072b2", "#888888"
