@@ -16,16 +16,17 @@ and prompt or the attention check), `voted` (`choice` a, b or none, `reason`, `h
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 from partimento.errors import UserError
 from partimento.evaluate.listening.study import Study
+from partimento.files import held_alone
 
 VOTES: Final = "votes.jsonl"
 Choice = Literal["a", "b", "none"]
@@ -151,17 +152,12 @@ class VoteLog:
 
     def __init__(self, path: Path, *, digest: str) -> None:
         """Raises `UserError` where another process holds it, or it is about another study."""
-        self._file = path.open("ab", buffering=0)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._file.close()
-            raise UserError(f"{path}: another server collects votes there already; end that one first") from error
-        try:
+        with ExitStack() as held:
+            busy = f"{path}: another server collects votes there already; end that one first"
+            held.enter_context(held_alone(path.with_suffix(".lock"), busy))
+            self._file = held.enter_context(path.open("ab", buffering=0))
             self.events = read_events(path, digest=digest)
-        except UserError:
-            self._file.close()
-            raise
+            self._held = held.pop_all()
         whole = path.read_bytes().rfind(b"\n") + 1
         self._file.truncate(whole)
         if not self.events:
@@ -172,7 +168,7 @@ class VoteLog:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self._held.close()
 
     def append(self, event: Event) -> None:
         """One line more; nothing more where that fails."""

@@ -171,7 +171,7 @@ class AtlasElement extends HTMLElement {
     const music = this.#find("#music");
     this.#player?.remove();
     this.#player = null;
-    music.textContent = plays(map) ? "" : "To hear it: partimento studio --library, or a map with its music inside (atlas --music).";
+    music.textContent = plays(map) ? "" : "To hear it: a map with its music inside (partimento atlas --music).";
     if (!plays(map)) return;
     const player = new PlayerElement();
     this.#player = player;
