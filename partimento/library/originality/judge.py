@@ -91,8 +91,10 @@ class Originality:
 
     @property
     def quoted_seconds(self) -> float:
-        """How far behind the prompt the quotation lasts."""
-        return max(0.0, self.quotation.copy.query_ms[1] / 1000 - self.prompt_seconds) if self.quotation else 0.0
+        """How long what begins in the prompt goes on behind it."""
+        begun = [passage.copy.query_ms for passage in self.passages if passage.kind == "quotation"]
+        behind = (last / 1000 - self.prompt_seconds for first, last in begun if first < 1000 * self.prompt_seconds)
+        return max([0.0, *behind])
 
     @property
     def flagged(self) -> bool:

@@ -63,6 +63,7 @@ def test_what_begins_in_the_prompt_is_a_quotation(index):
     assert found.quotation.copy.name == "1.mid" and found.quotation.p is None
     assert found.quotation.copy.first_note < 80 < found.quotation.copy.last_note
     assert 0.5 < found.quotation.share < 100 / found.notes
+    assert found.quoted_seconds == found.quotation.copy.query_ms[1] / 1000 - seconds > 20
     # The same music with nothing given is a copy.
     assert originality(played(music), against=index).flagged
 
@@ -71,7 +72,7 @@ def test_what_the_prompt_has_may_return(index):
     theme = piece(1).slice(100, 200)
     music = joined(theme, own(2), theme, own(3))
     found = originality(played(music), against=index, prompt_seconds=music.onset_ms[100] / 1000)
-    assert not found.flagged and found.quotation.copy.first_note >= 100
+    assert not found.flagged and found.quotation.copy.first_note >= 100 and found.quoted_seconds == 0
 
 
 def test_another_work_than_that_of_the_prompt_is_a_copy(index):
