@@ -58,6 +58,7 @@ def missing(argv):
 
 
 def interrupted(argv):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background processes ignore
     os.kill(os.getpid(), signal.SIGINT)
 
 
