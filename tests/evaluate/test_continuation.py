@@ -31,7 +31,7 @@ from partimento.evaluate.continuation.scores import (
     median,
     nats_a_note,
 )
-from partimento.evaluate.systems import AudioFolder
+from partimento.evaluate.folders import AudioFolder
 from partimento.generate.decode.sampling import Sampling
 from partimento.generate.engine import Engine
 from partimento.generate.settings import Settings

@@ -22,7 +22,7 @@ from partimento.audio.sampler import PEAK, Sound, render
 from partimento.audio.samples import RATE
 from partimento.errors import UserError
 from partimento.evaluate.continuation.prompts import Prompt, Span
-from partimento.evaluate.systems import Played
+from partimento.evaluate.folders import Played
 from partimento.files import replacing
 from partimento.midi.performance import Performance
 

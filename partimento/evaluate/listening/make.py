@@ -25,6 +25,7 @@ from partimento.audio.sampler import Sound, render
 from partimento.corpus.survey.labels import Labels
 from partimento.errors import UserError
 from partimento.evaluate.continuation.prompts import Prompt, Span, choose
+from partimento.evaluate.folders import Played
 from partimento.evaluate.listening.checks import headphone_question, nonsense
 from partimento.evaluate.listening.clips import clip, levelled, music, write_clip
 from partimento.evaluate.listening.manifest import (
@@ -38,7 +39,7 @@ from partimento.evaluate.listening.manifest import (
 )
 from partimento.evaluate.listening.study import Study, read_study
 from partimento.evaluate.listening.votes import VOTES
-from partimento.evaluate.systems import Played, System, systems_of
+from partimento.evaluate.systems import System, systems_of
 from partimento.files import replacing
 from partimento.midi.performance import Performance
 
