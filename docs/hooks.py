@@ -19,7 +19,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 from partimento.cli import VERBS
-from partimento.commands.verbs import Verb, every
+from partimento.commands.common.verbs import Verb, every
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent

@@ -22,7 +22,7 @@ import sys
 from collections.abc import Sequence
 
 from partimento import __version__
-from partimento.commands.verbs import Verb, call
+from partimento.commands.common.verbs import Verb, call
 from partimento.errors import UserError
 
 EXIT_USER_ERROR = 2

@@ -21,7 +21,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from partimento.commands.flags import parse
+from partimento.commands.common.flags import parse
 from partimento.errors import UserError
 
 

@@ -12,7 +12,7 @@ import pytest
 from mypy import api
 
 from partimento.cli import VERBS, main
-from partimento.commands.verbs import every
+from partimento.commands.common.verbs import every
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))

@@ -12,7 +12,7 @@ import tyro
 
 from partimento.cli import VERBS, main
 from partimento.commands import completion
-from partimento.commands.verbs import every
+from partimento.commands.common.verbs import every
 from partimento.midi.performance import Performance
 
 OF_EACH_VERB = {

@@ -17,8 +17,8 @@ from packaging.utils import canonicalize_name
 
 import partimento
 from partimento.cli import VERBS, main
-from partimento.commands.flags import parse
-from partimento.commands.verbs import every
+from partimento.commands.common.flags import parse
+from partimento.commands.common.verbs import every
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

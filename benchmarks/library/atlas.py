@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from benchmarks.common import Program, percent, publish, table
 from benchmarks.tasks.make_retrieval import trained
-from partimento.commands.precision import told_dtype
+from partimento.commands.common.precision import told_dtype
 from partimento.embed.vectors import nearest, unit
 from partimento.evaluate.encoders import STATISTICS, EncoderSettings, file_encoder
 from partimento.evaluate.metrics import share

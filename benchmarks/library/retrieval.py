@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.common import Program, publish, table
-from partimento.commands.precision import told_dtype
+from partimento.commands.common.precision import told_dtype
 from partimento.corpus.duplicates.among import matches_among
 from partimento.corpus.duplicates.fingerprints import Fingerprint, fingerprint
 from partimento.corpus.duplicates.index import Match, PassageIndex

@@ -109,8 +109,8 @@ def report(arguments: argparse.Namespace, runs: Mapping[Cell, AnySize]) -> str:
         "Passes after the first",
         f"{missing}Every line's model learned from {tokens_of(recipe):,} tokens ({recipe.loop.optimiser}, peak rate "
         f"{recipe.loop.peak_lr:g}, {recipe.batch} x {recipe.length} tokens a step, a fifth of the steps warm-up): "
-        "`passes` times the different ones, each time transposed and timed anew. `once`: the different tokens alone, read "
-        "once.",
+        "`passes` times the different ones, each time transposed and timed anew. `once`: the different tokens alone, "
+        "read once.",
         f"Held-out nats a token (a note), over one window of at most {recipe.length + 1} tokens of each of "
         f"{3 * HELDOUT_FILES} validation files, the same for all. One seed each, one untuned rate.",
         table(["parameters", "different tokens", "passes", "held-out", "once"], rows),

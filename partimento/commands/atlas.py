@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from partimento.commands.flags import parse
-from partimento.commands.options import AnySeed, Force, VerbOptions
-from partimento.commands.outputs import file_to_write
+from partimento.commands.common.flags import parse
+from partimento.commands.common.options import AnySeed, Force, VerbOptions
+from partimento.commands.common.outputs import file_to_write
 from partimento.errors import UserError
 from partimento.files import refuse_existing
 

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from partimento.commands.flags import parse
-from partimento.commands.options import Model, VerbOptions, warn
+from partimento.commands.common.flags import parse
+from partimento.commands.common.options import Model, VerbOptions, warn
 from partimento.errors import UserError
 
 UNKNOWN = "unknown"

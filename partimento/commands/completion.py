@@ -18,9 +18,9 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from partimento.commands.flags import parse
-from partimento.commands.options import VerbOptions
-from partimento.commands.verbs import Verb
+from partimento.commands.common.flags import parse
+from partimento.commands.common.options import VerbOptions
+from partimento.commands.common.verbs import Verb
 
 Words = tuple[str, ...]
 _POSITIONAL = typing.get_args(tyro.conf.Positional[int])[1]

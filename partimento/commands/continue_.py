@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from partimento.commands.flags import parse
-from partimento.commands.options import (
+from partimento.commands.common.flags import parse
+from partimento.commands.common.options import (
     Candidates,
     CutTimes,
     Engine,
@@ -44,9 +44,9 @@ from partimento.commands.options import (
     Window,
     warn,
 )
+from partimento.commands.common.outputs import folder_to_write
+from partimento.commands.common.reading import read_midi
 from partimento.commands.originality import what_was_learned
-from partimento.commands.outputs import folder_to_write
-from partimento.commands.reading import read_midi
 from partimento.commands.render import sound_file
 from partimento.errors import UserError
 from partimento.files import refuse_existing, replacing

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from partimento.commands.flags import parse
-from partimento.commands.options import Engine, Model, Seed, VerbOptions
-from partimento.commands.reading import read_midi
+from partimento.commands.common.flags import parse
+from partimento.commands.common.options import Engine, Model, Seed, VerbOptions
+from partimento.commands.common.reading import read_midi
 from partimento.errors import UserError
 
 if TYPE_CHECKING:

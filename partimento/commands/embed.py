@@ -9,10 +9,10 @@ from typing import Annotated
 
 import tyro
 
-from partimento.commands.flags import parse
-from partimento.commands.options import Device, Force, Half, Model, Pooled, VerbOptions, warn
-from partimento.commands.outputs import file_to_write
-from partimento.commands.precision import best_device, told_dtype
+from partimento.commands.common.flags import parse
+from partimento.commands.common.options import Device, Force, Half, Model, Pooled, VerbOptions, warn
+from partimento.commands.common.outputs import file_to_write
+from partimento.commands.common.precision import best_device, told_dtype
 from partimento.embed.slicing import SUITING, Slicing
 from partimento.errors import UserError
 

@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from partimento.commands.flags import parse
-from partimento.commands.options import Force, VerbOptions
-from partimento.commands.outputs import folder_to_write
+from partimento.commands.common.flags import parse
+from partimento.commands.common.options import Force, VerbOptions
+from partimento.commands.common.outputs import folder_to_write
 from partimento.files import new_folder
 
 Format = Literal["partimento", "partimento-int8", "stablelm", "onnx", "onnx-int8", "onnx-int4"]

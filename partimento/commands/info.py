@@ -12,8 +12,8 @@ from typing import Any
 
 import tyro
 
-from partimento.commands.flags import parse
-from partimento.commands.options import VerbOptions
+from partimento.commands.common.flags import parse
+from partimento.commands.common.options import VerbOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ def main(argv: list[str]) -> None:
     """Run the verb with the arguments after its name."""
     options = parse(Options, argv, verb="info")
     if (Path(options.model) / "library.json").is_file():
-        from partimento.commands.library_contents import show
+        from partimento.commands.library.contents import show
 
         show(["--library", options.model, *(["--json"] if options.json else [])])
         return

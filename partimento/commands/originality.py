@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from partimento.commands.flags import parse
-from partimento.commands.options import Check, Force, Model, PromptSeconds, Strict, VerbOptions, warn
-from partimento.commands.outputs import file_to_write
-from partimento.commands.progress import passing
-from partimento.commands.reading import read_midi
+from partimento.commands.common.flags import parse
+from partimento.commands.common.options import Check, Force, Model, PromptSeconds, Strict, VerbOptions, warn
+from partimento.commands.common.outputs import file_to_write
+from partimento.commands.common.progress import passing
+from partimento.commands.common.reading import read_midi
 from partimento.errors import UserError
 
 if TYPE_CHECKING:

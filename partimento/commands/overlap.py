@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from partimento.commands.flags import parse
-from partimento.commands.options import Check, Force, VerbOptions, warn
-from partimento.commands.outputs import file_to_write
-from partimento.commands.progress import passing
+from partimento.commands.common.flags import parse
+from partimento.commands.common.options import Check, Force, VerbOptions, warn
+from partimento.commands.common.outputs import file_to_write
+from partimento.commands.common.progress import passing
 from partimento.errors import UserError
 from partimento.files import refuse_existing
 

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import tyro
 
-from partimento.commands.flags import parse
-from partimento.commands.options import Data, Pooled, Task, warn
-from partimento.commands.precision import EncoderOptions
+from partimento.commands.common.flags import parse
+from partimento.commands.common.options import Data, Pooled, Task, warn
+from partimento.commands.common.precision import EncoderOptions
 from partimento.errors import UserError
 
 STATISTICS = "statistics"

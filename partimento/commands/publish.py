@@ -8,9 +8,9 @@ from typing import Annotated
 
 import tyro
 
-from partimento.commands.flags import parse
-from partimento.commands.options import Force, VerbOptions
-from partimento.commands.outputs import folder_to_write
+from partimento.commands.common.flags import parse
+from partimento.commands.common.options import Force, VerbOptions
+from partimento.commands.common.outputs import folder_to_write
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

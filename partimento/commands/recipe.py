@@ -7,8 +7,8 @@ from typing import Annotated
 
 import tyro
 
-from partimento.commands.flags import fitting, parse
-from partimento.commands.options import VerbOptions
+from partimento.commands.common.flags import fitting, parse
+from partimento.commands.common.options import VerbOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,10 +15,10 @@ from typing import Annotated
 
 import tyro
 
-from partimento.commands.flags import parse
-from partimento.commands.options import Force, Strict, VerbOptions
-from partimento.commands.outputs import file_to_write
-from partimento.commands.reading import tell_repairs
+from partimento.commands.common.flags import parse
+from partimento.commands.common.options import Force, Strict, VerbOptions
+from partimento.commands.common.outputs import file_to_write
+from partimento.commands.common.reading import tell_repairs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import tyro
 
-from partimento.commands.flags import parse
-from partimento.commands.options import Force, VerbOptions, warn
+from partimento.commands.common.flags import parse
+from partimento.commands.common.options import Force, VerbOptions, warn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from partimento.commands.flags import parse
-from partimento.commands.options import Force, Labels, VerbOptions, Workers, warn
-from partimento.commands.outputs import folder_to_write
+from partimento.commands.common.flags import parse
+from partimento.commands.common.options import Force, Labels, VerbOptions, Workers, warn
+from partimento.commands.common.outputs import folder_to_write
 from partimento.errors import UserError
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import tyro
 
-from partimento.commands.flags import parse
-from partimento.commands.options import (
+from partimento.commands.common.flags import parse
+from partimento.commands.common.options import (
     Candidates,
     Engine,
     Host,

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import tyro
 
-from partimento.commands.flags import parse
-from partimento.commands.options import Labels, VerbOptions, Workers
-from partimento.commands.outputs import folder_to_write
+from partimento.commands.common.flags import parse
+from partimento.commands.common.options import Labels, VerbOptions, Workers
+from partimento.commands.common.outputs import folder_to_write
 from partimento.errors import UserError
 
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from partimento.commands.flags import parse
-from partimento.commands.options import Force, Plot, Strict, VerbOptions
-from partimento.commands.outputs import file_to_write
-from partimento.commands.reading import read_midi
+from partimento.commands.common.flags import parse
+from partimento.commands.common.options import Force, Plot, Strict, VerbOptions
+from partimento.commands.common.outputs import file_to_write
+from partimento.commands.common.reading import read_midi
 from partimento.errors import UserError
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import tyro
 
-from partimento.commands.flags import parse
-from partimento.commands.options import VerbOptions
+from partimento.commands.common.flags import parse
+from partimento.commands.common.options import VerbOptions
 from partimento.errors import UserError
 
 

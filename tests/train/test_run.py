@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from partimento.cli import main
-from partimento.commands.flags import fitting, parse, recipe_name
+from partimento.commands.common.flags import fitting, parse, recipe_name
 from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from partimento.model.checkpoint import load, save

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from partimento.commands.options import Device, Half, VerbOptions
+from partimento.commands.common.options import Device, Half, VerbOptions
 from partimento.embed.slicing import SUITING, Slicing
 
 if TYPE_CHECKING:

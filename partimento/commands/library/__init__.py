@@ -6,19 +6,19 @@ from typing import Annotated
 
 import tyro
 
-from partimento.commands.options import VerbOptions
-from partimento.commands.verbs import Verb, call
+from partimento.commands.common.options import VerbOptions
+from partimento.commands.common.verbs import Verb, call
 
 KINDS: tuple[Verb, ...] = (
     Verb(
         name="add",
         help="bring it up to date with folders and archives",
-        target="partimento.commands.library_contents:add",
+        target="partimento.commands.library.contents:add",
     ),
-    Verb(name="find", help="the pieces or moments most like one", target="partimento.commands.library_search:find"),
-    Verb(name="same", help="other performances of the piece", target="partimento.commands.library_search:same"),
-    Verb(name="show", help="what is in it", target="partimento.commands.library_contents:show"),
-    Verb(name="remove", help="take files out of it", target="partimento.commands.library_contents:remove"),
+    Verb(name="find", help="the pieces or moments most like one", target="partimento.commands.library.search:find"),
+    Verb(name="same", help="other performances of the piece", target="partimento.commands.library.search:same"),
+    Verb(name="show", help="what is in it", target="partimento.commands.library.contents:show"),
+    Verb(name="remove", help="take files out of it", target="partimento.commands.library.contents:remove"),
 )
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import tyro
 
-from partimento.commands.flags import parse
-from partimento.commands.options import VerbOptions
+from partimento.commands.common.flags import parse
+from partimento.commands.common.options import VerbOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import tyro
 
-from partimento.commands.flags import named_models, parse
-from partimento.commands.options import Data, Models
-from partimento.commands.outputs import folder_to_write, rows_of
-from partimento.commands.precision import EncoderOptions
+from partimento.commands.common.flags import named_models, parse
+from partimento.commands.common.options import Data, Models
+from partimento.commands.common.outputs import folder_to_write, rows_of
+from partimento.commands.common.precision import EncoderOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

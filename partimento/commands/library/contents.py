@@ -9,9 +9,9 @@ from typing import Annotated
 
 import tyro
 
-from partimento.commands.flags import parse
+from partimento.commands.common.flags import parse
+from partimento.commands.common.options import AnyModel, Labels, Tags, warn
 from partimento.commands.library import Common
-from partimento.commands.options import AnyModel, Labels, Tags, warn
 from partimento.errors import UserError
 
 _COMMONEST = 8

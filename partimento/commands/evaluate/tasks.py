@@ -6,8 +6,8 @@ import dataclasses
 from collections import Counter
 from dataclasses import dataclass
 
-from partimento.commands.flags import parse
-from partimento.commands.options import AnyData, VerbOptions
+from partimento.commands.common.flags import parse
+from partimento.commands.common.options import AnyData, VerbOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from partimento.commands.flags import parse
-from partimento.commands.options import (
+from partimento.commands.common.flags import parse
+from partimento.commands.common.options import (
     Candidates,
     CutTimes,
     Data,
@@ -26,7 +26,7 @@ from partimento.commands.options import (
     TopP,
     VerbOptions,
 )
-from partimento.commands.outputs import folder_to_write, rows_of
+from partimento.commands.common.outputs import folder_to_write, rows_of
 from partimento.errors import UserError
 
 

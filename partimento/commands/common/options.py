@@ -27,7 +27,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import tyro
 
-from partimento.commands.progress import counted
+from partimento.commands.common.progress import counted
 from partimento.train.log import TrackerName
 
 EngineName = Literal["auto", "torch", "onnx", "onnx-int8", "onnx-int4"]

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import tyro
 
-from partimento.commands.flags import fitting, parse, recipe_name
-from partimento.commands.options import Base, Data, Resume, Task, Track, VerbOptions
-from partimento.commands.outputs import folder_to_write
+from partimento.commands.common.flags import fitting, parse, recipe_name
+from partimento.commands.common.options import Base, Data, Resume, Task, Track, VerbOptions
+from partimento.commands.common.outputs import folder_to_write
 from partimento.embed.slicing import SUITING, Slicing
 from partimento.train.recipes.classification import ClassifierRecipe, classifier_recipe
 

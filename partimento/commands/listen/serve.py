@@ -7,8 +7,8 @@ from pathlib import Path
 
 import tyro
 
-from partimento.commands.flags import parse
-from partimento.commands.options import Host, NoBrowser, Port, VerbOptions
+from partimento.commands.common.flags import parse
+from partimento.commands.common.options import Host, NoBrowser, Port, VerbOptions
 from partimento.errors import UserError
 
 

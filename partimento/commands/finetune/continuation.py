@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from partimento.commands.flags import fitting, parse
-from partimento.commands.options import Base, Resume, Track, VerbOptions
-from partimento.commands.outputs import folder_to_write
+from partimento.commands.common.flags import fitting, parse
+from partimento.commands.common.options import Base, Resume, Track, VerbOptions
+from partimento.commands.common.outputs import folder_to_write
 from partimento.errors import UserError
 from partimento.train.recipes.continuation import ContinuationRecipe, recipe_for
 

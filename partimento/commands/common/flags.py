@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import tyro
 
-from partimento.commands.verbs import suggestion
+from partimento.commands.common.verbs import suggestion
 from partimento.errors import UserError
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import tyro
 
-from partimento.commands.flags import parse
+from partimento.commands.common.flags import parse
+from partimento.commands.common.options import Tag
 from partimento.commands.library import Common
-from partimento.commands.options import Tag
 from partimento.errors import UserError
 
 

@@ -3,7 +3,7 @@
 Knows how a verb is found, and the help of a table. Refuses to know any verb. `partimento` itself has such a table, and
 so has a verb that has verbs of its own, such as `finetune`.
 
-    KINDS = (Verb(name="continuation", help="...", target="partimento.commands.finetune_continuation:main"),)
+    KINDS = (Verb(name="continuation", help="...", target="partimento.commands.finetune.continuation:main"),)
     call(["continuation", "store"], KINDS, program="partimento finetune", about="Train a model further.")
 """
 

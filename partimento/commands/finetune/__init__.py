@@ -1,22 +1,22 @@
 """`partimento finetune KIND ...`: the kinds of fine-tuning, a module and a line in `KINDS` for each."""
 
-from partimento.commands.verbs import Verb, call
+from partimento.commands.common.verbs import Verb, call
 
 KINDS: tuple[Verb, ...] = (
     Verb(
         name="continuation",
         help="better continuations, in the manner of your music",
-        target="partimento.commands.finetune_continuation:main",
+        target="partimento.commands.finetune.continuation:main",
     ),
     Verb(
         name="contrastive",
         help="vectors that are alike for music that is",
-        target="partimento.commands.finetune_contrastive:main",
+        target="partimento.commands.finetune.contrastive:main",
     ),
     Verb(
         name="classifier",
         help="probabilities of labels",
-        target="partimento.commands.finetune_classifier:main",
+        target="partimento.commands.finetune.classifier:main",
     ),
 )
 
