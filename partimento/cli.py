@@ -55,7 +55,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(name="probe", help="what a linear classifier reads from vectors", target="partimento.commands.probe:main"),
     Verb(name="evaluate", help="tasks and tables of measurements", target="partimento.commands.evaluate:main"),
     Verb(name="listen", help="a listening test, from clips to tables", target="partimento.commands.listen:main"),
-    Verb(name="info", help="what a model is", target="partimento.commands.info:main"),
+    Verb(name="info", help="what a model or a file is", target="partimento.commands.info:main"),
     Verb(name="export", help="a model for other engines", target="partimento.commands.export:main"),
     Verb(name="completion", help="a script: your shell completes", target="partimento.commands.completion:main"),
 )

@@ -1,4 +1,4 @@
-"""`partimento info MODEL`: what a checkpoint is, or what is in a library.
+"""`partimento info WHAT`: what a model, a MIDI file, a store, a table or a library is.
 
 Knows how to lay out facts. Refuses to know how they are found.
 """
@@ -18,11 +18,11 @@ from partimento.commands.common.options import VerbOptions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options(VerbOptions):
-    """Tell what a model is, how it was made, what it speaks; or what is in a note store, a table or a library."""
+    """Tell what a model is, how it was made, what it speaks; or what is in a MIDI file, a store, a table, a library."""
 
     model: tyro.conf.Positional[str] = "bundled"
     """Name of a bundled model, a .safetensors file, a folder, or a model of the hub such as loubb/aria-medium-base; or
-    a note store, a .parquet of 'partimento embed', or a library's folder."""
+    a MIDI file, a note store, a .parquet of 'partimento embed', or a library's folder."""
 
 
 def main(argv: list[str]) -> None:
@@ -44,7 +44,11 @@ def main(argv: list[str]) -> None:
 
 
 def described(name: str) -> dict[str, Any]:
-    """The facts about a note store, a table of embeddings, a linear head or a model, as JSON values."""
+    """The facts about a MIDI file, a note store, a table of embeddings, a linear head or a model, as JSON values."""
+    from partimento.corpus.archives import is_midi
+
+    if is_midi(name):
+        return describe_midi(Path(name))
     from partimento.corpus.store.note_store import MANIFEST
     from partimento.embed.head import LinearHead
     from partimento.model.hub import locate
@@ -55,6 +59,35 @@ def described(name: str) -> dict[str, Any]:
         return describe_table(Path(name))
     path = locate(name)
     return describe_head(path) if LinearHead.is_in(path) else describe(name)
+
+
+def describe_midi(path: Path) -> dict[str, Any]:
+    """What is in a MIDI file, in a few numbers: of all notes together, and of what was mended on reading it."""
+    import numpy as np
+
+    from partimento.midi.descriptors import Stretch
+    from partimento.midi.instruments import INSTRUMENTS
+    from partimento.midi.performance import Performance
+    from partimento.tokens.display import pitch_name
+
+    performance = Performance.from_midi(path)
+    source, stretch = performance.source, Stretch.of(performance, 0, performance.seconds + 1e-9)
+    facts: dict[str, Any] = {
+        "file": str(path),
+        "kind": f"MIDI file of type {source.smf_format}",
+        "sha256": source.sha256,
+        "tracks": source.tracks,
+        "seconds": round(performance.seconds, 2),
+        "notes": len(performance),
+    }
+    if len(performance):
+        facts |= {
+            "notes_per_second": round(stretch.density, 2),
+            "pitches": f"{pitch_name(stretch.pitch.min())} to {pitch_name(stretch.pitch.max())}",
+            "velocities": f"{stretch.velocity.min()} to {stretch.velocity.max()}, mean {stretch.mean_velocity:.0f}",
+            "instruments": ", ".join(INSTRUMENTS[number] for number in np.unique(performance.instrument)),
+        }
+    return facts | {"pedal_intervals": len(performance.pedal_down), "repairs": [str(one) for one in source.repairs]}
 
 
 def describe_store(path: Path) -> dict[str, Any]:
