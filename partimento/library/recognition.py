@@ -12,13 +12,15 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 
 from partimento.corpus.duplicates.fingerprints import Fingerprint, fingerprint
-from partimento.corpus.duplicates.index import Match, PassageIndex
+from partimento.corpus.duplicates.index import Indexed, Match, PassageIndex
+from partimento.corpus.rows import blocks
 from partimento.library.tables import FILES, SHOWN, Tables, one_of
 from partimento.midi.performance import Performance
 from partimento.tokens.notes import Notes
@@ -39,6 +41,7 @@ _ANSWERS: Final = pa.schema(
 )
 _FOLDER: Final = "passages"
 _KEPT: Final = 2
+_FILES_AT_ONCE: Final = 5_000
 
 
 def passage_index(tables: Tables) -> PassageIndex:
@@ -46,7 +49,7 @@ def passage_index(tables: Tables) -> PassageIndex:
     ids = sorted(tables.rows(FILES, ["id"], "fingerprint IS NOT NULL")["id"].to_pylist())
     folder = tables.folder / _FOLDER / hashlib.sha256("".join(ids).encode()).hexdigest()[:16]
     if not folder.is_dir():
-        _build(tables, folder)
+        _build(tables, ids, folder)
     return PassageIndex(folder)
 
 
@@ -81,11 +84,18 @@ def _first_note(performance: Performance) -> float:
     return float(performance.onset_seconds.min()) if len(performance) else 0.0
 
 
-def _build(tables: Tables, folder: Path) -> None:
-    rows = tables.rows(FILES, ["id", "sha256", "fingerprint"], "fingerprint IS NOT NULL").sort_by("id").to_pylist()
+def _fingerprints(tables: Tables, ids: Sequence[str]) -> Iterator[Indexed]:
+    """What the index wants of these files, in their order, some of them in memory at a time."""
+    for block in blocks(ids, _FILES_AT_ONCE):
+        rows = tables.rows(FILES, ["id", "sha256", "fingerprint"], one_of("id", block)).sort_by("id")
+        for row in rows.to_pylist():
+            yield row["id"], row["sha256"], Fingerprint.from_bytes(row["fingerprint"])
+
+
+def _build(tables: Tables, ids: Sequence[str], folder: Path) -> None:
     folder.parent.mkdir(exist_ok=True)
     ours = folder.with_name(f"{folder.name}.{os.getpid()}")
-    PassageIndex.build(((row["id"], row["sha256"], Fingerprint.from_bytes(row["fingerprint"])) for row in rows), ours)
+    PassageIndex.build(_fingerprints(tables, ids), ours)
     try:
         ours.rename(folder)
     except OSError:  # another process was faster
