@@ -53,12 +53,18 @@ if TYPE_CHECKING:
 
 NAME: Final = "report"
 UNKNOWN: Final = "unknown"
+CANNOT_TELL: Final = "cannot tell"
+FEWEST: Final = 6
+"""Listeners. Of five unanimous ones, each counted once, p is 2 / 2^5 = 0.063; of six it is 0.031."""
 _HOW: Final = """\
 p: exact two-sided binomial test on the untied votes; Holm: the same for all pairs together. Wins: share of the untied
 votes, first with Wilson's interval, which counts votes as independent, then with one from resampled listeners and
 prompts. Power: how likely so many untied votes are to find {share:.0%} wins, if that is the truth. As good as: the
-p-value of two one-sided tests that the share of wins lies within 50% ± {margin:.0%}; only below {alpha} is there
-evidence of that, and a large p is none."""
+p-value of two one-sided tests that the share of wins lies within 50% ± {margin:.0%}, with Holm's correction; a large p
+of the first test is no evidence of that. So: a system is preferred where its corrected p is at most {alpha} and both
+intervals of wins lie on its side of 50%; two are as good as each other where that p-value is below {alpha} and the
+resampled interval lies within the margin; both only with {fewest} listeners or more, since of fewer not even unanimous
+ones could show anything about others. Of all else the votes cannot tell."""
 
 
 def planned(manifest: Manifest) -> str:
@@ -88,6 +94,7 @@ def findings(folder: Path) -> dict[str, Any]:
     weight_Rn = resamples(listener_n, prompt_n, seed=study.seed) if votes else np.zeros((1, 0))
     pairs = study.pairs()
     pair_n = np.array([pairs.index((vote.first, vote.second)) for vote in votes], np.int64)
+    listeners_C = [len(np.unique(listener_n[pair_n == c])) for c in range(len(pairs))]
     said_n = np.array([TIED if vote.tied else WON if vote.won else LOST for vote in votes], np.int64)
     counts_RC3 = tallied(pair_n, said_n, pairs=len(pairs), weight_Rn=weight_Rn)
     return {
@@ -98,7 +105,7 @@ def findings(folder: Path) -> dict[str, Any]:
         "listeners": _people(everybody, study),
         "share": study.plan.share,
         "margin": study.plan.margin,
-        "pairs": _pairs(pairs, counts_RC3, study),
+        "pairs": _pairs(pairs, counts_RC3, listeners_C, study),
         "strengths": _strengths(pairs, counts_RC3, study) if votes else UNKNOWN,
         "jury": _jury(folder, manifest, votes, weight_Rn),
     }
@@ -114,7 +121,9 @@ def _people(everybody: Sequence[Listener], study: Study) -> dict[str, int]:
     }
 
 
-def _pairs(pairs: Sequence[tuple[str, str]], counts_RC3: Floats, study: Study) -> list[dict[str, Any]]:
+def _pairs(
+    pairs: Sequence[tuple[str, str]], counts_RC3: Floats, listeners_C: Sequence[int], study: Study
+) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for c, (first, second) in enumerate(pairs):
         wins, ties, losses = (int(count) for count in counts_RC3[0, c])
@@ -128,6 +137,7 @@ def _pairs(pairs: Sequence[tuple[str, str]], counts_RC3: Floats, study: Study) -
                 "wins": wins,
                 "ties": ties,
                 "losses": losses,
+                "listeners": listeners_C[c],
                 "p": binomial_test(wins, losses),
                 "wins_share": wins / tally.untied if tally.untied else None,
                 "wilson": wilson(wins, losses),
@@ -136,18 +146,26 @@ def _pairs(pairs: Sequence[tuple[str, str]], counts_RC3: Floats, study: Study) -
                 "equivalence_p": equivalence_test(wins, losses, margin=study.plan.margin),
             }
         )
-    for row, corrected in zip(rows, holm([row["p"] for row in rows]), strict=True):
-        row["p_holm"] = corrected
-        row["verdict"] = _verdict(row)
+    for name in ("p", "equivalence_p"):
+        for row, corrected in zip(rows, holm([row[name] for row in rows]), strict=True):
+            row[f"{name}_holm"] = corrected
+    for row in rows:
+        row["verdict"] = verdict(row, margin=study.plan.margin)
     return rows
 
 
-def _verdict(row: Mapping[str, Any]) -> str:
-    if row["p_holm"] <= ALPHA:
-        return f"{row['first'] if row['wins'] > row['losses'] else row['second']} is preferred"
-    if row["equivalence_p"] < ALPHA:
-        return "as good as each other"
-    return UNKNOWN
+def verdict(row: Mapping[str, Any], *, margin: float) -> str:
+    """What the votes on a pair show, in words; no more than its tests and intervals together do."""
+    if row["listeners"] < FEWEST or row["resampled"] is None:
+        return CANNOT_TELL
+    low, high = (of(row["wilson"][end], row["resampled"][end]) for end, of in enumerate((min, max)))
+    alike = (
+        row["equivalence_p_holm"] < ALPHA and 0.5 - margin < row["resampled"][0] <= row["resampled"][1] < 0.5 + margin
+    )
+    if row["p_holm"] <= ALPHA and not low <= 0.5 <= high:
+        better = row["first"] if low > 0.5 else row["second"]
+        return f"{better} is preferred" + (f", by less than ±{margin:.0%}" if alike else "")
+    return f"as good as each other within ±{margin:.0%}" if alike else CANNOT_TELL
 
 
 def _strengths(pairs: Sequence[tuple[str, str]], counts_RC3: Floats, study: Study) -> dict[str, Any]:
@@ -221,7 +239,7 @@ def write(report: Mapping[str, Any], folder: Path) -> None:
 def markdown(report: Mapping[str, Any]) -> str:
     """Everything as one page."""
     people = ", ".join(f"{count} {what}" for what, count in report["listeners"].items())
-    how = _HOW.format(share=report["share"], margin=report["margin"], alpha=ALPHA)
+    how = _HOW.format(share=report["share"], margin=report["margin"], alpha=ALPHA, fewest=FEWEST)
     header = ["", "wins", "ties", "losses", "p", "Holm", "wins (Wilson)", "(resampled)", "power", "as good as", "so"]
     rows = [
         (
@@ -234,7 +252,7 @@ def markdown(report: Mapping[str, Any]) -> str:
             "–" if row["wins_share"] is None else f"{row['wins_share']:.0%} {_ends(row['wilson'])}",
             _ends(row["resampled"]),
             f"{row['power']:.0%}",
-            f"{row['equivalence_p']:.3f}",
+            f"{row['equivalence_p_holm']:.3f}",
             row["verdict"],
         )
         for row in report["pairs"]

@@ -12,7 +12,7 @@ from partimento.cli import main
 from partimento.evaluate.continuation.prompts import Prompt, Span
 from partimento.evaluate.listening.assignment import next_trial
 from partimento.evaluate.listening.jury import ALL, agreement, jury_scores
-from partimento.evaluate.listening.report import UNKNOWN, findings, planned
+from partimento.evaluate.listening.report import CANNOT_TELL, FEWEST, UNKNOWN, findings, planned, verdict
 from partimento.evaluate.listening.statistics import holm
 from partimento.evaluate.listening.votes import VOTES, Trial, VoteLog, apply
 from partimento.midi.performance import Performance
@@ -21,24 +21,17 @@ from tests.evaluate.listening.world import piece, silent_manifest, sounding_stud
 TABLE_1 = {"AM Transformer": (38, 0, 6), "Suno 3.5": (18, 9, 21), "MusicGen": (49, 1, 0), "pianists": (15, 9, 17)}
 
 
-@pytest.fixture(scope="module")
-def table_1(tmp_path_factory):
-    """A study with the paper's pairs and, of 12 listeners in turn, the paper's votes; and two who do not listen."""
-    folder = tmp_path_factory.mktemp("table1")
+def voted_study(folder, answers):
+    """A study of "ours" with these answers, (listener, other system, "a": ours); and two who do not listen."""
     made = sounding_study(folder, seconds=0.1)
-    systems = tuple({"name": name, "kind": "midi"} for name in ("ours", *TABLE_1))
-    manifest = replace(made, study=replace(made.study, systems=systems))
+    names = dict.fromkeys(other for _, other, _ in answers)
+    systems = tuple({"name": name, "kind": "midi"} for name in ("ours", *names))
+    trials = replace(made.study.trials, each=1)
+    manifest = replace(made, study=replace(made.study, systems=systems, trials=trials))
     manifest.write(folder)
-    answers = [
-        (name, said)
-        for name, (wins, ties, losses) in TABLE_1.items()
-        for said in ["a"] * wins + ["none"] * ties + ["b"] * losses
-    ]
+    listeners = {name for name, _, _ in answers}
+    numbers = dict.fromkeys([*sorted(listeners), "deaf 1", "deaf 2"], 0)
     with VoteLog(folder / VOTES, digest=manifest.digest) as log:
-        numbers = {}
-        for k in range(14):
-            log.append({"event": "joined", "listener": f"x{k}", "time": 0})
-            numbers[f"x{k}"] = 0
 
         def vote(listener, second, choice, **more):
             number = numbers[listener]
@@ -49,14 +42,27 @@ def table_1(tmp_path_factory):
             log.append({"event": "asked", **told, **asked, **more})
             log.append({"event": "voted", **told, "choice": choice, "reason": "", "heard": [20, 20]})
 
-        for k in range(14):
+        for name in numbers:
+            log.append({"event": "joined", "listener": name, "time": 0})
             for check in range(2):
-                vote(f"x{k}", "nonsense", "a" if k < 12 else "b", attention=check)
-        for k, (name, said) in enumerate(answers):
-            vote(f"x{k % 12}", name, said)
-        for k in (12, 13):
-            vote(f"x{k}", "pianists", "b")
+                vote(name, "nonsense", "a" if name in listeners else "b", attention=check)
+        for name, other, said in answers:
+            vote(name, other, said)
+        for name in ("deaf 1", "deaf 2"):
+            vote(name, next(iter(names)), "b")
     return folder
+
+
+@pytest.fixture(scope="module")
+def table_1(tmp_path_factory):
+    """The paper's pairs and, of 12 listeners in turn, the paper's votes."""
+    said = [
+        (name, answer)
+        for name, (wins, ties, losses) in TABLE_1.items()
+        for answer in ["a"] * wins + ["none"] * ties + ["b"] * losses
+    ]
+    answers = [(f"x{k % 12:02}", name, answer) for k, (name, answer) in enumerate(said)]
+    return voted_study(tmp_path_factory.mktemp("table1"), answers)
 
 
 def test_the_report_of_the_papers_votes_is_table_1(table_1):
@@ -67,9 +73,9 @@ def test_the_report_of_the_papers_votes_is_table_1(table_1):
     verdicts = {row["second"]: row["verdict"] for row in report["pairs"]}
     assert verdicts == {
         "AM Transformer": "ours is preferred",
-        "Suno 3.5": UNKNOWN,
+        "Suno 3.5": CANNOT_TELL,
         "MusicGen": "ours is preferred",
-        "pianists": UNKNOWN,  # a large p is no evidence of "as good as"
+        "pianists": CANNOT_TELL,  # a large p is no evidence of "as good as"
     }
     assert report["listeners"]["not attentive"] == 2 and report["listeners"]["counted"] == 12
     strengths = report["strengths"]["systems"]
@@ -78,6 +84,43 @@ def test_the_report_of_the_papers_votes_is_table_1(table_1):
     low, high = strengths["pianists"]["interval"]
     assert low < 0 < high
     assert report["jury"] == UNKNOWN  # its clips are tones
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        (lambda k: k % 12, "ours is preferred"),  # 60 of 80 votes, and most of everybody's
+        (lambda k: k // 15 if k < 60 else 4 + k % 3, CANNOT_TELL),  # of seven listeners four, who say nothing else
+        (lambda k: k % (FEWEST - 1), CANNOT_TELL),  # of five people nobody could tell what others prefer
+    ],
+)
+def test_votes_of_the_same_number_show_more_or_less_as_listeners_agree(tmp_path, by, said):
+    votes = ["a"] * 60 + ["b"] * 20
+    (row,) = findings(voted_study(tmp_path, [(f"x{by(k):02}", "they", vote) for k, vote in enumerate(votes)]))["pairs"]
+    assert (row["wins"], row["losses"], row["verdict"]) == (60, 20, said)
+    assert row["p_holm"] == pytest.approx(stats.binomtest(60, 80).pvalue)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, "ours is preferred"),
+        ({"wilson": (0.2, 0.4), "resampled": (0.1, 0.45)}, "theirs is preferred"),
+        ({"p_holm": 0.06}, CANNOT_TELL),
+        ({"wilson": (0.49, 0.8)}, CANNOT_TELL),
+        ({"resampled": (0.5, 0.8)}, CANNOT_TELL),
+        ({"resampled": None}, CANNOT_TELL),
+        ({"listeners": FEWEST - 1}, CANNOT_TELL),
+        ({"equivalence_p_holm": 0.01, "resampled": (0.51, 0.58)}, "ours is preferred, by less than ±10%"),
+        ({"p_holm": 1, "equivalence_p_holm": 0.01, "resampled": (0.45, 0.58)}, "as good as each other within ±10%"),
+        ({"p_holm": 1, "equivalence_p_holm": 0.01, "resampled": (0.45, 0.61)}, CANNOT_TELL),
+        ({"p_holm": 1, "equivalence_p_holm": 0.05, "resampled": (0.45, 0.58)}, CANNOT_TELL),
+    ],
+)
+def test_a_verdict_needs_its_test_and_both_intervals(changed, said):
+    row = {"first": "ours", "second": "theirs", "listeners": 40, "p_holm": 0.01, "equivalence_p_holm": 1.0}
+    assert verdict(row | {"wilson": (0.51, 0.8), "resampled": (0.52, 0.8)} | changed, margin=0.1) == said
+    assert 2 * 0.5**FEWEST <= 0.05 < 2 * 0.5 ** (FEWEST - 1)
 
 
 def test_the_command_writes_table_figure_and_json(table_1, capsys):
@@ -99,7 +142,7 @@ def test_a_report_without_votes_knows_nothing_and_says_so(tmp_path, capsys):
     assert main(["listen", "report", str(tmp_path / "study")]) == 0
     said = capsys.readouterr().out
     assert "Strengths: unknown" in said and "say what listeners say: unknown" in said
-    assert {row["verdict"] for row in findings(tmp_path / "study")["pairs"]} == {UNKNOWN}
+    assert {row["verdict"] for row in findings(tmp_path / "study")["pairs"]} == {CANNOT_TELL}
 
 
 def test_simulated_listeners_of_known_taste_are_recovered(tmp_path):
