@@ -91,6 +91,14 @@ def home_cache() -> Path:
         return Path(os.devnull)
 
 
+def home_config() -> Path:
+    """Where this user's programs keep what was chosen or measured; without a home, what cannot be written."""
+    try:
+        return Path(os.environ.get("XDG_CONFIG_HOME") or os.environ.get("APPDATA") or Path.home() / ".config")
+    except RuntimeError:
+        return Path(os.devnull)
+
+
 def place_for_compiled(package: Path) -> Path | None:
     """Where compiled functions go if neither the package's folder nor the user's home can be written, else None."""
     if can_write(package / "midi" / "__pycache__") or can_write(home_cache() / "numba"):

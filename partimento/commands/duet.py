@@ -10,6 +10,7 @@ Knows the flags, and what a terminal shows. Refuses to know how turns are taken 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sys
 import threading
 import time
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from partimento.live.clock import MonotonicClock
     from partimento.live.duet import Duet, Rules
     from partimento.live.hand_over import HandOver
+    from partimento.live.mido_ports import MidoPorts
     from partimento.live.partner import Partner
-    from partimento.live.ports import Ports
     from partimento.live.rehearsal import FileHuman
 
 _EVERY_S = 10.0
@@ -70,10 +71,10 @@ class Options(VerbOptions):
     candidates: int | None = None
     """Of so many continuations the best goes on (unless given, the model's own, but at most 4)."""
     seed: Seed = 0
-    latency_ms: float = 0.0
-    """From message to sound on your instrument, as --calibrate measures it; answers leave so much earlier."""
+    latency_ms: float | None = None
+    """Answers leave so much earlier than they are to sound (unless given, what --calibrate found)."""
     calibrate: bool = False
-    """Measure that: tap a key with the clicks that you hear."""
+    """Measure that, and remember it for this output: tap a key with the clicks that you hear."""
     loopback: bool = False
     """With --calibrate: the output is wired to the input, nobody has to tap."""
     replay: Path | None = None
@@ -124,18 +125,14 @@ def _hand_over(options: Options) -> HandOver:
     )
 
 
-def _rules(options: Options, lead_s: float = 0.25) -> Rules:
+def _rules(options: Options) -> Rules:
     from partimento.live.duet import Rules
 
-    return Rules(
-        hand_over=_hand_over(options),
-        seconds=options.answer_seconds,
-        latency_s=options.latency_ms / 1000,
-        lead_s=lead_s,
-    )
+    latency_s = (options.latency_ms or 0.0) / 1000
+    return Rules(hand_over=_hand_over(options), seconds=options.answer_seconds, latency_s=latency_s)
 
 
-def _ready(options: Options) -> tuple[Duet, Partner]:
+def _ready(options: Options, rules: Rules) -> tuple[Duet, Partner]:
     """The model, warm, and rules that fit how fast it is here."""
     from partimento.generate.engine import Engine as MusicEngine
     from partimento.live.duet import Duet
@@ -143,7 +140,7 @@ def _ready(options: Options) -> tuple[Duet, Partner]:
 
     engine = MusicEngine.load(options.model, engine=options.engine, say=options.say)
     partner = Partner(engine, candidates=options.candidates, seed=options.seed)
-    return Duet(_rules(options, partner.rehearse())), partner
+    return Duet(dataclasses.replace(rules, lead_s=partner.rehearse())), partner
 
 
 def _list(options: Options) -> None:
@@ -154,7 +151,7 @@ def _list(options: Options) -> None:
     options.report({"inputs": inputs, "outputs": outputs}, *(listed or ["there are no MIDI ports"]))
 
 
-def _ports(options: Options) -> Ports:
+def _ports(options: Options) -> MidoPorts:
     from partimento.live.mido_ports import MidoPorts
 
     ports = MidoPorts(input_name=options.in_, output_name=options.out)
@@ -163,8 +160,9 @@ def _ports(options: Options) -> Ports:
 
 
 def _calibrate(options: Options) -> None:
-    from partimento.live.calibrate import measure
+    from partimento.live.calibrate import measure, remember
     from partimento.live.clock import MonotonicClock
+    from partimento.live.mido_ports import stem
 
     ports, clock = _ports(options), MonotonicClock()
     if not options.loopback:
@@ -179,8 +177,23 @@ def _calibrate(options: Options) -> None:
     options.report(
         {"latency_ms": median_ms, "spread_ms": spread_ms, "answered": latency.answered},
         f"{median_ms:.0f} ms, give or take {spread_ms:.0f} ({latency.answered} clicks)",
-        f"partimento duet --latency-ms {median_ms:.0f}",
     )
+    remember(stem(ports.output_name), latency.median_s)
+    options.say(f"remembered for {stem(ports.output_name)}: partimento duet takes it from now on")
+
+
+def _calibrated(options: Options, rules: Rules, output: str) -> Rules:
+    """With what was once measured of this output, unless a latency is given."""
+    from partimento.live.calibrate import recall
+    from partimento.live.mido_ports import stem
+
+    seconds = recall(stem(output)) if options.latency_ms is None else None
+    if seconds is None:
+        return rules
+    options.say(
+        f"answers leave {1000 * seconds:.0f} ms early, as --calibrate found for {stem(output)} (or --latency-ms)"
+    )
+    return dataclasses.replace(rules, latency_s=seconds)
 
 
 def _play(options: Options, rules: Rules) -> None:
@@ -193,7 +206,8 @@ def _play(options: Options, rules: Rules) -> None:
     from partimento.live.stage import Stage
 
     ports = _ports(options)
-    duet, partner = _ready(options)
+    rules = _calibrated(options, rules, ports.output_name)
+    duet, partner = _ready(options, rules)
     clock, console = MonotonicClock(), Console(stderr=True)
     options.say(f"to hand over, {rules.hand_over.describe()}; Ctrl-C ends it")
     shown = Live(console=console, auto_refresh=False) if console.is_terminal and not options.quiet else None
@@ -230,7 +244,7 @@ def _replay(options: Options, file: Path, rules: Rules) -> None:
         how=rules.hand_over,
         interrupt_s=options.interrupt,
     )
-    duet, partner = _ready(options)
+    duet, partner = _ready(options, rules)
     facts: dict[str, float] = {"lead_s": duet.rules.lead_s}
     if options.real_time:
         facts |= _on_stage(duet, partner, human, MonotonicClock())

@@ -66,7 +66,7 @@ class MidoPorts:
         self._backend_name, self._backend = backend, _loaded(backend)
         inputs, outputs = names(backend)
         self.input_name = chosen(inputs, input_name, what="input")
-        same = [name for name in outputs if _stem(name) == _stem(self.input_name)]
+        same = [name for name in outputs if stem(name) == stem(self.input_name)]
         self.output_name = same[0] if same and output_name is None else chosen(outputs, output_name, what="output")
         self._lock = threading.Lock()
         self._listener: Listener = lambda _: None
@@ -95,7 +95,7 @@ class MidoPorts:
         except UserError:
             inputs, outputs = [], []
         back = [
-            next((name for name in available if _stem(name) == _stem(ours)), None)
+            next((name for name in available if stem(name) == stem(ours)), None)
             for available, ours in ((inputs, self.input_name), (outputs, self.output_name))
         ]
         if None in back:
@@ -141,7 +141,8 @@ class MidoPorts:
         return mido.Message.from_bytes(ours.to_bytes())
 
 
-def _stem(name: str) -> str:
+def stem(name: str) -> str:
+    """A port's name without the numbers that change when a cable is put back."""
     return _NUMBERS.sub("", name)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from partimento.errors import UserError
-from partimento.live.calibrate import CLICKS, latency_of, measure
+from partimento.live.calibrate import CLICKS, kept, latency_of, measure, recall, remember
 from partimento.live.clock import VirtualClock
 from partimento.live.display import COLUMNS, lines
 from partimento.live.duet import Duet, Rules
@@ -54,6 +54,26 @@ def test_who_taps_early_has_no_negative_latency_and_silence_is_refused():
     assert latency_of(clicks, [click - 0.03 for click in clicks]).median_s == 0.0
     with pytest.raises(UserError, match="of 10 clicks 0 were answered; at least 8"):
         latency_of(clicks, [])
+
+
+def test_every_output_is_remembered_by_itself_until_it_is_measured_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "new"))
+    assert recall("P-125") is None
+    for output, seconds in (("P-125", 0.2), ("Clavinova", 0.0), ("P-125", 0.0125)):
+        remember(output, seconds)
+    assert (recall("P-125"), recall("Clavinova"), recall("P-45")) == (0.0125, 0.0, None)
+    assert [file.name for file in kept().parent.iterdir()] == ["latencies.json"]
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"P-125": "soon"}', '{"P-125": 40}', "\xff"])
+def test_a_damaged_memory_is_named_and_not_overwritten(tmp_path, monkeypatch, text):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    kept().parent.mkdir()
+    kept().write_text(text, encoding="latin-1")
+    for use in (lambda: recall("P-125"), lambda: remember("P-125", 0.1)):
+        with pytest.raises(UserError, match=r"latencies\.json .* calibrate again"):
+            use()
+    assert kept().read_text(encoding="latin-1") == text
 
 
 def test_the_plan_is_shown_before_it_sounds():
