@@ -275,3 +275,15 @@ def test_impossible_settings_are_refused(change, message):
 def test_an_impossible_machine_is_refused():
     with pytest.raises(UserError, match="micro_batch_size is 0"):
         Machine(micro_batch_size=0)
+
+
+@pytest.mark.parametrize("length", [2, 63, 64, 65, 300])
+def test_rows_of_any_length_are_read_in_few_widths_and_cost_the_same(length):
+    """A processor's library keeps memory for every width it sees."""
+    model, widths = Transformer(dataclasses.replace(make_model().config, context=1024)), []
+    model.model.tok_embeddings.register_forward_hook(lambda _module, inputs, _output: widths.append(inputs[0].shape[1]))
+    ids_BW = torch.full((1, 1025), PAD)
+    ids_BW[0, :length] = torch.arange(60, 60 + length)
+    loss = objective().total_loss(model, ids_BW)
+    assert widths[0] % 64 == 0 and length - 1 <= widths[0] < length + 63
+    torch.testing.assert_close(loss, objective().total_loss(model, ids_BW[:, :length]))

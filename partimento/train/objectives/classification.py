@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from partimento.model.precision import whole_width
 from partimento.tokens.vocabulary import Vocabulary
 
 
@@ -54,4 +55,4 @@ class Classification:
     def _logits(self, model: Any, batch: Mapping[str, Tensor]) -> Tensor:
         at_B = (batch["ids"] == self._end).int().argmax(dim=1)
         # What all rows have behind their <E> is padding that nothing reads.
-        return model(batch["ids"][:, : int(at_B.max()) + 1].long(), at_B).float()
+        return model(batch["ids"][:, : whole_width(int(at_B.max()) + 1)].long(), at_B).float()

@@ -31,12 +31,12 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from partimento.model.precision import whole_width
 from partimento.tokens.vocabulary import Vocabulary
 from partimento.train.distributed import ALONE, World
 
 UNIFORMITY_SCALE: Final = 2.0
 """The t of Wang and Isola's uniformity (2020)."""
-_MULTIPLE: Final = 8  # of which lengths are: fast kernels want their rows to begin at whole 16 bytes
 
 
 class Contrastive:
@@ -126,8 +126,7 @@ class Contrastive:
         longest = (at_A[torch.stack([rows[-1] for rows in pieces])] + 1).tolist()
         found = []
         for rows, length in zip(pieces, longest, strict=True):
-            at, width = at_A[rows], -(-length // _MULTIPLE) * _MULTIPLE
-            ids = ids_AT[rows, :width].long()
+            at, ids = at_A[rows], ids_AT[rows, : whole_width(length)].long()
             if self._activation_checkpointing and torch.is_grad_enabled():
                 found.append(checkpoint(model, ids, at, use_reentrant=False))
             else:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from partimento.model.precision import whole_width
 from partimento.tokens.vocabulary import Kind, Vocabulary
 from partimento.train.objectives.losses import cross_entropies, total_cross_entropy
 
@@ -76,7 +77,7 @@ class Pretraining:
         ids_BT, target_BT = self._split(batch)
         if ids_BT.device.type == "cpu":  # a GPU would have to wait for the answer, and compile for every width
             counted_T = (target_BT != self._pad).any(dim=0)
-            used = int(counted_T.nonzero().max()) + 1 if counted_T.any() else 1
+            used = whole_width(int(counted_T.nonzero().max()) + 1 if counted_T.any() else 1)
             ids_BT, target_BT = ids_BT[:, :used], target_BT[:, :used]
         return model.hidden(ids_BT).flatten(0, 1), target_BT.flatten()
 
