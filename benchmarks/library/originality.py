@@ -1,12 +1,16 @@
 """Are copies found and people left in peace? Planted copies, unrelated human music, and what a look-up costs.
 
-    python -m benchmarks.library.originality STORE [--planted 1000] [--unrelated 1000] -o PAGE.md
+    python -m benchmarks.library.originality STORE [--planted 1000] [--unrelated 1000] [--half first] -o PAGE.md
 
 STORE is a note store with a split that was held out. What was learned from is indexed. A planted copy is 10 to 20 s, of
 at least 100 notes, from a file that was learned from, changed in one of several ways and put into 45 s of a held-out
 file in the place of as much. It is found if a passage that would be flagged, or is repertoire and as long, has its
-piece for a source and lies where the copy does. Unrelated music is 45 s of held-out files, of whose pieces nothing was
-learned from. Every look-up counts 15 s as the prompt, as `partimento continue` does.
+piece for a source and lies where the copy does. Unrelated music is 45 s of held-out files; what was learned from and
+may hold the same work (`chance.kin`) is left out. Every look-up counts 15 s as the prompt, as `partimento continue`
+does.
+
+Copies come from one half of the files that were learned from, and go into one half of those held out: whatever there is
+to choose is chosen on the first halves, and what the page says is of the second.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ import numpy as np
 
 from benchmarks.common import Program, percent, publish, table
 from benchmarks.corpus.duplicates import transposed
-from benchmarks.library.chance import stretch
+from benchmarks.library.chance import kin, stretch
 from benchmarks.library.copying import index_of, performance
 from partimento.corpus.duplicates.index import PassageIndex
 from partimento.corpus.store.note_store import NoteStore
@@ -30,7 +34,8 @@ from partimento.library.originality.judge import FLAG_NOTES, FLAG_P, FLAG_SECOND
 from partimento.tokens.notes import Notes
 
 PROMPT, SECONDS, FEWEST_NOTES = 15.0, 45.0, 100
-LENGTHS = (50, 75, 100, 150, 200)
+LENGTHS = (50, 60, 75, 100, 150, 200)
+HALVES = ("first", "second")
 Change = Callable[[Notes, np.random.Generator], Notes]
 
 
@@ -108,22 +113,26 @@ def planted(host: Notes, copy: Notes) -> tuple[Notes, int, int]:
 class Bench:
     """The store, the index of what was learned from, and music drawn from both."""
 
-    def __init__(self, store: NoteStore, index: PassageIndex) -> None:
+    def __init__(self, store: NoteStore, index: PassageIndex, half: str) -> None:
         self.store, self.index = store, index
         learned, held_out = store.split("train"), store.split("validation")
-        self.learned = learned[store.counts[learned] >= 2 * FEWEST_NOTES]
         self.held_out = held_out[store.counts[held_out] >= FEWEST_NOTES]
         self.pieces = store.pieces[learned]
+        self.kin = np.array(kin(store))
+        self.kin_learned = self.kin[learned]
+        which, draw = HALVES.index(half), np.random.default_rng(15)
+        self.sources = draw.permutation(learned[store.counts[learned] >= 2 * FEWEST_NOTES])[which::2]
+        self.hosts = draw.permutation(self.held_out)[which::2]
 
     def host(self, rng: np.random.Generator, file: int | None = None) -> Notes:
         """A minute of held-out music: prompt and continuation."""
-        file = int(rng.choice(self.held_out)) if file is None else file
+        file = int(rng.choice(self.hosts)) if file is None else file
         return stretch(self.store.notes(file), PROMPT + SECONDS, rng)
 
     def source(self, rng: np.random.Generator, notes: int | None = None) -> tuple[int, Notes]:
         """A file that was learned from and 10 to 20 s of it, or so many notes; at least 5 s."""
         while True:
-            file = int(rng.choice(self.learned))
+            file = int(rng.choice(self.sources))
             all_ = self.store.notes(file)
             if notes is None:
                 taken = stretch(all_, rng.uniform(10, 20), rng)
@@ -134,8 +143,14 @@ class Bench:
             if enough and 1000 * FLAG_SECONDS <= taken.onset_ms[-1] <= 30_000:
                 return file, taken
 
-    def look_up(self, notes: Notes) -> Originality:
-        return originality(performance(notes), against=self.index, prompt_seconds=PROMPT)
+    def look_up(self, notes: Notes, without: Sequence[int] = ()) -> Originality:
+        return originality(performance(notes), against=self.index, prompt_seconds=PROMPT, without=without)
+
+    def unrelated(self, file: int, rng: np.random.Generator) -> tuple[Originality, float]:
+        """What a stretch of a held-out file shares with other works, and the milliseconds that it took to look."""
+        music, own = self.host(rng, file), np.flatnonzero(self.kin_learned == self.kin[file]).tolist()
+        begun = time.process_time()
+        return self.look_up(music, own), 1000 * (time.process_time() - begun)
 
     def found(self, change: Change, rng: np.random.Generator, notes: int | None = None) -> tuple[bool, float]:
         """Whether one planted copy is found, and the part of its notes that the passage has."""
@@ -157,10 +172,11 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--planted", type=int, default=1000)
     parser.add_argument("--sweep", type=int, default=300, help="planted copies of each length and change")
     parser.add_argument("--unrelated", type=int, default=1000)
+    parser.add_argument("--half", choices=HALVES, default=HALVES[1])
     options = parser.parse_args(words)
     store = NoteStore(options.store)
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(store, index_of(store, Path(folder) / "index"))
+        bench = Bench(store, index_of(store, Path(folder) / "index"), options.half)
         rows, sweep = [], []
         for number, (name, (change, wanted)) in enumerate(CHANGES.items()):
             draws = [np.random.default_rng([16, number, k]) for k in range(options.planted)]
@@ -176,12 +192,8 @@ def main(words: Sequence[str] | None = None) -> None:
             sweep.append((name, *(percent(hit) for hit in hits)))
             print(rows[-1], sweep[-1], flush=True)
         files = np.resize(np.random.default_rng(18).permutation(bench.held_out), options.unrelated)
-        human, waits = [], []
-        for k, file in enumerate(files.tolist()):
-            music = performance(bench.host(np.random.default_rng([19, k]), file))
-            begun = time.process_time()
-            human.append(originality(music, against=bench.index, prompt_seconds=PROMPT))
-            waits.append(1000 * (time.process_time() - begun))
+        looked = [bench.unrelated(file, np.random.default_rng([19, k])) for k, file in enumerate(files.tolist())]
+        human, waits = zip(*looked, strict=True)
         size = sum(path.stat().st_size for path in bench.index.path.iterdir())
     flagged = sum(each.flagged for each in human)
     rare = sum(any(passage.p is not None and passage.p < FLAG_P for passage in each.passages) for each in human)

@@ -13,6 +13,7 @@ played less evenly.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
@@ -27,7 +28,7 @@ from partimento.corpus.duplicates.index import PassageIndex
 from partimento.tokens.notes import Notes
 
 FEWEST: Final = 20
-"""A stretch whose different passages cover fewer notes than this is not told of."""
+"""A stretch with fewer different notes than this is not told of."""
 MOST_FILES: Final = 256
 """Of so many files, those that go along longest, the stretches are looked at."""
 TEMPI: Final = (0.6, 0.7, 0.8, 0.9, 1.0, 1.12, 1.25, 1.4, 1.6)
@@ -39,11 +40,14 @@ _MEASURED: Final = 4
 class Copy:
     """Notes `first_note` to `last_note` - 1 of some music, which go along with a file, but for changes in between.
 
-    The music stands `transposition` semitones above the file and is `tempo` times as fast. The
-    passages that both have cover `notes` of the stretch, and `different` where a passage that returns counts once,
-    which is what tells of copying: whoever repeats a figure goes along with everybody who does. `query_ms` and
-    `file_ms` are where the stretch begins and where its last note does, in the music and in the file. `anchors` int64
-    [k, 2]: when the shared passages begin in either; `passages` uint32 [k] are their hashes.
+    The music stands `transposition` semitones above the file and is `tempo` times as fast. Both have `notes` of the
+    stretch, `different` of them where a passage that returns counts once (whoever repeats a figure goes along with
+    everybody who does), and `alone` are notes that only one of the two has. `query_ms` and `file_ms` are where the
+    stretch begins and where its last note does, in the music and in the file. `anchors` int64 [k, 2]: moments of both;
+    `passages` uint32: the hashes of what is shared.
+
+    An index knows passages only: then `notes` are those that shared passages cover, and the others of the music count
+    as `alone`. `note_by_note.compared` says it exactly, and which notes are one another's: `pairs` int64 [n, 2].
     """
 
     file: int
@@ -54,10 +58,17 @@ class Copy:
     last_note: int
     notes: int
     different: int
+    alone: int
     query_ms: tuple[int, int]
     file_ms: tuple[int, int]
     anchors: npt.NDArray[np.int64]
     passages: npt.NDArray[np.uint32]
+    pairs: npt.NDArray[np.int64] = dataclasses.field(default_factory=lambda: np.empty((0, 2), np.int64))
+
+    @property
+    def score(self) -> int:
+        """What tells of copying: the different notes that both have, less those that only one has."""
+        return self.different - self.alone
 
     @property
     def seconds(self) -> float:
@@ -74,21 +85,22 @@ class Copy:
         return bool(np.sqrt(np.mean(error**2)) <= CLOSE_MS)
 
 
-def copies(notes: Notes, index: PassageIndex, *, without: Collection[int] = ()) -> list[Copy]:
+def copies(notes: Notes, index: PassageIndex, *, without: Collection[int] = (), fewest: int = FEWEST) -> list[Copy]:
     """Of each file that goes along with the music its longest stretch, those with most different notes first.
 
-    Files whose numbers are in `without` are left out.
+    Stretches whose different passages cover less than `fewest` notes are not told of. Files whose numbers are in
+    `without` are left out.
     """
     passage, file, transposition, note, query_ms, file_ms = _hits(notes, index, without)
     covered, before = chains(file, transposition, note, query_ms, file_ms)
     ends = _longest_of_each_file(file, covered)
     found = []
-    for end in ends[covered[ends] >= FEWEST]:
+    for end in ends[covered[ends] >= fewest]:
         chain = _chain(int(end), before)
         steps = np.append(PASSAGE_NOTES, np.minimum(np.diff(note[chain]), PASSAGE_NOTES))
         _, once = np.unique(passage[chain], return_index=True)
         different = int(steps[once].sum())
-        if different < FEWEST:
+        if different < fewest:
             continue
         first, last = int(chain[0]), int(chain[-1])
         last_note = min(int(note[last]) + PASSAGE_NOTES, len(notes))
@@ -105,6 +117,7 @@ def copies(notes: Notes, index: PassageIndex, *, without: Collection[int] = ()) 
                 last_note=last_note,
                 notes=int(covered[end]),
                 different=different,
+                alone=last_note - int(note[first]) - int(covered[end]),
                 query_ms=(int(query_ms[first]), int(query_ms[last]) + rest),
                 file_ms=(int(file_ms[first]), int(file_ms[last] + round(rest * tempo))),
                 anchors=np.stack([query_ms[chain], file_ms[chain]], axis=1),

@@ -10,7 +10,9 @@ Knows where the index of a model's training data is kept: in the cache, under th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -70,32 +72,60 @@ def keep_training_index(
     return PassageIndex.build(counted(files), path, origin=overlap.origin_of(location), replace=force)
 
 
-def notes_of(index: PassageIndex, number: int) -> Notes:
-    """The notes of a file of an index, which holds none itself, on a clock that begins with the first of them.
+def notes_at_hand(index: PassageIndex, numbers: Collection[int]) -> dict[int, Notes]:
+    """The notes of files of an index, which holds none itself, each on a clock that begins with the first of them.
 
-    Raises `UserError` where the file is not to be had.
+    Files that are not to be had any more, or are others now, are left out.
     """
-    name, origin = index.names[number], index.origin
-    if Path(origin, note_store.MANIFEST).is_file():
-        store = NoteStore(origin)
-        for place, file in enumerate(store.files):
-            if file.name == name:
-                return store.notes(place)
-    if origin and (library := _library(origin)) is not None:
-        rows = library.files().filter(pc.field("path") == name)["id"].to_pylist()
-        if rows:
-            return Notes.from_performance(library.performance(rows[0]))
+    names = {index.names[number]: number for number in numbers}
+    if not names or not index.origin:
+        return {}
+    store = Path(index.origin, note_store.MANIFEST)
+    if store.is_file():
+        stored, places = _stored(index.origin, store.stat().st_mtime_ns)
+        return {names[name]: stored.notes(places[name]) for name in names if name in places}
+    found = {}
+    for name, performance in _performances(index.origin, list(names)):
+        number = names[name]
+        if index.sha256[number] in ("", performance.source.sha256):
+            found[number] = Notes.from_performance(performance)
+    return found
+
+
+def notes_of(index: PassageIndex, number: int) -> Notes:
+    """Those of one file; raises `UserError` where it is not to be had."""
+    found = notes_at_hand(index, [number])
+    if number not in found:
+        where = f"{index.names[number]} of {index.origin}" if index.origin else index.names[number]
+        raise UserError(f"{where}: not there any more, so that its notes cannot be shown; the index has passages only")
+    return found[number]
+
+
+@lru_cache(maxsize=2)
+def _stored(location: str, _changed: int) -> tuple[NoteStore, dict[str, int]]:
+    store = NoteStore(location)
+    return store, {file.name: number for number, file in enumerate(store.files)}
+
+
+def _performances(origin: str, names: list[str]) -> Iterator[tuple[str, Performance]]:
+    """Files of a library, a surveyed corpus, or whatever else MIDI files lie in, as far as they can be read."""
+    library = _library(origin)
+    if library is not None:
+        for row in library.files().filter(pc.field("path").isin(names)).to_pylist():
+            with suppress(UserError):
+                yield row["path"], library.performance(row["id"])
+        return
+    by_source = {origin: names}
     if manifest.manifest_folder(Path(origin)).is_dir():
-        rows = manifest.read_manifest(Path(origin), columns=["source", "path"]).to_pylist()
-        origin = next((row["source"] for row in rows if row["path"] == name), "")
-    try:
-        for _, data in open_source(origin).read_many([name]) if origin else ():
-            if not isinstance(data, SourceError):
-                return Notes.from_performance(Performance.from_midi(data))
-    except SourceError:
-        pass  # said below
-    where = f"{name} of {origin}" if origin else name
-    raise UserError(f"{where}: not there any more, so that its notes cannot be shown; the index has passages only")
+        table = manifest.read_manifest(Path(origin), columns=["source", "path"])
+        by_source = {}
+        for row in table.filter(pc.field("path").isin(names)).to_pylist():
+            by_source.setdefault(row["source"], []).append(row["path"])
+    for source, paths in by_source.items():
+        with suppress(SourceError):
+            for name, data in open_source(source).read_many(sorted(paths)):
+                if not isinstance(data, SourceError):
+                    yield name, Performance.from_midi(data)
 
 
 def _library(location: str) -> Library | None:

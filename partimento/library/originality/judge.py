@@ -1,8 +1,9 @@
 """Music beside an index -> the passages that both have, and what to make of them.
 
-Knows when a shared passage is a quotation, when it is repertoire, and when it is long enough to be said aloud. Refuses
-to know where the index comes from (`against.py`) and how passages are found (`corpus/duplicates/copies.py`).
-docs/originality.md says what this cannot see.
+Knows which of what an index finds is looked at note by note, when a shared passage is a quotation, when it is
+repertoire, and when it is long enough to be said aloud. Refuses to know where the index and the notes of its files
+come from (`against.py`) and how passages are found (`corpus/duplicates/`). docs/originality.md says what this cannot
+see.
 
     >>> found = originality(Performance.from_midi("take.mid"), against=index, prompt_seconds=15)  # doctest: +SKIP
     >>> found.flagged, found.longest                                                             # doctest: +SKIP
@@ -13,12 +14,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import islice, zip_longest
 from typing import Any, Final, Literal
 
 import numpy as np
 
-from partimento.corpus.duplicates.copies import Copy, copies, sought
+from partimento.corpus.duplicates.copies import FEWEST, Copy, copies, sought
+from partimento.corpus.duplicates.fingerprints import PASSAGE_NOTES
 from partimento.corpus.duplicates.index import PassageIndex
+from partimento.corpus.duplicates.note_by_note import compared
+from partimento.library.originality.against import notes_at_hand
 from partimento.library.originality.chance import Chance
 from partimento.midi.performance import Performance
 from partimento.midi.picture import Parted
@@ -30,6 +35,8 @@ FLAG_P: Final = 0.001
 """A passage of at least so many notes and seconds that fewer than so many human stretches share is said aloud."""
 REPERTOIRE: Final = 3
 """What stands in so many different performances is a work that many play."""
+COMPARED: Final = 16
+"""So many stretches are looked at note by note, the longest of each place first."""
 _SAME_PLACE: Final = 0.5
 """Two stretches are one passage if they share this part of the shorter; a passage is from the prompt if so much is."""
 
@@ -68,8 +75,9 @@ class Shared:
 class Originality:
     """What music of `notes` notes and `seconds` behind a prompt of `prompt_seconds` shares with the files of an index.
 
-    `passages`: the longest first, by different notes; no two lie in one place of the music. `windows` human stretches
-    of `window_seconds` are what `p` compares with.
+    `passages`: the longest first, by their scores; no two lie in one place of the music. `windows` human stretches
+    of `window_seconds` are what `p` compares with. `at_hand`: whether the notes of all files that were to be compared
+    were to be had; of the others only passages are known, and short copies may be missed.
     """
 
     prompt_seconds: float
@@ -78,6 +86,7 @@ class Originality:
     passages: tuple[Shared, ...]
     windows: int
     window_seconds: int
+    at_hand: bool
 
     @property
     def longest(self) -> Shared | None:
@@ -117,6 +126,7 @@ class Originality:
             "passages": [_facts(passage) for passage in self.passages],
             "human_windows": self.windows,
             "human_window_seconds": self.window_seconds,
+            "source_notes_at_hand": self.at_hand,
         }
 
 
@@ -144,8 +154,10 @@ def originality(
     made = notes.slice(split, len(notes))
     seconds = float(np.ptp(made.onset_ms)) / 1000 if len(made) else 0.0
     given = sought(notes.slice(0, split)) if split else np.empty(0, np.uint32)
-    across = [each for each in copies(notes, against, without=without) if each.first_note < split < each.last_note]
-    behind = [_moved(each, split, notes) for each in copies(made, against, without=without)]
+    of_whole, seen = stretches(notes, against, without) if split else ([], True)
+    of_made, seen_too = stretches(made, against, without)
+    across = [copy for copy in of_whole if copy.first_note < split < copy.last_note]
+    behind = [_moved(copy, split, notes) for copy in of_made]
     chance = Chance.published()
     passages = []
     for place in _places([*across, *behind]):
@@ -154,7 +166,7 @@ def originality(
         kind: Kind = "repertoire" if performances >= REPERTOIRE else "copy"
         if copy.first_note < split or np.mean(np.isin(copy.passages, given)) >= _SAME_PLACE:
             kind = "quotation"
-        p = None if kind == "quotation" else chance.p(copy.different, seconds=seconds)
+        p = None if kind == "quotation" else chance.p(copy.score, seconds=seconds, lasting=copy.seconds)
         enough = copy.last_note - copy.first_note >= FLAG_NOTES and copy.seconds >= FLAG_SECONDS
         passages.append(
             Shared(
@@ -174,7 +186,19 @@ def originality(
         passages=tuple(passages),
         windows=windows,
         window_seconds=length,
+        at_hand=seen and seen_too,
     )
+
+
+def stretches(notes: Notes, index: PassageIndex, without: Collection[int] = ()) -> tuple[list[Copy], bool]:
+    """What the notes share with files, note by note where the file's are to be had, and whether all of them were."""
+    places = _places(copies(notes, index, without=without, fewest=PASSAGE_NOTES))
+    by_turns = (copy for turn in zip_longest(*places) for copy in turn if copy is not None)
+    chosen = list(islice(by_turns, COMPARED))
+    files = {copy.file for copy in chosen}
+    sources = notes_at_hand(index, files)
+    found = (compared(copy, notes, sources[copy.file]) if copy.file in sources else copy for copy in chosen)
+    return [copy for copy in found if copy is not None and copy.score >= FEWEST], len(sources) == len(files)
 
 
 def _moved(copy: Copy, split: int, notes: Notes) -> Copy:
@@ -187,12 +211,13 @@ def _moved(copy: Copy, split: int, notes: Notes) -> Copy:
         last_note=copy.last_note + split,
         query_ms=(first + wait, last + wait),
         anchors=copy.anchors + np.array([wait, 0]),
+        pairs=copy.pairs + np.array([split, 0]),
     )
 
 
 def _places(found: list[Copy]) -> Iterator[list[Copy]]:
     """Stretches of one place in the music together: the longest, and the others that lie there."""
-    rest = sorted(found, key=lambda copy: (-copy.different, copy.file))
+    rest = sorted(found, key=lambda copy: (-copy.score, copy.file))
     while rest:
         leader = rest[0]
         here = [each for each in rest if each is leader or _overlap(each, leader) >= _SAME_PLACE]
@@ -223,7 +248,9 @@ def _facts(passage: Shared) -> dict[str, Any]:
         "flagged": passage.flagged,
         "source": copy.name,
         "notes": passage.notes,
+        "notes_of_both": copy.notes,
         "different_notes": copy.different,
+        "notes_of_one": copy.alone,
         "seconds": round(copy.seconds, 3),
         "at": [ms / 1000 for ms in copy.query_ms],
         "source_at": [ms / 1000 for ms in copy.file_ms],

@@ -13,10 +13,13 @@ from partimento.tokens.notes import Notes
 from tests.corpus.melodies import notes_of
 
 
-def built(path: Path, files: list[Notes], origin: str = "") -> PassageIndex:
-    """Files named 0.mid, 1.mid ..."""
-    named = ((f"{k}.mid", f"{k:064x}", fingerprint(notes)) for k, notes in enumerate(files))
-    return PassageIndex.build(named, path, origin=origin)
+def built(path: Path, files: list[Notes], *, at_hand: bool = True) -> PassageIndex:
+    """Files named 0.mid, 1.mid ...; whether their notes are to be had."""
+    for k, notes in enumerate(files if at_hand else []):
+        (path.parent / "midi").mkdir(exist_ok=True)
+        played(notes).write_midi(path.parent / "midi" / f"{k}.mid")
+    named = ((f"{k}.mid", "", fingerprint(notes.slice(0, len(notes)))) for k, notes in enumerate(files))
+    return PassageIndex.build(named, path, origin=str(path.parent / "midi") if at_hand else "")
 
 
 def joined(*parts: Notes, gap_ms: int = 300) -> Notes:

@@ -50,7 +50,7 @@ def test_a_line_says_what_is_copied_from_where(folder, cache, capsys):
     status, out, err = run(capsys, folder / "copy.mid", "--library", folder / "library")
     [line] = out.splitlines()
     assert status == 0 and "COPIES from" in line and "1.mid" in line
-    assert "3 semitones above" in line and "0.91 times as fast" in line and "p = 0.0005" in line
+    assert "3 semitones higher" in line and "0.91 times as fast" in line and "p = 0.0005" in line
     assert "not compared with the training data of bundled" in err and "--keep" in err
     status, out, _ = run(capsys, folder / "own.mid", "--library", folder / "library")
     assert status == 0 and "shares nothing long" in out

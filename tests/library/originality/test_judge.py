@@ -16,10 +16,10 @@ from tests.library.originality.stolen import built, joined, played
 QUICK = notes_of(np.arange(300) * 75, piece(8, 300).pitch)
 
 
-@pytest.fixture(scope="module")
-def index(tmp_path_factory):
-    known = [piece(7), *(rubato(piece(7), k) for k in (1, 2))]
-    return built(tmp_path_factory.mktemp("index") / "index", [piece(0), piece(1), piece(2), *known, QUICK])
+@pytest.fixture(scope="module", params=[True, False], ids=["notes", "passages"])
+def index(tmp_path_factory, request):
+    files = [piece(0), piece(1), piece(2), piece(7), *(rubato(piece(7), k) for k in (1, 2)), QUICK]
+    return built(tmp_path_factory.mktemp("index") / "index", files, at_hand=request.param)
 
 
 def own(seed: int, notes: int = 60):
@@ -34,9 +34,17 @@ def test_a_copy_is_flagged_with_its_source_key_tempo_and_place(index):
     assert found.flagged and passage.flagged and passage.kind == "copy" and passage.performances == 1
     assert passage.copy.name == "1.mid" and passage.copy.transposition == 5
     assert passage.copy.tempo == pytest.approx(1 / 1.1, abs=0.01)
-    assert 80 < passage.notes <= 100 and passage.share == passage.notes / len(music)
+    assert (passage.notes == 100) if found.at_hand else (80 < passage.notes <= 100)
+    assert passage.share == passage.notes / len(music)
     assert passage.p == pytest.approx(1 / (1 + found.windows)) and passage.p < FLAG_P
     assert found.notes == len(music) and found.seconds == pytest.approx(music.onset_ms[-1] / 1000)
+
+
+def test_a_copy_of_fifty_notes_is_flagged_where_the_notes_are_at_hand(index):
+    for stolen in (piece(2).slice(100, 151), transposed(retimed(piece(0).slice(300, 351), 0.85), -6)):
+        found = originality(played(joined(own(1), stolen, own(2))), against=index)
+        assert found.flagged == found.at_hand == found.facts()["source_notes_at_hand"]
+        assert not found.at_hand or found.longest.notes == 51
 
 
 def test_own_music_shares_nothing(index):
@@ -62,7 +70,7 @@ def test_what_begins_in_the_prompt_is_a_quotation(index):
     assert not found.flagged and found.longest is None
     assert found.quotation.copy.name == "1.mid" and found.quotation.p is None
     assert found.quotation.copy.first_note < 80 < found.quotation.copy.last_note
-    assert 0.5 < found.quotation.share < 100 / found.notes
+    assert 0.5 < found.quotation.share <= 100 / found.notes
     assert found.quoted_seconds == found.quotation.copy.query_ms[1] / 1000 - seconds > 20
     # The same music with nothing given is a copy.
     assert originality(played(music), against=index).flagged
