@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -75,21 +75,13 @@ def keep_training_index(
 def notes_at_hand(index: PassageIndex, numbers: Collection[int]) -> dict[int, Notes]:
     """The notes of files of an index, which holds none itself, each on a clock that begins with the first of them.
 
-    Files that are not to be had any more, or are others now, are left out.
+    Files that cannot be read any more, or are others now, are left out.
     """
-    names = {index.names[number]: number for number in numbers}
-    if not names or not index.origin:
+    wanted = {index.names[number]: number for number in numbers}
+    if not wanted or not index.origin:
         return {}
-    store = Path(index.origin, note_store.MANIFEST)
-    if store.is_file():
-        stored, places = _stored(index.origin, store.stat().st_mtime_ns)
-        return {names[name]: stored.notes(places[name]) for name in names if name in places}
-    found = {}
-    for name, performance in _performances(index.origin, list(names)):
-        number = names[name]
-        if index.sha256[number] in ("", performance.source.sha256):
-            found[number] = Notes.from_performance(performance)
-    return found
+    files = _files(index.origin, list(wanted))
+    return {wanted[name]: notes for name, sha256, notes in files if index.sha256[wanted[name]] in ("", sha256)}
 
 
 def notes_of(index: PassageIndex, number: int) -> Notes:
@@ -101,6 +93,18 @@ def notes_of(index: PassageIndex, number: int) -> Notes:
     return found[number]
 
 
+def _files(origin: str, names: list[str]) -> Iterator[tuple[str, str, Notes]]:
+    """Name, SHA-256 and notes of files of a note store, or of whatever MIDI files lie in, if they can be read."""
+    about = Path(origin, note_store.MANIFEST)
+    if about.is_file():
+        store, places = _stored(origin, about.stat().st_mtime_ns)
+        for place in (places[name] for name in names if name in places):
+            yield store.file(place).name, store.file(place).sha256, store.notes(place)
+        return
+    for name, performance in _performances(origin, names):
+        yield name, performance.source.sha256, Notes.from_performance(performance)
+
+
 @lru_cache(maxsize=2)
 def _stored(location: str, _changed: int) -> tuple[NoteStore, dict[str, int]]:
     store = NoteStore(location)
@@ -108,24 +112,30 @@ def _stored(location: str, _changed: int) -> tuple[NoteStore, dict[str, int]]:
 
 
 def _performances(origin: str, names: list[str]) -> Iterator[tuple[str, Performance]]:
-    """Files of a library, a surveyed corpus, or whatever else MIDI files lie in, as far as they can be read."""
+    """Files of a folder, archive, URL, surveyed corpus, or library, which calls them by their paths."""
     library = _library(origin)
     if library is not None:
-        for row in library.files().filter(pc.field("path").isin(names)).to_pylist():
-            with suppress(UserError):
-                yield row["path"], library.performance(row["id"])
-        return
+        ids = library.files().filter(pc.field("path").isin(names)).select(["path", "id"])
+        reads = ((row["path"], partial(library.performance, row["id"])) for row in ids.to_pylist())
+    else:
+        reads = ((name, partial(Performance.from_midi, data)) for name, data in _bytes(origin, names))
+    for name, read in reads:
+        with suppress(UserError):  # it was read when it was indexed, so it is gone or another now
+            yield name, read()
+
+
+def _bytes(origin: str, names: list[str]) -> Iterator[tuple[str, bytes]]:
     by_source = {origin: names}
     if manifest.manifest_folder(Path(origin)).is_dir():
-        table = manifest.read_manifest(Path(origin), columns=["source", "path"])
-        by_source = {}
-        for row in table.filter(pc.field("path").isin(names)).to_pylist():
-            by_source.setdefault(row["source"], []).append(row["path"])
+        rows = manifest.read_manifest(Path(origin), columns=["source", "path"]).filter(pc.field("path").isin(names))
+        by_source = {source: [] for source in rows["source"].unique().to_pylist()}
+        for row in rows.to_pylist():
+            by_source[row["source"]].append(row["path"])
     for source, paths in by_source.items():
         with suppress(SourceError):
             for name, data in open_source(source).read_many(sorted(paths)):
                 if not isinstance(data, SourceError):
-                    yield name, Performance.from_midi(data)
+                    yield name, data
 
 
 def _library(location: str) -> Library | None:

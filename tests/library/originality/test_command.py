@@ -15,7 +15,7 @@ from partimento.corpus.duplicates.index import PassageIndex
 from partimento.corpus.overlap import index_of
 from partimento.corpus.sources import performances
 from partimento.errors import UserError
-from partimento.library.originality.against import notes_of, training_index
+from partimento.library.originality.against import notes_at_hand, notes_of, training_index
 from partimento.tokens.notes import Notes
 from tests.corpus.melodies import piece, retimed, transposed
 from tests.corpus.playable import store_of
@@ -112,6 +112,17 @@ def test_what_cannot_be_asked_is_refused_in_a_line(folder, cache, capsys, tmp_pa
     ):
         status, _, err = run(capsys, *words)
         assert status == 2 and expected in err.splitlines()[-1] and "Traceback" not in err
+
+
+def test_files_that_are_others_now_are_not_compared(folder, cache, capsys, tmp_path):
+    shutil.copytree(folder / "library", tmp_path / "library")
+    index = index_of(str(tmp_path / "library"), tmp_path / "index", print)
+    assert set(notes_at_hand(index, range(3))) == {0, 1, 2}
+    played(piece(9, 300)).write_midi(tmp_path / "library" / index.names[0])
+    (tmp_path / "library" / index.names[1]).write_bytes(b"no MIDI file")
+    assert set(notes_at_hand(index, range(3))) == {2}
+    out = run(capsys, folder / "copy.mid", "--library", tmp_path / "index")[1]
+    assert "COPIES" in out and "not all sources could be read" in out
 
 
 def test_notes_of_files_that_are_gone_are_not_to_be_had(folder, tmp_path):
