@@ -214,7 +214,8 @@ class Notes:
     """New notes of one variation, decided for good, in the order of their onsets.
 
     `until` (s): there will be nothing more before it. `ahead`: how far that lies before the listener, if there is one.
-    `pedal`: what is new of it. `at`: when they were decided, in seconds since 1970.
+    `pedal`: what is new of it. `at`: when they were decided, in seconds since 1970. `messages`, for who plays in turns:
+    [second, status, number, value] of all that an instrument is sent so far, as two hands and a foot play it.
     """
 
     id: str
@@ -224,6 +225,7 @@ class Notes:
     until: float
     ahead: float | None
     at: float
+    messages: list[list[float]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +235,7 @@ class Take:
     `prompt_tokens` and `tokens` count those given and those of the whole; `ended`, `fallback` and `retries` as in
     `Continuation`. `originality`: what the new notes share with what the model learned from (`verdict`: copy,
     repertoire or own; `text` in words; the facts of docs/originality.md), None where there is no index of that.
+    `messages`: the rest of them, where `Notes` had some.
     """
 
     id: str
@@ -244,6 +247,7 @@ class Take:
     fallback: str | None
     retries: int
     originality: dict[str, Any] | None = None
+    messages: list[list[float]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

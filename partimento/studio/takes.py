@@ -21,9 +21,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from partimento.errors import UserError
 from partimento.generate import batching
-from partimento.generate.settings import Continuation, Settings
+from partimento.generate.settings import Continuation, GeneratedNote, Settings
 from partimento.library.originality import originality
 from partimento.library.originality.report import said
+from partimento.live.duet import LEAST_AHEAD_S
+from partimento.live.hands import Hands
+from partimento.live.plan import Plan
 from partimento.midi.instruments import INSTRUMENTS
 from partimento.midi.performance import Performance
 from partimento.studio import protocol
@@ -147,6 +150,7 @@ class TakeInProgress:
         self._began = time.monotonic()
         self._first_note_s: float | None = None
         self._heard = request.heard if isinstance(request, Continue) else None
+        self._plan = Plan() if isinstance(request, Continue) and request.at_once else None
 
     def tell(self, event: batching.Event) -> None:
         """Called by the batch, on any thread."""
@@ -192,6 +196,7 @@ class TakeInProgress:
                         fallback=continuation.fallback,
                         retries=continuation.retries,
                         originality=self._compared[variation] if self._compared else None,
+                        messages=None if variation else self._messages((), math.inf),
                     )
                 yield protocol.Done(
                     id=id_,
@@ -226,7 +231,22 @@ class TakeInProgress:
             until=round(end, 3),
             ahead=None if self._heard is None else round(end - self._heard, 3),
             at=at,
+            messages=None if variation else self._messages(notes, event.until[variation]),
         )
+
+    def _messages(self, notes: Iterable[GeneratedNote], until: float) -> list[list[float]] | None:
+        """What an instrument is sent before that second, which nothing that follows can change; for who plays in turns.
+
+        Of one variation, the first; there is one.
+        """
+        if self._plan is None:
+            return None
+        hands = Hands(self._plan)
+        for note in notes:
+            end = note.onset_s + note.duration_s
+            hands.place(pitch=note.pitch, velocity=note.velocity, on=note.onset_s, end=end)
+        due = self._plan.take(until - LEAST_AHEAD_S)
+        return [[round(each.at, 6), *each.message.to_bytes()] for each in due]
 
     def _used(self) -> dict[str, Any]:
         """All settings of the take, spelt as they are asked for."""

@@ -81,6 +81,7 @@ class Stubborn:
     """A network that wants the same whatever it has read: wishes [V] are added to logits of chance."""
 
     description = "stubborn"
+    reads_at_once = 1
 
     def __init__(self, wish_V: np.ndarray, *, context: int, seed: int) -> None:
         self.config = ModelConfig.named("debug", vocab_size=len(wish_V), context=context)

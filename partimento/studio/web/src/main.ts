@@ -12,6 +12,7 @@ import { Page } from "./studio/page";
 import { Shelf } from "./studio/shelf";
 import { Studio } from "./studio/studio";
 import { Storage } from "./takes/storage";
+import { freshTake } from "./takes/tree";
 
 let lost = "";
 const alone = await onlyTab();
@@ -39,7 +40,7 @@ if (lost) page.display.note(lost);
 
 const opened = await server.opened();
 if (opened && !shelf.forest.takes.some((take) => take.kind === "opened" && take.name === opened.title)) {
-  studio.add("opened", opened.title, toMusic(opened.music));
+  studio.add(freshTake("opened", opened.title), toMusic(opened.music));
 }
 
 /** Two tabs would overwrite each other's tree. Browsers that know no locks on an address like this one are believed. */

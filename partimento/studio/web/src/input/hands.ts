@@ -3,17 +3,15 @@
  *
  * Knows Web MIDI and key codes, and tells both in one way. Refuses to know what comes of it.
  *
- *     const hands = new Hands({ press, release, pedal });
- *     await hands.findKeyboards();  // the browser asks the user
+ *     const hands = new Hands((kind, number, value, now, instrument) => ...);
+ *     await hands.findInstruments();  // the browser asks the user
  *     hands.letters = true;
  */
 
-export interface Touch {
-  /** `now`: seconds on the clock of `performance.now()`. */
-  press(pitch: number, velocity: number, now: number): void;
-  release(pitch: number, now: number): void;
-  pedal(down: boolean, now: number): void;
-}
+import { type Kind, SUSTAIN } from "./hand-over";
+
+/** A key or controller; `now`: seconds on the clock of `performance.now()`; `instrument`: not one of the letters. */
+export type Hear = (kind: Kind, number: number, value: number, now: number, instrument: boolean) => void;
 
 const LETTERS = ["KeyA", "KeyW", "KeyS", "KeyE", "KeyD", "KeyF", "KeyT", "KeyG", "KeyY", "KeyH", "KeyU", "KeyJ"].concat(
   ["KeyK", "KeyO", "KeyL", "KeyP", "Semicolon", "Quote"],
@@ -22,14 +20,23 @@ const LETTERS = ["KeyA", "KeyW", "KeyS", "KeyE", "KeyD", "KeyF", "KeyT", "KeyG",
 const VELOCITY = 76;
 
 export class Hands {
-  readonly #touch: Touch;
+  readonly #hear: Hear;
   readonly #down = new Map<string, number>();
   #octave = 4;
   #letters = false;
-  #ports = new Set<MIDIInput>();
+  #access: MIDIAccess | null = null;
+  /** What is held on each input. */
+  readonly #held = new Map<string, Set<number>>();
+  /** Called when an instrument comes or goes. */
+  onports: () => void = () => undefined;
 
-  constructor(touch: Touch) {
-    this.#touch = touch;
+  constructor(hear: Hear) {
+    this.#hear = hear;
+  }
+
+  /** Where music can be sent. */
+  get outputs(): MIDIOutput[] {
+    return [...(this.#access?.outputs?.values() ?? [])].filter((port) => port.state !== "disconnected");
   }
 
   /** Whether letters are piano keys. */
@@ -41,9 +48,9 @@ export class Hands {
     this.#letters = on;
     if (on) return;
     const now = performance.now() / 1000;
-    for (const pitch of this.#down.values()) this.#touch.release(pitch, now);
+    for (const pitch of this.#down.values()) this.#hear("off", pitch, 0, now, false);
     this.#down.clear();
-    this.#touch.pedal(false, now);
+    this.#hear("control", SUSTAIN, 0, now, false);
   }
 
   /** Whether a key of the computer is a piano key now; it has been played then. */
@@ -51,7 +58,7 @@ export class Hands {
     if (event.ctrlKey || event.metaKey || event.altKey) return false;
     const now = event.timeStamp / 1000;
     if (event.code === "ShiftLeft" || event.code === "ShiftRight") {
-      this.#touch.pedal(down, now);
+      this.#hear("control", SUSTAIN, down ? 127 : 0, now, false);
       return true;
     }
     if (event.code === "KeyZ" || event.code === "KeyX") {
@@ -63,12 +70,12 @@ export class Hands {
     if (down && !event.repeat) {
       const pitch = Math.min(108, 12 * (this.#octave + 1) + index);
       this.#down.set(event.code, pitch);
-      this.#touch.press(pitch, VELOCITY, now);
+      this.#hear("on", pitch, VELOCITY, now, false);
     }
     const pitch = this.#down.get(event.code);
     if (!down && pitch !== undefined) {
       this.#down.delete(event.code);
-      this.#touch.release(pitch, now);
+      this.#hear("off", pitch, 0, now, false);
     }
     return true;
   }
@@ -79,33 +86,49 @@ export class Hands {
   }
 
   /** Listens to every MIDI keyboard, also those that come later. How many there are; null where the browser has none. */
-  async findKeyboards(): Promise<number | null> {
+  async findInstruments(): Promise<number | null> {
     if (!("requestMIDIAccess" in navigator)) return null;
     let access: MIDIAccess;
     try {
-      access = await navigator.requestMIDIAccess();
+      access = this.#access ??= await navigator.requestMIDIAccess();
     } catch {
       return null; // the user said no
     }
     const listen = (): void => {
       for (const port of access.inputs.values()) {
-        if (this.#ports.has(port)) continue;
-        this.#ports.add(port);
-        port.onmidimessage = (event) => this.#message(event);
+        if (port.onmidimessage) continue;
+        port.onmidimessage = (event) => this.#message(port.id, event);
       }
+      this.onports();
     };
     listen();
-    access.onstatechange = listen;
+    access.onstatechange = (event) => {
+      if (event.port?.state === "disconnected") this.#letGo(event.port.id);
+      listen();
+    };
     return access.inputs.size;
   }
 
-  #message(event: MIDIMessageEvent): void {
+  #message(id: string, event: MIDIMessageEvent): void {
     const [status, first, second] = [...(event.data ?? [])];
     if (status === undefined || first === undefined || second === undefined) return;
     const now = event.timeStamp / 1000;
-    const kind = status & 0xf0;
-    if (kind === 0x90 && second > 0) this.#touch.press(first, second, now);
-    else if (kind === 0x80 || kind === 0x90) this.#touch.release(first, now);
-    else if (kind === 0xb0 && first === 64) this.#touch.pedal(second >= 64, now);
+    const kind = ({ 0x90: "on", 0x80: "off", 0xb0: "control" } as const)[status & 0xf0];
+    const held = this.#held.get(id) ?? new Set();
+    this.#held.set(id, held);
+    if (kind === "on" && second > 0) {
+      held.add(first);
+      this.#hear("on", first, second, now, true);
+    } else if (kind === "on" || kind === "off") {
+      held.delete(first);
+      this.#hear("off", first, 0, now, true);
+    } else if (kind === "control") this.#hear("control", first, second, now, true);
+  }
+
+  /** A cable was pulled: nobody will say that its keys came up. */
+  #letGo(id: string): void {
+    const now = performance.now() / 1000;
+    for (const pitch of this.#held.get(id) ?? []) this.#hear("off", pitch, 0, now, true);
+    if (this.#held.delete(id)) this.#hear("control", SUSTAIN, 0, now, true);
   }
 }

@@ -1,58 +1,147 @@
 /**
- * Playing in turns: when keys have been up for a while, it is the other one's turn.
+ * Playing in turns: who listens and who answers, as keys, pedals and time say.
  *
- * Knows keys and silence. Refuses to know what either side plays, and takes timers as they are handed to it.
+ * Knows the signs (`hand-over.ts`). Refuses to know what either side plays; time is what it is handed. The same as
+ * `partimento/live/duet.py` decides, which tests/live/hand_over.json shows.
  *
- *     const turns = new Turns(() => studio.answer());
- *     turns.on = true;
- *     turns.press(60); turns.release(60);  // and a second and a half later it is handed over
+ *     const turns = new Turns({ handOver: (lead) => studio.answer(lead), listen: () => studio.listen() });
+ *     turns.begin(USUAL);
+ *     turns.hear("on", 60, 80, 1.0); turns.hear("off", 60, 0, 1.2);  // and a second and a half later it is handed over
  */
 
-export interface Timer {
-  /** Calls once after so many milliseconds; what is returned takes it back. */
-  after(milliseconds: number, call: () => void): () => void;
+import { type HandOver, type Kind, Signs } from "./hand-over";
+
+export interface Does {
+  /** It is the other one's turn; the answer is to begin in `lead` seconds. */
+  handOver(lead: number): void;
+  /** The answer ends at once. */
+  listen(): void;
 }
 
-/** Milliseconds without a key that is down. */
-export const SILENCE = 1500;
+/** Seconds, and a call at one of them; what is returned takes it back. */
+export interface Clock {
+  now(): number;
+  at(seconds: number, call: () => void): () => void;
+}
 
-const BROWSER: Timer = {
-  after(milliseconds, call) {
-    const timer = setTimeout(call, milliseconds);
+/** Bars are over so much earlier, that the answer's first note is there on the bar line. */
+export const LEAD = 0.25;
+/** What is struck so shortly after the sign belongs to it. */
+const GRACE = 0.08;
+
+const BROWSER: Clock = {
+  now: () => performance.now() / 1000,
+  at(seconds, call) {
+    const timer = setTimeout(call, Math.max(0, seconds * 1000 - performance.now()));
     return () => clearTimeout(timer);
   },
 };
 
 export class Turns {
-  readonly #handOver: () => void;
-  readonly #timer: Timer;
+  readonly #does: Does;
+  readonly #clock: Clock;
   readonly #down = new Set<number>();
+  #signs: Signs | null = null;
+  #answering = false;
+  #heard = false;
+  #began: number | null = null;
+  #lastRelease = -Infinity;
+  #quietUntil = -Infinity;
   #takeBack: () => void = () => undefined;
-  #on = false;
 
-  constructor(handOver: () => void, timer: Timer = BROWSER) {
-    this.#handOver = handOver;
-    this.#timer = timer;
+  constructor(does: Does, clock: Clock = BROWSER) {
+    this.#does = does;
+    this.#clock = clock;
   }
 
   get on(): boolean {
-    return this.#on;
+    return this.#signs !== null;
   }
 
-  set on(on: boolean) {
-    this.#on = on;
+  /** Whether it is the other one's turn. */
+  get answering(): boolean {
+    return this.#answering;
+  }
+
+  /** Whether a person holds this key. */
+  holds(pitch: number): boolean {
+    return this.#down.has(pitch);
+  }
+
+  /** Listens from now on; nothing was heard yet. */
+  begin(how: HandOver): void {
+    this.end();
+    this.#signs = new Signs(how);
+  }
+
+  /** Another sign from now on. */
+  change(how: HandOver): void {
+    if (!this.on) return;
+    this.#signs = new Signs(how);
+    this.#wait();
+  }
+
+  end(): void {
     this.#takeBack();
+    this.#signs = null;
+    this.#answering = this.#heard = false;
+    this.#began = null;
     this.#down.clear();
   }
 
-  press(pitch: number): void {
-    this.#takeBack();
-    this.#down.add(pitch);
+  /** What somebody plays; whether it is music, and not the sign. */
+  hear(kind: Kind, number: number, value: number, now: number): boolean {
+    const signs = this.#signs;
+    if (!signs) return true;
+    if (signs.givenBy(kind, number, value)) {
+      this.sign(now);
+      return false;
+    }
+    if (signs.isNoMusic(kind, number)) return false;
+    if (kind === "on") {
+      if (this.#answering && now >= this.#quietUntil) this.#listen(true);
+      if (!this.#answering) this.#began ??= now;
+      this.#heard = true;
+      this.#down.add(number);
+    } else if (kind === "off" && this.#down.delete(number)) this.#lastRelease = now;
+    this.#wait();
+    return true;
   }
 
-  release(pitch: number): void {
-    if (!this.#down.delete(pitch) || this.#down.size || !this.#on) return;
+  /** Hands over; while an answer goes on, takes back. */
+  sign(now: number): void {
+    if (!this.on) return;
+    if (this.#answering) this.#listen(true);
+    else this.#handOver(now, 0);
+  }
+
+  /** The answer is over. */
+  answered(): void {
+    if (this.#answering) this.#listen(false);
+  }
+
+  #handOver(now: number, lead: number): void {
+    if (!this.#heard) return;
+    this.#answering = true;
+    this.#quietUntil = now + Math.max(GRACE, lead);
     this.#takeBack();
-    this.#takeBack = this.#timer.after(SILENCE, this.#handOver);
+    this.#does.handOver(lead);
+  }
+
+  #listen(cut: boolean): void {
+    this.#answering = false;
+    this.#began = null;
+    if (cut) this.#does.listen();
+    this.#wait();
+  }
+
+  /** Waiting, too, may be a sign. */
+  #wait(): void {
+    this.#takeBack();
+    if (this.#answering || !this.#signs) return;
+    const bars = this.#signs.how.sign === "bars";
+    const due = this.#signs.due(this.#began, this.#down.size ? null : this.#lastRelease, LEAD);
+    if (due === Infinity) return;
+    this.#takeBack = this.#clock.at(due, () => this.#handOver(Math.max(due, this.#clock.now()), bars ? LEAD : 0));
   }
 }

@@ -1,6 +1,7 @@
 /** The messages of docs/studio.md as types, and its columns <-> `Music`. */
 
 import { emptyMusic, type Music } from "../music/music";
+import type { Timed } from "../sound/instrument";
 
 export interface NoteColumns {
   onset: number[];
@@ -64,6 +65,7 @@ export interface Originality {
 export type Request =
   | { type: "continue"; id: string; prompt: Prompt; settings: Settings; heard?: number; at_once?: boolean }
   | { type: "fill"; id: string; prompt: Prompt; start: number; end: number; settings: Settings }
+  | { type: "read"; id: string; prompt: Prompt }
   | { type: "heard"; id: string; seconds: number }
   | { type: "stop"; id: string };
 
@@ -78,6 +80,7 @@ export type Message =
       pedal: { down: number[]; up: number[] };
       until: number;
       ahead: number | null;
+      messages: Timed[] | null;
     }
   | {
       type: "take";
@@ -89,6 +92,7 @@ export type Message =
       fallback: string | null;
       retries: number;
       originality: Originality | null;
+      messages: Timed[] | null;
     }
   | { type: "done"; id: string; stopped: boolean; settings: Record<string, unknown>; model: string; seconds: number }
   | { type: "error"; id: string | null; message: string; field: string | null };

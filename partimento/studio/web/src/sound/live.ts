@@ -7,6 +7,7 @@
  *     keys.press(60, 80); keys.release(60); keys.pedal(true);
  */
 
+import { type Kind, SUSTAIN } from "../input/hand-over";
 import { type Piano, recordingOf } from "./sampler";
 
 interface Held {
@@ -27,6 +28,13 @@ export class LiveKeys {
     this.#context = context;
     this.#piano = piano;
     this.#out = out;
+  }
+
+  /** A key, or a controller, of which the sustain pedal is one. */
+  hear(kind: Kind, number: number, value: number): void {
+    if (kind === "on") this.press(number, value);
+    else if (kind === "off") this.release(number);
+    else if (number === SUSTAIN) this.pedal(value >= 64);
   }
 
   press(pitch: number, velocity: number): void {

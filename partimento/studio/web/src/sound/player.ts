@@ -9,6 +9,7 @@
  */
 
 import type { Music } from "../music/music";
+import { type Instrument, TICK } from "./instrument";
 import { LiveKeys } from "./live";
 import { type Piano } from "./sampler";
 import { RATE } from "./score";
@@ -25,9 +26,13 @@ export class Player {
   #context: AudioContext | null = null;
   #scheduler: Scheduler | null = null;
   #keys: LiveKeys | null = null;
+  #mix: GainNode | null = null;
+  #instrument: Instrument | null = null;
   #timer: ReturnType<typeof setInterval> | undefined;
+  #beat: ReturnType<typeof setInterval> | undefined;
   #loading: Promise<void> | null = null;
   #asked = 0;
+  #starting = 0;
   /** Called when all has been heard. */
   onend: () => void = () => undefined;
 
@@ -39,8 +44,24 @@ export class Player {
     return this.#scheduler?.playing ?? false;
   }
 
+  /** Whether it will play as soon as the recordings are there. */
+  get starting(): boolean {
+    return this.#starting === this.#asked && this.#asked > 0;
+  }
+
   get waiting(): boolean {
     return this.#scheduler?.waiting ?? false;
+  }
+
+  /** What plays in place of this page's piano; keys played by hand still sound here. */
+  get instrument(): Instrument | null {
+    return this.#instrument;
+  }
+
+  set instrument(instrument: Instrument | null) {
+    this.#instrument?.silence();
+    this.#instrument = instrument;
+    if (this.#mix) this.#mix.gain.value = instrument ? 0 : 1;
   }
 
   /** Decodes recordings before they are needed; those of `pitches` first, then all others. */
@@ -51,19 +72,24 @@ export class Player {
 
   /** Plays from a second on, up to `limit` (`Scheduler`). */
   async start(music: Music, from: number, limit = Infinity): Promise<void> {
-    const asked = ++this.#asked;
+    const asked = (this.#starting = ++this.#asked);
     const scheduler = this.#ready();
     const running = this.#context!.resume();
-    await this.prepare(new Set(music.pitch));
-    await running;
-    if (asked !== this.#asked) return; // stopped, or started elsewhere, meanwhile
+    try {
+      await this.prepare(new Set(music.pitch));
+      await running;
+      if (asked !== this.#asked) return; // stopped, or started elsewhere, meanwhile
+    } finally {
+      if (asked === this.#asked) this.#starting = 0;
+    }
     scheduler.start(music, from, limit);
-    clearInterval(this.#timer);
+    this.#rest();
+    this.#beat = setInterval(() => this.#instrument?.tick(scheduler.position()), TICK);
     this.#timer = setInterval(() => {
-      if (!scheduler.tick()) {
-        clearInterval(this.#timer);
-        this.onend();
-      }
+      if (scheduler.tick()) return;
+      this.#rest();
+      this.#instrument?.silence();
+      this.onend();
     }, 100);
   }
 
@@ -74,8 +100,14 @@ export class Player {
 
   stop(): void {
     this.#asked++;
-    clearInterval(this.#timer);
+    this.#rest();
     this.#scheduler?.stop();
+    this.#instrument?.silence();
+  }
+
+  #rest(): void {
+    clearInterval(this.#timer);
+    clearInterval(this.#beat);
   }
 
   position(): number {
@@ -94,9 +126,12 @@ export class Player {
     const context = new AudioContext({ sampleRate: RATE, latencyHint: "interactive" });
     const master = new GainNode(context, { gain: LOUDNESS });
     master.connect(context.destination);
+    const mix = new GainNode(context, { gain: this.#instrument ? 0 : 1 });
+    mix.connect(master);
     this.#context = context;
+    this.#mix = mix;
     this.#keys = new LiveKeys(context, this.piano, master);
-    this.#scheduler = new Scheduler(this.piano, webAudioOutput(context, master));
+    this.#scheduler = new Scheduler(this.piano, webAudioOutput(context, mix));
     return this.#scheduler;
   }
 }

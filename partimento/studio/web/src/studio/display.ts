@@ -19,7 +19,6 @@ import type { TakesPanel } from "./takes-panel";
 
 const NOTE_MS = 7000;
 const NEAR_A_MOMENT = 10; // pixels
-const IN_TURNS = "In turns: let go of all keys, and it answers; strike one, and it listens";
 
 export class Display {
   readonly roll = find<Roll>("partimento-roll");
@@ -28,8 +27,8 @@ export class Display {
   readonly knob = find<Knob>("partimento-knob");
   /** Whether what can be done at the moment, or with the marked span, is offered there. */
   offers = false;
-  /** Whether one plays in turns. */
-  inTurns = false;
+  /** In words, whose turn it is; nothing, where nobody plays in turns. */
+  inTurns = "";
   readonly #studio: Studio;
   readonly #tokens = new Map<string, number[]>();
   #counting: string | null = null;
@@ -73,7 +72,7 @@ export class Display {
     this.#stale = false;
     const recorder = studio.recorder?.empty === false ? studio.recorder : null;
     const now = performance.now() / 1000;
-    if (recorder) this.roll.show(recorder.sofar(now), []);
+    if (recorder) this.roll.show(recorder.sofar(now), madeSpans(studio.shelf.forest, studio.recorded));
     const position = recorder ? recorder.elapsed(now) : studio.position;
     this.roll.moment(position, studio.player.playing || recorder !== null);
     find("#time").textContent = clock(position);
@@ -96,11 +95,11 @@ export class Display {
     this.roll.selection = studio.selection;
     this.#fit = false;
     find("#empty").hidden = !!take || studio.recorder?.empty === false;
-    find("#title").textContent = this.inTurns
-      ? IN_TURNS
-      : studio.recorder
+    find("#title").textContent =
+      this.inTurns ||
+      (studio.recorder
         ? "Recording: play, then press Continue or Record"
-        : this.#titleOf(take);
+        : this.#titleOf(take));
     this.#showLanes(take);
     this.panel.show(shelf.forest);
     this.#showModel();

@@ -6,7 +6,7 @@
 
 import { Refused } from "../server/connection";
 import { toMusic } from "../server/protocol";
-import { madeSpans } from "../takes/tree";
+import { freshTake, madeSpans } from "../takes/tree";
 import type { Display } from "./display";
 import { exported, type Format, readTakeFile, save } from "./export";
 import { find } from "./find";
@@ -54,11 +54,11 @@ async function openFiles(files: readonly File[], studio: Studio, display: Displa
 async function openFile(file: File, studio: Studio, display: Display): Promise<void> {
   if (file.name.toLowerCase().endsWith(".json")) {
     const { name, music } = readTakeFile(await file.text());
-    studio.add("opened", name, music);
+    studio.add(freshTake("opened", name), music);
     return;
   }
   const { title, music, tokens } = await studio.server.read(file, file.name);
-  studio.add("opened", title || file.name, toMusic(music));
+  studio.add(freshTake("opened", title || file.name), toMusic(music));
   display.know(studio.shelf.current!.id, tokens);
 }
 

@@ -117,9 +117,11 @@ export class Maker {
       this.onchange();
     } else if (message.type === "notes") {
       making.notes(message);
+      if (message.messages) this.#player.instrument?.plan(message.messages);
       this.#grown(making, message.variation);
     } else if (message.type === "take") {
       making.complete(message);
+      if (message.messages) this.#player.instrument?.plan(message.messages);
       this.#grown(making, message.variation);
       this.#compared(making.takes[message.variation], message.originality);
       if (message.fallback) this.onnote(message.fallback);

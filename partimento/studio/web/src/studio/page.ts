@@ -8,12 +8,13 @@
  */
 
 import { Hands } from "../input/hands";
-import { Turns } from "../input/turns";
+import { type Kind, SUSTAIN } from "../input/hand-over";
 import { endOf } from "../music/music";
 import type { RollEvents } from "../roll/roll";
 import type { Settings } from "../server/protocol";
 import { alternatives, renamed, starred, takeOf } from "../takes/tree";
 import { Display } from "./display";
+import { Duet } from "./duet";
 import { toggleExports, wireFiles } from "./files";
 import { find } from "./find";
 import { wireKeys } from "./shortcuts";
@@ -28,36 +29,20 @@ export class Page {
   readonly studio: Studio;
   readonly hands: Hands;
   readonly display: Display;
-  readonly turns = new Turns(() => this.studio.answer({ ...this.settings(), variations: 1 }));
+  readonly duet: Duet;
 
   constructor(studio: Studio) {
     this.studio = studio;
     this.display = new Display(studio);
-    this.hands = new Hands({
-      press: (pitch, velocity, now) => {
-        this.turns.press(pitch);
-        if (this.turns.on && !studio.recorder) studio.listen();
-        if (!studio.recorder && !studio.shelf.current) this.toggleRecording();
-        studio.recorder?.press(pitch, velocity, now);
-        void studio.player.keys().then((keys) => keys.press(pitch, velocity));
-        this.display.update();
-      },
-      release: (pitch, now) => {
-        studio.recorder?.release(pitch, now);
-        this.turns.release(pitch);
-        void studio.player.keys().then((keys) => keys.release(pitch));
-      },
-      pedal: (down, now) => {
-        studio.recorder?.pedal(down, now);
-        void studio.player.keys().then((keys) => keys.pedal(down));
-      },
-    });
+    this.hands = new Hands((kind, number, value, now, instrument) => this.#hear(kind, number, value, now, instrument));
+    this.duet = new Duet(this);
   }
 
   start(): void {
     const { studio, display } = this;
     studio.onchange = (fit) => {
       display.offers &&= !fit && !studio.maker.making;
+      this.duet.look();
       display.update(fit);
     };
     studio.onnote = (text) => display.note(text);
@@ -125,7 +110,7 @@ export class Page {
         this.toggleRecording(true);
         break;
       case "duet":
-        this.toggleTurns();
+        this.duet.toggle();
         break;
       case "open":
         find<HTMLInputElement>("#file").click();
@@ -186,7 +171,7 @@ export class Page {
   /** `asked`: by the button, so that people hear why no MIDI keyboard plays. */
   toggleRecording(asked = false): void {
     const { studio, display } = this;
-    if (this.turns.on) return this.toggleTurns();
+    if (this.duet.on) return this.duet.toggle();
     if (studio.recorder) {
       this.hands.letters = false;
       studio.endRecording();
@@ -195,27 +180,23 @@ export class Page {
     studio.record();
     this.hands.letters = true;
     studio.player.keys().catch((error: unknown) => display.note(String(error)));
-    void this.hands.findKeyboards().then((found) => {
+    void this.hands.findInstruments().then((found) => {
       if (found === null && asked) display.note("No MIDI keyboard is to be had in this browser; the computer’s keys play: A is C.");
     });
   }
 
-  /** Playing in turns begins with the first key; what was played last stays when it ends. */
-  toggleTurns(): void {
-    const { studio, turns, display } = this;
-    if (!turns.on) {
-      if (!studio.recorder) this.toggleRecording(true);
-      turns.on = true;
-    } else {
-      turns.on = false;
-      studio.maker.stop();
-      studio.pause();
-      if (studio.recorder) this.toggleRecording();
-      this.hands.letters = false;
-    }
-    find("[data-do=duet]").setAttribute("aria-pressed", String(turns.on));
-    display.inTurns = turns.on;
-    display.update();
+  /** What is played by hand sounds, and is recorded; in turns it may be a sign, or an interruption. */
+  #hear(kind: Kind, number: number, value: number, now: number, instrument: boolean): void {
+    const { studio, duet } = this;
+    if (!duet.hear(kind, number, value, now)) return;
+    if (kind === "on") {
+      if (!duet.on && !studio.recorder && !studio.shelf.current) this.toggleRecording();
+      studio.recorder?.press(number, value, now);
+    } else if (kind === "off") studio.recorder?.release(number, now);
+    else if (number === SUSTAIN) studio.recorder?.pedal(value >= 64, now);
+    // An instrument that sounds the answers sounds its own keys, too.
+    if (!(instrument && studio.player.instrument)) void studio.player.keys().then((keys) => keys.hear(kind, number, value));
+    if (kind === "on") this.display.update();
   }
 
   #make(begin: () => void): void {

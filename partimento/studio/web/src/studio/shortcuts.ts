@@ -44,7 +44,8 @@ function handled(page: Page, event: KeyboardEvent): boolean {
   if (target.matches("input, select, textarea")) return event.key === "Escape" && (target.blur(), true);
   const { studio, hands } = page;
   if (hands.letters) {
-    if (event.key === "Escape" || event.key === "Enter") page.toggleRecording();
+    if (event.key === "Enter" && page.duet.on) page.duet.sign();
+    else if (event.key === "Escape" || event.key === "Enter") page.toggleRecording();
     else if (event.key === " ") return true; // no pianist means to press a button with it now
     else return hands.key(event, true);
     return true;

@@ -13,7 +13,7 @@ import { emptied, endOf, firstAtLeast, gaps, type Music, nearestGap, slice } fro
 import type { Server } from "../server/connection";
 import { type Settings, toColumns } from "../server/protocol";
 import type { Player } from "../sound/player";
-import { alternatives, freshTake, pruned, type Span, takeOf } from "../takes/tree";
+import { alternatives, freshTake, pruned, type Span, type Take, takeOf } from "../takes/tree";
 import { Maker } from "./maker";
 import type { Shelf } from "./shelf";
 
@@ -33,6 +33,8 @@ export class Studio {
   readonly server: Server;
   readonly maker: Maker;
   recorder: Recorder | null = null;
+  /** What becomes of the recording: in turns a branch of what was answered. */
+  recorded: Take = freshTake("played", "");
   selection: Span | null = null;
   #at = 0;
   /** Where people put the end of each take's prompt. */
@@ -95,10 +97,9 @@ export class Studio {
   // -- takes -----------------------------------------------------------------------------------------------------------
 
   /** Adds what somebody played, here or elsewhere, and shows it. */
-  add(kind: "opened" | "played", name: string, music: Music): void {
+  add(take: Take, music: Music): void {
     this.maker.stop();
     this.pause();
-    const take = freshTake(kind, name);
     this.shelf.add([{ take, music }]);
     this.#show(take.id, true);
   }
@@ -186,25 +187,26 @@ export class Studio {
 
   /**
    * Plays on from a moment of the current take; every variation becomes a take of its own, a branch of this one.
-   * `atOnce`: somebody plays in turns, so it goes on from that moment and not from the last note before it.
+   * `lead`: somebody plays in turns, so it goes on from that moment, which comes in so many seconds, and not from the
+   * last note before it.
    */
-  continue(at: number, settings: Settings, atOnce = false): void {
+  continue(at: number, settings: Settings, lead: number | null = null): void {
     const [take, music] = [this.shelf.current, this.music];
     if (!take || !music) return;
     const prompt = slice(music, 0, at);
     const last = prompt.onset.at(-1);
     if (last === undefined) return this.onnote("There are no notes before this moment to play on from.");
     // A reply may begin as soon as the last note of the prompt has: it need not wait until that is silent.
-    const from = Math.round((atOnce ? at : last + 0.001) * 1e6) / 1e6;
+    const from = Math.round((lead !== null ? at : last + 0.001) * 1e6) / 1e6;
     const whole = music.onset.length === prompt.onset.length;
     const making = this.maker.begin(take, "continued", { from, to: null }, whole ? music : prompt, settings);
-    const begin = this.player.playing && this.position <= from ? null : Math.max(0, from - (atOnce ? 0 : LEAD_IN));
+    const begin = this.player.playing && this.position <= from ? null : Math.max(0, from - (lead ?? LEAD_IN));
     this.#prepare();
     for (const id of making.takes) this.#promptEnds.set(id, at);
     this.selection = null;
     const columns = toColumns(making.base);
     const heard = begin ?? this.position;
-    const turns = atOnce ? { at_once: true, settings: { ...settings, candidates: CANDIDATES_AT_ONCE } } : { settings };
+    const turns = lead !== null ? { at_once: true, settings: { ...settings, candidates: CANDIDATES_AT_ONCE } } : { settings };
     if (!this.maker.ask({ type: "continue", id: making.id, prompt: { ...columns, end: at }, heard, ...turns })) return;
     if (begin === null) this.player.switch(making.music(0), this.limit);
     else void this.play(begin);
@@ -242,6 +244,7 @@ export class Studio {
     this.maker.stop();
     this.pause();
     this.recorder = new Recorder();
+    this.recorded = freshTake("played", "");
     this.onchange(false);
   }
 
@@ -249,22 +252,26 @@ export class Studio {
   listen(): void {
     const { music, position } = this;
     this.record();
-    if (music) this.recorder = new Recorder(slice(music, 0, position), position);
+    const { current } = this.shelf;
+    if (!music || !current) return;
+    this.recorder = new Recorder(slice(music, 0, position), position);
+    this.recorded = { ...this.recorded, parent: current.id, from: position };
   }
 
-  /** In turns: what was played is answered from this moment on. */
-  answer(settings: Settings): void {
-    const at = this.recorder?.elapsed(performance.now() / 1000) ?? 0;
-    this.endRecording();
-    if (this.music && at) this.continue(at, settings, true);
+  /** In turns: what was played is answered, from the moment on that comes in `lead` seconds. */
+  answer(settings: Settings, lead: number): void {
+    const at = (this.recorder?.elapsed(performance.now() / 1000) ?? this.position) + lead;
+    this.endRecording(lead);
+    if (this.music && at) this.continue(at, settings, lead);
   }
 
-  /** What was played becomes a take; nothing, if nothing was. */
-  endRecording(): void {
+  /** What was played becomes a take; nothing, if nothing was. Keys that are down last for so many seconds more. */
+  endRecording(lead = 0): void {
     const { recorder } = this;
     this.recorder = null;
     if (!recorder || recorder.empty) return this.onchange(true);
     const number = this.shelf.forest.takes.filter((take) => take.kind === "played").length + 1;
-    this.add("played", `Played ${number}`, recorder.sofar(performance.now() / 1000));
+    const parent = takeOf(this.shelf.forest, this.recorded.parent)?.id ?? null;
+    this.add({ ...this.recorded, parent, name: `Played ${number}` }, recorder.sofar(performance.now() / 1000 + lead));
   }
 }

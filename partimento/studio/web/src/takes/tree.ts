@@ -89,7 +89,7 @@ export function madeSpans(forest: Forest, take: Take): readonly Span[] {
   const parent = takeOf(forest, take.parent);
   const inherited = parent ? madeSpans(forest, parent) : [];
   const own = take.made ? [{ from: take.from, to: take.to ?? Infinity }] : [];
-  if (take.kind !== "continued") return [...inherited, ...own];
+  if (take.kind === "filled") return [...inherited, ...own];
   const before = inherited.filter((span) => span.from < take.from);
   return [...before.map((span) => ({ from: span.from, to: Math.min(span.to, take.from) })), ...own];
 }

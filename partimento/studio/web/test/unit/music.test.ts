@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
 import { Recorder } from "../../src/input/recorder";
-import { SILENCE, Turns } from "../../src/input/turns";
 import { addPedal, clock, emptied, emptyMusic, gaps, type Music, nearestGap, slice, soundingEnds } from "../../src/music/music";
 import { Making } from "../../src/studio/making";
 
@@ -79,12 +78,12 @@ test("a recording begins with its first key, and has its pedal", () => {
 test("a variation grows by notes, and what is complete takes their place", () => {
   const making = new Making("r", ["x", "y"], music([[60, 0, 1]]), 2);
   const notes = { onset: [2.5], duration: [3], pitch: [72], velocity: [60] };
-  making.notes({ type: "notes", id: "r", variation: 1, notes, pedal: { down: [], up: [] }, until: 2.5, ahead: null });
+  making.notes({ type: "notes", id: "r", variation: 1, notes, pedal: { down: [], up: [] }, until: 2.5, ahead: null, messages: null });
   expect(making.music(0).pitch).toEqual([60]);
   expect(making.music(1).pitch).toEqual([60, 72]);
   expect([making.until(0), making.until(1)]).toEqual([2, 2.5]);
   const written = { notes: { ...notes, duration: [0.5] }, pedal: { down: [2.6], up: [5.5] } };
-  const facts = { tokens: 9, ended: null, fallback: null, retries: 0, originality: null };
+  const facts = { tokens: 9, ended: null, fallback: null, retries: 0, originality: null, messages: null };
   making.complete({ type: "take", id: "r", variation: 1, music: written, ...facts });
   expect(making.music(1)).toMatchObject({ pitch: [60, 72], duration: [1, 0.5], pedalDown: [2.6] });
   expect(making.until(1)).toBe(Infinity);
@@ -102,34 +101,4 @@ test("what is played behind other music goes on where that was left", () => {
   const played = recorder.sofar(12);
   expect([played.pitch, played.onset, played.duration]).toEqual([[60, 64], [0, 3.5], [1, 0.5]]);
   expect([played.pedalDown, played.pedalUp]).toEqual([[0.2, 3.5], [0.8, 4.5]]);
-});
-
-test("silence hands over, once, and only in turns", () => {
-  const pending = new Set<() => void>();
-  let handed = 0;
-  const turns = new Turns(() => handed++, {
-    after(milliseconds, call) {
-      expect(milliseconds).toBe(SILENCE);
-      pending.add(call);
-      return () => pending.delete(call);
-    },
-  });
-  turns.press(60);
-  turns.release(60);
-  expect(pending.size).toBe(0);
-  turns.on = true;
-  turns.press(60);
-  turns.press(64);
-  turns.release(60);
-  turns.release(61);
-  expect(pending.size).toBe(0);
-  turns.release(64);
-  expect(pending.size).toBe(1);
-  turns.press(67);
-  expect(pending.size).toBe(0);
-  turns.release(67);
-  for (const call of pending) call();
-  expect(handed).toBe(1);
-  turns.on = false;
-  expect(pending.size).toBe(0);
 });

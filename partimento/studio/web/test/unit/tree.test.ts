@@ -65,6 +65,8 @@ test("what a model made is its own part and what it took over", () => {
     { from: 25, to: Infinity },
   ]);
   expect(madeSpans(FOREST, takeOf(FOREST, "fill")!)).toContainEqual({ from: 12, to: 14 });
+  const inTurns = { ...take("p", "a1", 30, "played"), made: null };
+  expect(madeSpans(FOREST, inTurns)).toEqual([{ from: 10, to: 25 }, { from: 25, to: 30 }]);
 });
 
 test("pruning takes what came of it along, and goes to the parent", () => {

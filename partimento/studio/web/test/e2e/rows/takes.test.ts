@@ -144,34 +144,6 @@ describe("playing by hand", () => {
     expect(played.pedalUp[0]!).toBeGreaterThan(played.onset[1]!);
   });
 
-  test("in turns: silence is answered, and a key is listened to", async () => {
-    page = await open();
-    await lasting(page, 30);
-    await page.keyboard.press("i");
-    await page.waitForSelector(".bar [data-do=duet][aria-pressed=true]");
-    for (const key of ["a", "d", "g"]) {
-      await page.keyboard.down(key);
-      await page.waitForTimeout(120);
-      await page.keyboard.up(key);
-    }
-    await expect.poll(async () => (await kept(page)).forest.takes.map((take) => take.kind)).toEqual(["played", "continued"]);
-    await page.waitForFunction(() => document.querySelector("[data-do=play]")!.getAttribute("aria-pressed") === "true");
-    const reply = (await kept(page)).forest.takes[1]!;
-    await expect.poll(async () => (await kept(page)).music[reply.id]!.pitch.length).toBeGreaterThan(3);
-    await page.keyboard.down("h");
-    await page.waitForFunction(() => document.querySelector("[data-do=play]")!.getAttribute("aria-pressed") === "false");
-    await page.waitForTimeout(120);
-    await page.keyboard.up("h");
-    await page.keyboard.press("Escape");
-    await page.waitForSelector(".bar [data-do=duet][aria-pressed=false]");
-    await expect.poll(async () => (await kept(page)).forest.takes.map((take) => take.kind)).toEqual(["played", "continued", "played"]);
-    const { forest, music } = await kept(page);
-    const [first, answer, second] = forest.takes.map((take) => music[take.id]!);
-    expect(answer!.onset[3]!).toBeGreaterThan(first!.onset[2]! + 1.5); // from the present on
-    expect(second!.pitch.slice(0, 3)).toEqual(first!.pitch);
-    expect(second!.pitch.at(-1)).toBe(69);
-  });
-
   test("so do the computer's keys, and Continue takes them up", async () => {
     page = await open();
     await lasting(page, 2);
