@@ -19,6 +19,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
+from partimento.corpus.duplicates.chains import FURTHEST
 from partimento.corpus.duplicates.copies import FEWEST, Copy, copies, sought
 from partimento.corpus.duplicates.fingerprints import PASSAGE_NOTES
 from partimento.corpus.duplicates.index import PassageIndex
@@ -154,13 +155,11 @@ def originality(
     made = notes.slice(split, len(notes))
     seconds = float(np.ptp(made.onset_ms)) / 1000 if len(made) else 0.0
     given = sought(notes.slice(0, split)) if split else np.empty(0, np.uint32)
-    of_whole, seen = stretches(notes, against, without) if split else ([], True)
-    of_made, seen_too = stretches(made, against, without)
-    across = [copy for copy in of_whole if copy.first_note < split < copy.last_note]
-    behind = [_moved(copy, split, notes) for copy in of_made]
+    begun, all_read = stretches(notes, against, without, across=split) if split else ([], True)
+    behind, all_read_too = stretches(made, against, without)
     chance = Chance.published()
     passages = []
-    for place in _places([*across, *behind]):
+    for place in _places([*begun, *(_moved(copy, split, notes) for copy in behind)]):
         copy = place[0]
         performances = _performances(place)
         kind: Kind = "repertoire" if performances >= REPERTOIRE else "copy"
@@ -186,19 +185,29 @@ def originality(
         passages=tuple(passages),
         windows=windows,
         window_seconds=length,
-        at_hand=seen and seen_too,
+        at_hand=all_read and all_read_too,
     )
 
 
-def stretches(notes: Notes, index: PassageIndex, without: Collection[int] = ()) -> tuple[list[Copy], bool]:
-    """What the notes share with files, note by note where the file's are to be had, and whether all of them were."""
-    places = _places(copies(notes, index, without=without, fewest=PASSAGE_NOTES))
-    by_turns = (copy for turn in zip_longest(*places) for copy in turn if copy is not None)
+def stretches(
+    notes: Notes, index: PassageIndex, without: Collection[int] = (), *, across: int | None = None
+) -> tuple[list[Copy], bool]:
+    """What the notes share with files, note by note where the file's can be read, and whether all of them could be.
+
+    With `across` only what begins before that note and ends behind it.
+    """
+    found = copies(notes, index, without=without, fewest=PASSAGE_NOTES)
+    if across is not None:
+        found = [copy for copy in found if copy.first_note - FURTHEST < across < copy.last_note + FURTHEST]
+    by_turns = (copy for turn in zip_longest(*_places(found)) for copy in turn if copy is not None)
     chosen = list(islice(by_turns, COMPARED))
     files = {copy.file for copy in chosen}
     sources = notes_at_hand(index, files)
-    found = (compared(copy, notes, sources[copy.file]) if copy.file in sources else copy for copy in chosen)
-    return [copy for copy in found if copy is not None and copy.score >= FEWEST], len(sources) == len(files)
+    by_note = (compared(copy, notes, sources[copy.file]) if copy.file in sources else copy for copy in chosen)
+    told = [copy for copy in by_note if copy is not None and copy.score >= FEWEST]
+    if across is not None:
+        told = [copy for copy in told if copy.first_note < across < copy.last_note]
+    return told, len(sources) == len(files)
 
 
 def _moved(copy: Copy, split: int, notes: Notes) -> Copy:
