@@ -1,12 +1,12 @@
 """How much a model copies: continuations of prompts that it learned from and of others, at several temperatures.
 
-    python -m benchmarks.library.copying STORE WORK [--prompts 10] [--searched 5] -o benchmarks/library/copying.md
+    python -m benchmarks.library.copying STORE WORK [--prompts 10] [--searched 10] -o benchmarks/library/copying.md
 
 STORE is the note store that the model learned from. Prompts are the first 15 s of files that go on for a minute, one of
 each piece, the collections by turns: of the split that was learned from and of the one held out. Each is continued by
-45 s at every temperature, without a search; and fewer of them as `partimento continue` does, with the search. WORK
-keeps the index and every continuation; a stopped program goes on there. As a control, what the pianists of the held-out
-prompts went on with is looked up too, without the files of the piece itself.
+45 s at every temperature, without a search, and as `partimento continue` does, with the search. WORK keeps the index
+and every continuation; a stopped program goes on there. As a control, what the pianists of the held-out prompts went on
+with is looked up too, without the files of the piece itself.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from partimento.tokens.notes import Notes
 PROMPT, SECONDS, FEWEST_NOTES = 15.0, 45.0, 300
 TEMPERATURES = (1.0, 0.0, 0.7, 0.4)
 KINDS = {"train": "learned from", "validation": "held out"}
-HEAD = ("search", "temperature", "prompts", "takes", "notes", "flagged", "median", "longest copy", "p of it",
+HEAD = ("search", "temperature", "prompts", "takes", "notes", "flagged", "known works", "median", "best", "p of it",
         "go on with the prompt's file", "at most, s")  # fmt: skip
 
 
@@ -85,13 +85,13 @@ def takes(store: NoteStore, files: list[int], model: str, work: Path, **asked: o
 
 def row(name: str, temperature: str, kind: str, found: list[Originality]) -> tuple[object, ...]:
     """A line of the table."""
-    copies = [each.longest for each in found if each.longest]
-    longest = max(copies, key=lambda copy: copy.copy.different, default=None)
+    best = max((each.longest for each in found if each.longest), key=lambda passage: passage.copy.score, default=None)
     on = [each.quoted_seconds for each in found]
     return (
         name, temperature, kind, len(found), sum(each.notes for each in found), sum(each.flagged for each in found),
-        int(np.median([each.longest.copy.different if each.longest else 0 for each in found])),
-        longest.copy.different if longest else 0, f"{longest.p:.4f}" if longest else "",
+        sum(each.verdict == "repertoire" for each in found),
+        int(np.median([each.longest.copy.score if each.longest else 0 for each in found])),
+        best.copy.score if best else 0, f"{best.p:.4f}" if best else "",
         sum(seconds > 1 for seconds in on),
         f"{max(on):.1f}",
     )  # fmt: skip
@@ -103,7 +103,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--model", default="bundled")
     parser.add_argument("--prompts", type=int, default=10)
-    parser.add_argument("--searched", type=int, default=5)
+    parser.add_argument("--searched", type=int, default=10)
     parser.add_argument("--temperatures", nargs="+", type=float, default=TEMPERATURES)
     parser.add_argument("--made", action="store_true", help="judge what was made so far, and make nothing")
     options = parser.parse_args(words)
@@ -140,7 +140,7 @@ def main(words: Sequence[str] | None = None) -> None:
         options,
         "How much the model copies",
         f"{len(index):,} files that were learned from. Each take is {SECONDS:g} s behind a prompt of {PROMPT:g} s; "
-        "notes of different passages in the longest passage that is no quotation.",
+        "median and best: scores of the best passage that is no quotation.",
         table(HEAD, rows),
         "Every flagged passage:" if told else "No passage is flagged.",
         table(flagged, told) if told else "",
