@@ -132,6 +132,14 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """Who plays in turns has played this so far, all of it ended: it can be read before an answer is asked for."""
+
+    id: str
+    prompt: Prompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
     """End the take; what there is of it stays."""
 
@@ -146,7 +154,7 @@ class Heard:
     seconds: float
 
 
-Request = Continue | Fill | Stop | Heard
+Request = Continue | Fill | Read | Stop | Heard
 
 
 def parse(text: str | bytes) -> Request:
@@ -177,12 +185,14 @@ def _request(kind: str, id_: str, fields: Fields) -> Request:
             end=fields.number("end", low=0, high=music.MOST_SECONDS),
             settings=TakeSettings.read(fields.object("settings", optional=True)),
         )
+    elif kind == "read":
+        request = Read(id=id_, prompt=Prompt.read(fields.object("prompt")))
     elif kind == "stop":
         request = Stop(id=id_)
     elif kind == "heard":
         request = Heard(id=id_, seconds=fields.number("seconds", low=0, high=2 * music.MOST_SECONDS))
     else:
-        raise ProtocolError(f"type must be continue, fill, stop or heard, not {kind!r}", field="type")
+        raise ProtocolError(f"type must be continue, fill, read, stop or heard, not {kind!r}", field="type")
     fields.nothing_else()
     return request
 

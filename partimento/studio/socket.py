@@ -8,13 +8,16 @@ Knows connections and who asked for which take. Refuses to know how a take is ma
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Final
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from partimento.errors import UserError
+from partimento.midi.performance import Performance
 from partimento.studio.fields import ProtocolError
-from partimento.studio.protocol import Continue, Error, Fill, Heard, Hello, Message, Request, Stop, encode, parse
+from partimento.studio.memory import Memory
+from partimento.studio.protocol import Continue, Error, Fill, Heard, Hello, Message, Read, Request, Stop, encode, parse
 from partimento.studio.takes import Studio, TakeInProgress
 
 MOST_TAKES: Final = 8
@@ -28,6 +31,10 @@ class Conversation:
         self._websocket, self._studio = websocket, studio
         self._takes: dict[str, TakeInProgress] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._memory = Memory(studio.engine)
+        self._answer_of: str | None = None
+        self._unread: Performance | None = None
+        self._reading = False
 
     async def run(self) -> None:
         """Until the client is gone."""
@@ -42,6 +49,7 @@ class Conversation:
         except WebSocketDisconnect:
             return
         finally:
+            self._unread = None
             for take in self._takes.values():
                 take.job.leave()
             for task in self._tasks:
@@ -73,11 +81,15 @@ class Conversation:
                     raise ProtocolError(f"the take {request.id!r} is not over; give this one another id", field="id")
                 if len(self._takes) >= MOST_TAKES:
                     raise ProtocolError(f"a connection may have {MOST_TAKES} takes at once; stop one of them")
-                take = self._studio.take(request)
+                in_turns = isinstance(request, Continue) and request.at_once and self._answer_of is None
+                take = self._studio.take(request, self._memory if in_turns else None)
+                if in_turns:
+                    self._answer_of, self._unread = request.id, None
                 self._takes[request.id] = take
-                task = asyncio.create_task(self._tell(take))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._start(self._tell(take))
+            case Read(prompt=prompt):
+                self._unread = self._studio.given(prompt)
+                self._read_on()
             case Heard(seconds=seconds) if take is not None:
                 take.heard(seconds)
             case Stop() if take is not None:
@@ -93,6 +105,28 @@ class Conversation:
             take.job.leave()
         finally:
             self._takes.pop(take.request.id, None)
+            if take.request.id == self._answer_of:
+                self._answer_of = None
+                self._read_on()
+
+    def _read_on(self) -> None:
+        """Reads what was played last, unless an answer is in the making or something is being read."""
+        if self._unread is None or self._reading or self._answer_of is not None:
+            return
+        given, self._unread, self._reading = self._unread, None, True
+        self._start(self._read(given))
+
+    async def _read(self, given: Performance) -> None:
+        try:
+            await asyncio.to_thread(self._memory.read, given)
+        finally:
+            self._reading = False
+            self._read_on()
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _say(self, message: Message) -> None:
         await self._websocket.send_text(encode(message))

@@ -31,6 +31,7 @@ from partimento.midi.instruments import INSTRUMENTS
 from partimento.midi.performance import Performance
 from partimento.studio import protocol
 from partimento.studio.fields import ProtocolError
+from partimento.studio.memory import Memory
 from partimento.studio.music import columns
 from partimento.studio.protocol import Continue, Fill, Message, Prompt
 from partimento.studio.uploads import Uploads
@@ -81,13 +82,16 @@ class Studio:
             ],
         }
 
-    def take(self, request: Continue | Fill) -> TakeInProgress:
-        """Lets the batch make it. Raises `UserError` for what can be refused at once."""
+    def take(self, request: Continue | Fill, memory: Memory | None = None) -> TakeInProgress:
+        """Lets the batch make it. Raises `UserError` for what can be refused at once.
+
+        `memory`: of who plays in turns; nobody else uses it until the take is over.
+        """
         settings = request.settings.for_engine(self.engine.abilities)
         filling = isinstance(request, Fill)
         candidates = self.engine.candidates(settings, filling=filling)
         settings = dataclasses.replace(settings, candidates=candidates) if not filling else settings
-        given = self._given(request.prompt)
+        given = self.given(request.prompt)
         begin: Callable[[], Run]
         if isinstance(request, Fill):
             seconds = request.end - request.start
@@ -98,6 +102,8 @@ class Studio:
             if end is not None and not request.at_once:
                 end = min(end, given.seconds)
             begin = partial(self.engine.continuing, given, settings, end, at_once=request.at_once)
+            if memory is not None:
+                begin = partial(memory.answering, given, given.seconds if end is None else end, settings)
         folded = not self.engine.abilities.pedal_tokens
         take = TakeInProgress(request, settings, given, self.model, folded=folded, learned=self.learned)
         take.job = self.batch.join(
@@ -109,7 +115,8 @@ class Studio:
         )
         return take
 
-    def _given(self, prompt: Prompt) -> Performance:
+    def given(self, prompt: Prompt) -> Performance:
+        """The music of a prompt. Raises `ProtocolError` for an upload that is not there (any more)."""
         if prompt.music is not None:
             given = prompt.music
         else:

@@ -49,7 +49,14 @@ def vectors(tmp_path_factory):
 
 
 def test_the_page_s_own_tests(vectors):
-    run("vitest/vitest.mjs", "run", "--dir=test/unit", "--reporter=dot", PARTIMENTO_VECTORS=str(vectors))
+    run(
+        "vitest/vitest.mjs",
+        "run",
+        "--dir=test/unit",
+        "--reporter=dot",
+        "--testTimeout=60000",
+        PARTIMENTO_VECTORS=str(vectors),
+    )
 
 
 def test_the_types_of_the_page_are_right():

@@ -37,7 +37,7 @@ def test_every_documented_answer_has_the_fields_that_are_sent():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"type": "sing"}, "type must be continue, fill, stop or heard, not 'sing'"),
+        ({"type": "sing"}, "type must be continue, fill, read, stop or heard, not 'sing'"),
         ({"id": ""}, "id must be a string of 1 to 64 characters, not ''"),
         ({"settings": {"seed": -1}}, f"settings.seed must be a whole number in 0..{2**53 - 1}, not -1"),
         ({"settings": {"seeds": 1}}, "there is no field 'settings.seeds' here"),

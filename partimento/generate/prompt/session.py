@@ -61,13 +61,19 @@ class Session:
         `held`: positions of the notes of the prompt that still sound, however long that will be (`held.py`). A search
         begins behind the first second, which is played as it comes.
         """
+        run = self.answering(prompt, from_seconds=from_seconds, held=held, settings=settings)
+        stream = self._stream = run.steps()
+        return stream
+
+    def answering(
+        self, prompt: Performance, *, from_seconds: float, held: Sequence[int] = (), settings: Settings
+    ) -> Run:
+        """What `answer` steps through, not begun; whoever does so ends it before the session is used again."""
         self._stop()
         chance = seeded(settings.seed, variation=0, draft=True)
         start = self._model.start(prompt, from_seconds)
         start = settled(self._model, self._prefix_cache, start, held=held, chance=chance)
-        run = Run(self._model, prompt, replace(start, at_once=True), settings, self._prefix_cache)
-        stream = self._stream = run.steps()
-        return stream
+        return Run(self._model, prompt, replace(start, at_once=True), settings, self._prefix_cache)
 
     def continue_(self, *, settings: Settings, on_note: NoteHandler | None = None) -> list[Continuation]:
         """As `Engine.continue_`."""

@@ -8,7 +8,7 @@
  *     const music = recorder.sofar(3.0);
  */
 
-import { addNote, addPedal, copyMusic, emptyMusic, type Music } from "../music/music";
+import { addNote, addPedal, copyMusic, emptyMusic, type Music, slice } from "../music/music";
 
 /** Keys that are hardly touched sound, too: no model and no file knows a note without length. */
 const LEAST = 0.02;
@@ -54,6 +54,16 @@ export class Recorder {
       this.#pedal(this.#music, now);
       this.#foot = null;
     }
+  }
+
+  /** What has ended for good: what stands before the first note whose end is open, with the pedal as it was. */
+  certain(): Music {
+    const music = this.#music;
+    const foot = this.#foot === null ? Infinity : this.elapsed(this.#foot);
+    const ringing = music.onset.filter((onset, i) => onset + music.duration[i]! > foot);
+    const open = Math.min(Infinity, ...ringing, ...[...this.#held.values()].map(({ at }) => this.elapsed(at)));
+    const { pedalDown, pedalUp, pedalChannel } = music;
+    return { ...slice(music, 0, open), pedalDown, pedalUp, pedalChannel };
   }
 
   /** As it stands: keys that are down last until now. */

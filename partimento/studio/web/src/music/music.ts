@@ -145,6 +145,15 @@ export function slice(music: Music, from: number, to: number): Music {
   return part;
 }
 
+/**
+ * The latest notes, so many or up to twice as many, on the same clock: where it begins moves seldom, so that who has read
+ * the one can go on with the next.
+ */
+export function latest(music: Music, least: number): Music {
+  const drops = Math.floor((music.onset.length - least) / least) * least;
+  return drops > 0 ? slice(music, music.onset[drops]!, Infinity) : music;
+}
+
 /** Without what begins in [from, to). A pedal from before stays; one that lasts beyond is down from `to` on. */
 export function emptied(music: Music, from: number, to: number): Music {
   const kept = merged(slice(music, 0, from), slice(music, to, Infinity));

@@ -16,6 +16,8 @@ import { find } from "./find";
 import type { Page } from "./page";
 
 const KEPT = "partimento.duet";
+/** Seconds between two times that the server is told what was played. */
+const READ_EVERY = 0.5;
 
 /** How turns are handed over, and the name of the instrument that sounds the answers; "" is this page. */
 interface Choice extends HandOver {
@@ -28,6 +30,7 @@ export class Duet {
   readonly #turns: Turns;
   #choice = remembered();
   #asking = false;
+  #read = 0;
   /** The output that answers go to, while it is there. */
   #port: MIDIOutput | null = null;
 
@@ -53,6 +56,10 @@ export class Duet {
     const music = this.#turns.hear(kind, number, value, now);
     const { studio } = this.#page;
     if (this.on && music && kind === "on" && !this.#turns.answering && !studio.recorder) studio.listen();
+    if (this.on && !this.#turns.answering && now > this.#read + READ_EVERY) {
+      this.#read = now;
+      studio.readAhead();
+    }
     return music;
   }
 
@@ -64,7 +71,11 @@ export class Duet {
   /** Something has changed: perhaps the answer is over. */
   look(): void {
     const { maker, player } = this.#page.studio;
-    if (!this.#asking && !maker.making && !player.playing && !player.starting) this.#turns.answered();
+    const over = this.#turns.answering && !this.#asking && !maker.making && !player.playing && !player.starting;
+    if (over) {
+      this.#turns.answered();
+      this.#page.studio.readAhead();
+    }
     this.#show();
   }
 

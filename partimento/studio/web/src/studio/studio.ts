@@ -9,7 +9,7 @@
  */
 
 import { Recorder } from "../input/recorder";
-import { emptied, endOf, firstAtLeast, gaps, type Music, nearestGap, slice } from "../music/music";
+import { emptied, endOf, firstAtLeast, gaps, latest, type Music, nearestGap, slice } from "../music/music";
 import type { Server } from "../server/connection";
 import { type Settings, toColumns } from "../server/protocol";
 import type { Player } from "../sound/player";
@@ -24,6 +24,8 @@ const LONG_PROMPT = 45;
 const USUAL_PROMPT = 20;
 /** Who waits for an answer waits less for fewer candidates (benchmarks/live/latency.md). */
 const CANDIDATES_AT_ONCE = 4;
+/** In turns, of so many notes or up to twice as many the model is told. */
+const REMEMBERED = 160;
 /** Milliseconds: what was opened is seen before its recordings are decoded. */
 const SEEN_FIRST = 250;
 
@@ -204,7 +206,7 @@ export class Studio {
     this.#prepare();
     for (const id of making.takes) this.#promptEnds.set(id, at);
     this.selection = null;
-    const columns = toColumns(making.base);
+    const columns = toColumns(lead !== null ? latest(making.base, REMEMBERED) : making.base);
     const heard = begin ?? this.position;
     const turns = lead !== null ? { at_once: true, settings: { ...settings, candidates: CANDIDATES_AT_ONCE } } : { settings };
     if (!this.maker.ask({ type: "continue", id: making.id, prompt: { ...columns, end: at }, heard, ...turns })) return;
@@ -263,6 +265,13 @@ export class Studio {
     const at = (this.recorder?.elapsed(performance.now() / 1000) ?? this.position) + lead;
     this.endRecording(lead);
     if (this.music && at) this.continue(at, settings, lead);
+  }
+
+  /** In turns: what has ended of what was played is read already, so that an answer comes sooner. */
+  readAhead(): void {
+    const ended = this.recorder?.certain() ?? this.music;
+    if (!ended?.onset.length || this.maker.making) return;
+    this.server.send({ type: "read", id: "in turns", prompt: toColumns(latest(ended, REMEMBERED)) });
   }
 
   /** What was played becomes a take; nothing, if nothing was. Keys that are down last for so many seconds more. */

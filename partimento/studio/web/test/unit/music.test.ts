@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { Recorder } from "../../src/input/recorder";
-import { addPedal, clock, emptied, emptyMusic, gaps, type Music, nearestGap, slice, soundingEnds } from "../../src/music/music";
+import { addPedal, clock, emptied, emptyMusic, gaps, latest, type Music, nearestGap, slice, soundingEnds } from "../../src/music/music";
 import { Making } from "../../src/studio/making";
 
 function music(notes: [pitch: number, onset: number, duration: number][], pedals: [number, number][] = []): Music {
@@ -73,6 +73,30 @@ test("a recording begins with its first key, and has its pedal", () => {
     pedalDown: [0],
     pedalUp: [2],
   });
+});
+
+test("what can be read ahead has ended: keys are up, and so is the pedal that held them", () => {
+  const recorder = new Recorder(music([[48, 0, 1]], []), 2);
+  const pitches = (): number[] => recorder.certain().pitch;
+  recorder.press(60, 80, 10);
+  expect(pitches()).toEqual([48]);
+  recorder.release(60, 10.5);
+  expect(pitches()).toEqual([48, 60]);
+  recorder.press(62, 80, 11);
+  recorder.pedal(true, 11.2);
+  recorder.press(64, 80, 11.5);
+  recorder.release(64, 11.8);
+  expect(pitches()).toEqual([48, 60]); // a key is down
+  recorder.release(62, 12);
+  expect(pitches()).toEqual([48, 60]); // the pedal holds it
+  recorder.pedal(false, 13);
+  expect(recorder.certain()).toEqual(recorder.sofar(14));
+});
+
+test("of a long evening the latest notes are told, and where they begin moves seldom", () => {
+  const notes = (n: number): Music => music(Array.from({ length: n }, (_, i) => [60, i, 0.5]));
+  const begin = (n: number): number => latest(notes(n), 10).onset[0]!;
+  expect([5, 10, 19, 20, 29, 30, 39, 40].map(begin)).toEqual([0, 0, 0, 10, 10, 20, 20, 30]);
 });
 
 test("a variation grows by notes, and what is complete takes their place", () => {
