@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from partimento.live.hand_over import HandOver
     from partimento.live.mido_ports import MidoPorts
     from partimento.live.partner import Partner
+    from partimento.live.plan import Due
     from partimento.live.rehearsal import FileHuman
 
 _EVERY_S = 10.0
@@ -238,9 +239,10 @@ def _replay(options: Options, file: Path, rules: Rules) -> None:
     from partimento.live.rehearsal import FileHuman, rehearse
 
     music = read_midi(file, strict=False)
+    moments = _moments(options.hand_over_at, music.seconds, rules)
     human = FileHuman(
         music,
-        hand_overs=_moments(options.hand_over_at, music.seconds, rules),
+        hand_overs=moments,
         how=rules.hand_over,
         interrupt_s=options.interrupt,
     )
@@ -249,7 +251,15 @@ def _replay(options: Options, file: Path, rules: Rules) -> None:
     if options.real_time:
         facts |= _on_stage(duet, partner, human, MonotonicClock())
     else:
-        rehearse(duet, partner, human, VirtualClock())
+        shown = 0
+        with options.counted("answers", total=len(moments) or None) as advance:
+
+            def show(_at: float, _due: Due) -> None:
+                nonlocal shown
+                advance(len(duet.turns) - shown)
+                shown = len(duet.turns)
+
+            rehearse(duet, partner, human, VirtualClock(), on_sent=show)
     _tell(options, duet, facts)
 
 

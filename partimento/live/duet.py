@@ -149,6 +149,7 @@ class Duet:
             if self.state is State.LISTENING and self._turn_began is None:
                 self._turn_began = t
             self._heard.strike(t, pitch=message.number, velocity=message.value)
+            self._remember()
         elif message.kind == "off":
             self._heard.release(t, pitch=message.number)
         elif message.number == SUSTAIN:
@@ -328,6 +329,10 @@ class Duet:
     def _listen(self, t: float) -> None:
         self.state = State.LISTENING
         self._asked, self._turn_began, self._quiet_until = None, None, t
+        self._remember()
+        self._version += 1
+
+    def _remember(self) -> None:
+        """Half of what is too much, at once: what was read stands as long as its beginning does."""
         if len(self._heard) > self.rules.most_notes:
             self._heard.forget(self.rules.most_notes // 2)
-        self._version += 1

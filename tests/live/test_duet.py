@@ -254,6 +254,17 @@ def test_long_evenings_are_remembered_in_part() -> None:
     assert len(evening.duet.ask(0).prompt) == 5  # of 41; the one that is still held is forgotten too
 
 
+def test_a_long_turn_is_read_as_it_grows_from_a_beginning_that_seldom_moves() -> None:
+    duet, begins = Duet(Rules()), []
+    for k in range(1000):
+        duet.hear(k / 10, strike(30 + k % 50, 60))
+        duet.hear(k / 10 + 0.05, release(30 + k % 50))
+        prompt = duet.ask(0).prompt
+        assert 160 <= len(prompt) <= 320 or k < 160
+        begins.append(prompt.onset[0])
+    assert len(set(begins)) == 1 + (1000 - 160) // 161
+
+
 @pytest.mark.parametrize("wrong", [{"seconds": 0.1}, {"lead_s": -1}, {"latency_s": 2}, {"seconds": math.nan}])
 def test_rules_that_cannot_be_are_refused(wrong: dict) -> None:
     with pytest.raises(UserError):
