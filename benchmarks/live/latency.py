@@ -21,11 +21,10 @@ import numpy as np
 
 from benchmarks.common import Program, drawn, publish, table
 from partimento.generate.engine import Engine
-from partimento.live.clock import VirtualClock
 from partimento.live.duet import Duet, Rules, Turn
 from partimento.live.hand_over import HandOver, Sign
 from partimento.live.partner import LEADS_S, Partner
-from partimento.live.rehearsal import FileHuman, latencies, rehearse
+from partimento.live.rehearsal import FileHuman, VirtualClock, latencies, rehearse
 from partimento.midi.performance import Performance
 
 EVERY_S, ANSWER_S = 10.0, 8.0

@@ -21,13 +21,12 @@ import numpy as np
 
 from benchmarks.common import Program, publish, table
 from partimento.generate.engine import Engine
-from partimento.live.clock import MonotonicClock
 from partimento.live.duet import Duet, Rules, State
 from partimento.live.hand_over import HandOver
 from partimento.live.partner import Partner
 from partimento.live.ports import MemoryPorts, Message
 from partimento.live.rehearsal import FileHuman, latencies
-from partimento.live.stage import Stage
+from partimento.live.stage import MonotonicClock, Stage
 from partimento.midi.performance import Performance
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -27,13 +27,13 @@ from partimento.commands.common.reading import read_midi
 from partimento.errors import UserError
 
 if TYPE_CHECKING:
-    from partimento.live.clock import MonotonicClock
     from partimento.live.duet import Duet, Rules
     from partimento.live.hand_over import HandOver
     from partimento.live.mido_ports import MidoPorts
     from partimento.live.partner import Partner
     from partimento.live.plan import Due
     from partimento.live.rehearsal import FileHuman
+    from partimento.live.stage import MonotonicClock
 
 _EVERY_S = 10.0
 _SHOWN_S = 0.1
@@ -162,8 +162,8 @@ def _ports(options: Options) -> MidoPorts:
 
 def _calibrate(options: Options) -> None:
     from partimento.live.calibrate import measure, remember
-    from partimento.live.clock import MonotonicClock
     from partimento.live.mido_ports import stem
+    from partimento.live.stage import MonotonicClock
 
     ports, clock = _ports(options), MonotonicClock()
     if not options.loopback:
@@ -202,9 +202,8 @@ def _play(options: Options, rules: Rules) -> None:
     from rich.live import Live
     from rich.text import Text
 
-    from partimento.live.clock import MonotonicClock
     from partimento.live.display import lines
-    from partimento.live.stage import Stage
+    from partimento.live.stage import MonotonicClock, Stage
 
     ports = _ports(options)
     rules = _calibrated(options, rules, ports.output_name)
@@ -235,8 +234,8 @@ def _read_keys(sign: Callable[[], None]) -> None:
 
 
 def _replay(options: Options, file: Path, rules: Rules) -> None:
-    from partimento.live.clock import MonotonicClock, VirtualClock
-    from partimento.live.rehearsal import FileHuman, rehearse
+    from partimento.live.rehearsal import FileHuman, VirtualClock, rehearse
+    from partimento.live.stage import MonotonicClock
 
     music = read_midi(file, strict=False)
     moments = _moments(options.hand_over_at, music.seconds, rules)

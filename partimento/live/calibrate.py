@@ -21,8 +21,8 @@ import numpy as np
 
 from partimento.errors import UserError
 from partimento.files import home_config, replacing
-from partimento.live.clock import Clock
 from partimento.live.ports import Message, Ports, release, strike
+from partimento.live.stage import Clock
 
 CLICKS: Final = 24
 GAP_S: Final = 0.6

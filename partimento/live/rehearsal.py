@@ -19,7 +19,6 @@ from typing import Final
 import numpy as np
 
 from partimento.errors import UserError
-from partimento.live.clock import VirtualClock
 from partimento.live.duet import Duet, State, Turn
 from partimento.live.hand_over import HandOver
 from partimento.live.partner import Made, Partner
@@ -29,6 +28,23 @@ from partimento.midi.performance import Performance
 
 _FOLLOW_S: Final = 0.2
 """Hands leave the keys so long after the sign."""
+
+
+class VirtualClock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def now(self) -> float:
+        """Where it was moved to last."""
+        return self._now
+
+    def go_to(self, seconds: float) -> None:
+        """Moves on; raises `ValueError` if that were back."""
+        if seconds < self._now:
+            raise ValueError(f"a clock at {self._now} s cannot go back to {seconds} s")
+        self._now = seconds
 
 
 class FileHuman:

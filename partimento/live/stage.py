@@ -1,7 +1,8 @@
 """A duet in real time: ports, a clock, a model on a thread of its own, and one that sends each message when it is due.
 
-Knows threads and what happens when a cable is pulled. Refuses to know whose turn it is (`duet.py`) and what is played.
-Everything that belongs to the duet is done under one lock, which nobody holds while a model computes.
+Knows threads, the machine's clock, and what happens when a cable is pulled. Refuses to know whose turn it is
+(`duet.py`) and what is played. Everything that belongs to the duet is done under one lock, which nobody holds while a
+model computes.
 
     with Stage(duet, partner, ports, MonotonicClock()) as stage:
         stage.sign()                    # hands over, or takes back
@@ -21,7 +22,6 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
-from partimento.live.clock import Clock
 from partimento.live.duet import Duet, State
 from partimento.live.partner import Partner
 from partimento.live.ports import Message, PortLost, Ports
@@ -32,6 +32,25 @@ if TYPE_CHECKING:
 _SWITCH_S: Final = 0.0005
 """So soon a thread that is due gets the interpreter from one that computes; Python's own 5 ms are what we promise."""
 _MOST_ERRORS: Final = 100_000
+_NS: Final = 1_000_000_000
+
+
+class Clock(Protocol):
+    """Seconds since it was made."""
+
+    def now(self) -> float:
+        """Seconds; never fewer than before."""
+
+
+class MonotonicClock:
+    """The machine's own, which no correction of the time of day moves."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter_ns()
+
+    def now(self) -> float:
+        """Seconds since it was made."""
+        return (time.perf_counter_ns() - self._began) / _NS
 
 
 class Human(Protocol):

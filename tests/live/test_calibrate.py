@@ -5,10 +5,10 @@ import pytest
 
 from partimento.errors import UserError
 from partimento.live.calibrate import CLICKS, kept, latency_of, measure, recall, remember
-from partimento.live.clock import VirtualClock
 from partimento.live.display import COLUMNS, lines
 from partimento.live.duet import Duet, Rules
 from partimento.live.ports import SOFT, MemoryPorts, Message, control, release, strike
+from partimento.live.rehearsal import VirtualClock
 from partimento.midi.columns import Note
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from partimento.live.clock import VirtualClock
 from partimento.live.duet import Duet, Rules, State
 from partimento.live.hand_over import HandOver
 from partimento.live.ports import control, release, strike
+from partimento.live.rehearsal import VirtualClock
 
 CASES = json.loads((Path(__file__).parent / "hand_over.json").read_text())["cases"]
 SPELT = {"silence": "silence_s"}

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from partimento.errors import UserError
-from partimento.live.clock import MonotonicClock, VirtualClock
 from partimento.live.ports import MemoryPorts, Message, PortLost, control, release, strike
+from partimento.live.rehearsal import VirtualClock
+from partimento.live.stage import MonotonicClock
 
 BYTE = st.integers(0, 127)
 

@@ -5,11 +5,10 @@ from itertools import count
 import pytest
 
 from partimento.errors import UserError
-from partimento.live.clock import VirtualClock
 from partimento.live.duet import Duet, Rules, State
 from partimento.live.hand_over import HandOver, Sign
 from partimento.live.partner import LEADS_S, Partner
-from partimento.live.rehearsal import FileHuman, latencies, rehearse
+from partimento.live.rehearsal import FileHuman, VirtualClock, latencies, rehearse
 from partimento.midi.performance import Performance
 from tests.live.piano import Piano, lively_engine
 

@@ -2,11 +2,10 @@
 
 import pytest
 
-from partimento.live.clock import MonotonicClock
 from partimento.live.duet import Duet, Rules, State
 from partimento.live.partner import Partner
 from partimento.live.ports import SOFT, MemoryPorts, Message, control, release, strike
-from partimento.live.stage import Stage, silent
+from partimento.live.stage import MonotonicClock, Stage, silent
 from tests.live.piano import Piano, lively_engine
 
 ENGINE = lively_engine()
