@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
@@ -48,6 +49,8 @@ class Options(VerbOptions):
     candidates: Candidates = None
     window: Window = None
     originality: Originality = True
+    library: Annotated[Path | None, tyro.conf.arg(aliases=["-l"])] = None
+    """A library, as 'partimento library add' makes it: its map is shown, and its files are prompts."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
@@ -65,10 +68,12 @@ def main(argv: list[str]) -> None:
     opened = None if options.file is None else Performance.from_midi(options.file)
 
     from partimento.generate.engine import Engine as MusicEngine
+    from partimento.library.library import Library
     from partimento.studio.app import NO_PAGE
     from partimento.studio.build import PAGE
     from partimento.studio.serve import serve
 
+    library = None if options.library is None else Library(options.library)
     if not PAGE.is_dir():
         print(NO_PAGE.strip())
     learned = what_was_learned(options.model, options) if options.originality else None
@@ -84,4 +89,5 @@ def main(argv: list[str]) -> None:
         browser=not options.no_browser,
         say=options.say,
         learned=learned,
+        library=library,
     )

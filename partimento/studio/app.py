@@ -26,10 +26,12 @@ from partimento.audio.sampler import blocks
 from partimento.corpus.duplicates.index import PassageIndex
 from partimento.generate.batching import Batch
 from partimento.generate.engine import Engine
+from partimento.library.library import Library
 from partimento.midi.performance import Performance
 from partimento.studio.address import body_of, plain_app
 from partimento.studio.build import HOW, PAGE
 from partimento.studio.fields import Fields, ProtocolError
+from partimento.studio.library import ShownLibrary
 from partimento.studio.music import columns, read_music, tokens_behind
 from partimento.studio.protocol import Continue, Error, Fill, Prompt, TakeSettings, encode
 from partimento.studio.socket import Conversation
@@ -46,14 +48,23 @@ _MIDI: Final = "audio/midi"
 
 
 def application(
-    engine: Engine, *, model: str, opened: Performance | None = None, learned: PassageIndex | None = None
+    engine: Engine,
+    *,
+    model: str,
+    opened: Performance | None = None,
+    learned: PassageIndex | None = None,
+    library: Library | None = None,
 ) -> FastAPI:
-    """Everything behind the gate. `opened`: what the page begins with; `learned`: what takes are compared with."""
+    """Everything behind the gate.
+
+    `opened`: what the page begins with; `learned`: what takes are compared with; `library`: what the map is of.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with Batch(engine) as batch:
-            app.state.studio = Studio(engine=engine, model=model, batch=batch, learned=learned)
+            shown = ShownLibrary(library) if library is not None else None
+            app.state.studio = Studio(engine=engine, model=model, batch=batch, learned=learned, library=shown)
             app.state.clients = 0
             yield
 
@@ -103,6 +114,30 @@ def application(
         data = await body_of(request, most=MOST_BYTES)
         return await asyncio.to_thread(_exported, data, format)
 
+    @app.get("/library/map")
+    async def library_map(request: Request) -> Response:
+        """The map, 200; 202 and `{"doing": "..."}` while it is being made: ask again."""
+        made = await _library(request).map()
+        if isinstance(made, str):
+            return JSONResponse({"doing": made}, status_code=202)
+        return Response(made, media_type="application/json")
+
+    @app.get("/library/files/{number}")
+    async def library_file(request: Request, number: str) -> Response:
+        """A file of the map as a MIDI file."""
+        return Response(await _library(request).midi(number), media_type=_MIDI)
+
+    @app.get("/library/files/{number}/near")
+    async def library_near(request: Request, number: str) -> Response:
+        """`{"near": [...]}`: the files most like it, and where."""
+        return JSONResponse({"near": await _library(request).near(number)})
+
+    @app.post("/library/place")
+    async def library_place(request: Request) -> Response:
+        """Where the MIDI file of the body lies on the map, and the files most like it."""
+        library = _library(request)
+        return JSONResponse(await library.place(await body_of(request, most=MOST_BYTES)))
+
     @app.websocket("/socket")
     async def socket(websocket: WebSocket) -> None:
         state = websocket.app.state
@@ -125,6 +160,13 @@ def application(
 
 def _studio(request: Request) -> Studio:
     return request.app.state.studio
+
+
+def _library(request: Request) -> ShownLibrary:
+    library = _studio(request).library
+    if library is None:
+        raise HTTPException(404, "this studio has no library; start it with: partimento studio --library LIBRARY")
+    return library
 
 
 async def _no_page() -> Response:

@@ -24,6 +24,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK: Final = "127.0.0.1"
 COOKIE: Final = "partimento-token"
+MAP_PAGE: Final = "/library.html"
+"""Stands in a frame of the studio's page, and may turn strings into code: what draws its points (regl) writes its
+drawing functions as text and has no other way. No other page may, and this one loads scripts of this server alone."""
 _LOCAL_NAMES: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _HOST: Final = re.compile(r"[\w.-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?", re.ASCII)
 _PORT: Final = re.compile(r":\d{1,5}$")
@@ -66,7 +69,7 @@ class Gate:
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _protect(MutableHeaders(scope=message), headers["host"])
+                _protect(MutableHeaders(scope=message), headers["host"], scope["path"])
             await send(message)
 
         await self._app(scope, receive, guarded)
@@ -122,11 +125,13 @@ def _error(status: int, message: str) -> Response:
     return JSONResponse({"error": message}, status_code=status)
 
 
-def _protect(headers: MutableHeaders, host: str) -> None:
+def _protect(headers: MutableHeaders, host: str, path: str) -> None:
+    eval_, ancestors = (" 'unsafe-eval'", "'self'") if path == MAP_PAGE else ("", "'none'")
     headers["Content-Security-Policy"] = (
+        f"script-src 'self'{eval_}; frame-ancestors {ancestors}; "
         f"default-src 'self'; connect-src 'self' ws://{host} wss://{host}; img-src 'self' data: blob:; "
         "media-src 'self' blob:; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; object-src 'none'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "base-uri 'none'; form-action 'none'"
     )
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Referrer-Policy"] = "no-referrer"

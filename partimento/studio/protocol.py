@@ -202,10 +202,14 @@ def _request(kind: str, id_: str, fields: Fields) -> Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hello:
-    """The first message of every connection: what model is here, and what it can be asked."""
+    """The first message of every connection: what model is here, and what it can be asked.
+
+    `library`: `name` and `files` of the library that can be asked for (docs/studio.md, "The library"), if there is one.
+    """
 
     protocol: int = VERSION
     model: dict[str, Any]
+    library: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

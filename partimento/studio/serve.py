@@ -13,6 +13,7 @@ from collections.abc import Callable
 from partimento.corpus.duplicates.index import PassageIndex
 from partimento.generate.engine import Engine
 from partimento.generate.settings import Settings
+from partimento.library.library import Library
 from partimento.midi.performance import Performance
 from partimento.studio.address import run
 from partimento.studio.app import application
@@ -31,15 +32,16 @@ def serve(
     browser: bool,
     say: Callable[[str], None],
     learned: PassageIndex | None = None,
+    library: Library | None = None,
 ) -> None:
     """Serves on 127.0.0.1, or on `host` with a token in the address; `say` is told the address.
 
-    Takes are compared with `learned`, the index of what the model learned from.
+    Takes are compared with `learned`, the index of what the model learned from; the page shows the map of `library`.
 
     Raises `UserError` if the address cannot be had.
     """
     run(
-        application(engine, model=model, opened=opened, learned=learned),
+        application(engine, model=model, opened=opened, learned=learned, library=library),
         name="studio",
         host=host,
         port=port,

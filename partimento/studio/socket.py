@@ -17,7 +17,7 @@ from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from partimento.studio.fields import ProtocolError
 from partimento.studio.memory import Memory
-from partimento.studio.protocol import Continue, Error, Fill, Heard, Hello, Message, Read, Request, Stop, encode, parse
+from partimento.studio.protocol import Continue, Error, Fill, Heard, Message, Read, Request, Stop, encode, parse
 from partimento.studio.takes import Studio, TakeInProgress
 
 MOST_TAKES: Final = 8
@@ -40,7 +40,7 @@ class Conversation:
         """Until the client is gone."""
         await self._websocket.accept()
         try:
-            await self._say(Hello(model=self._studio.facts()))
+            await self._say(self._studio.hello())
             while True:
                 message = await self._websocket.receive()
                 if message["type"] == "websocket.disconnect":

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from partimento.generate.batching import Batch, Job
     from partimento.generate.engine import Engine
     from partimento.generate.run import Run
+    from partimento.studio.library import ShownLibrary
 
 KNOB_STEPS: Final = 5
 """On either side of the model's own sampling, from tame to wild."""
@@ -56,7 +57,12 @@ class Studio:
     model: str
     batch: Batch
     learned: PassageIndex | None = None
+    library: ShownLibrary | None = None
     uploads: Uploads = field(default_factory=Uploads)
+
+    def hello(self) -> protocol.Hello:
+        """What a connection begins with."""
+        return protocol.Hello(model=self.facts(), library=None if self.library is None else self.library.facts())
 
     def facts(self) -> dict[str, Any]:
         """What model is here, and what it can be asked (docs/studio.md, "The model")."""

@@ -12,7 +12,7 @@ from typing import Any
 import uvicorn
 from websockets.sync.client import ClientConnection, connect
 
-from partimento import Performance
+from partimento import Library, Performance
 from partimento.corpus.duplicates.index import PassageIndex
 from partimento.generate.engine import Engine
 from partimento.studio.address import configuration, listen
@@ -34,10 +34,11 @@ def served(
     token: str | None = None,
     opened: Performance | None = None,
     learned: PassageIndex | None = None,
+    library: Library | None = None,
 ):
     """The address of a running server, such as 127.0.0.1:41234; a port that is free, unless one is given."""
     with listen(LOOPBACK, port) as listening:
-        app = application(engine, model="random", opened=opened, learned=learned)
+        app = application(engine, model="random", opened=opened, learned=learned, library=library)
         gate = Gate(app, host=host, token=token)
         server = uvicorn.Server(configuration(gate))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

@@ -11,6 +11,8 @@ import pytest
 from partimento import Engine, Performance
 from partimento.corpus.overlap import index_of
 from partimento.studio.build import build
+from tests.embed.embedders import model_file
+from tests.library.atlas.test_kept import collected
 from tests.studio.node import CHROMIUM, EXAMPLES, run
 from tests.studio.serving import served
 
@@ -65,6 +67,13 @@ def test_every_row(engine, files, tmp_path):
     learned = index_of(str(EXAMPLES), tmp_path / "index", print)
     with served(engine, learned=learned) as address:
         vitest(address, files, "rows")
+
+
+def test_the_library(engine, files, tmp_path):
+    """A library of ten pieces, by a small random model."""
+    library = collected(tmp_path, model_file(tmp_path))
+    with served(engine, library=library) as address:
+        vitest(address, files, "library", PARTIMENTO_WEBGL="1")
 
 
 def test_takes_outlive_the_server(engine, files, tmp_path):

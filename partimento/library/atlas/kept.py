@@ -35,11 +35,13 @@ def library_map(
     *,
     again: bool = False,
     say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[float], None] | None = None,
 ) -> Atlas:
     """The library's map, kept in its folder; it is drawn anew only if it has to be, or `again`.
 
     That is: if there is none, if it was drawn by other `settings`, or if files of it have left the library. Files that
-    have come since are placed on it. `say` is told which of these was done. Raises `UserError` for a kept map that is
+    have come since are placed on it. `say` is told which of these was done, `progress` how much of
+    a drawing is done, from 0 to 1. Raises `UserError` for a kept map that is
     damaged, and for too few files.
     """
     path = library.path / FILE
@@ -52,7 +54,7 @@ def library_map(
         settings, kept = kept.settings, None
     if kept is None:
         say(f"drawing a map of {len(ids):,} files")
-        atlas = draw_map(vectors, ids, settings)
+        atlas = draw_map(vectors, ids, settings, progress=progress)
     else:
         of = {id_: at for at, id_ in enumerate(ids)}
         new = sorted(set(ids) - set(kept.names), key=of.__getitem__)

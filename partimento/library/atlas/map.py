@@ -19,8 +19,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Final, Literal
 
@@ -49,6 +50,8 @@ _SPREAD: Final = 1e-4
 """Deviation of the first places: small, so that forces and not the beginning decide."""
 _JITTER: Final = 0.01
 """Of it, so that equal files do not stand in one point, where no force acts between them."""
+_TOLD: Final = 25
+"""Steps after which who waits for a map is told how far it is."""
 _BARNES_HUT_UP_TO: Final = 10_000
 """Files of a map; for more, openTSNE's interpolation is faster."""
 _PLACING_PERPLEXITY: Final = 5
@@ -201,8 +204,17 @@ class Atlas:
         return cls(names=names, xy=xy, near=near, drawn=drawn, settings=settings, divergence=divergence)
 
 
-def draw_map(vectors_nE: Floats, names: Sequence[str], settings: MapSettings | None = None) -> Atlas:
-    """A new map of the vectors of n files. Raises `UserError` for fewer than `FEWEST_FILES` or vectors not finite."""
+def draw_map(
+    vectors_nE: Floats,
+    names: Sequence[str],
+    settings: MapSettings | None = None,
+    *,
+    progress: Callable[[float], None] | None = None,
+) -> Atlas:
+    """A new map of the vectors of n files. Raises `UserError` for fewer than `FEWEST_FILES` or vectors not finite.
+
+    `progress` is told every `_TOLD` steps how much of it is done, from 0 to 1; the map is the same without it.
+    """
     settings = settings or MapSettings()
     if len(names) != len(vectors_nE):
         raise ValueError(f"{len(names)} names for {len(vectors_nE)} vectors: give one for each")
@@ -229,6 +241,8 @@ def draw_map(vectors_nE: Floats, names: Sequence[str], settings: MapSettings | N
         negative_gradient_method=_method(len(names)),
         n_jobs=1,
         random_state=settings.seed,
+        callbacks=progress and _telling(progress, settings.exaggerated + settings.steps),
+        callbacks_every_iters=_TOLD,
     ).fit(affinities=affinities, initialization=_beginning(vectors_nE, settings))
     xy = np.asarray(drawn, np.float64)
     return Atlas(
@@ -239,6 +253,16 @@ def draw_map(vectors_nE: Floats, names: Sequence[str], settings: MapSettings | N
         settings=settings,
         divergence=float(drawn.kl_divergence),
     )
+
+
+def _telling(progress: Callable[[float], None], steps: int) -> Callable[[int, float, Floats], None]:
+    """`progress` as openTSNE calls it, which counts the steps of each of its two parts from the beginning."""
+    done = count(_TOLD, _TOLD)
+
+    def told(_step: int, _error: float, _xy_n2: Floats) -> None:
+        progress(min(1.0, next(done) / steps))
+
+    return told
 
 
 def _method(files: int) -> str:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from partimento.files import replacing
 from partimento.library.atlas.map import Atlas
@@ -85,12 +85,17 @@ def classes_of(values: Sequence[str]) -> tuple[list[str], list[int]]:
     return classes, [number[value] for value in values]
 
 
+def on_page(atlas: Atlas, xy: ArrayLike) -> NDArray[np.float64]:
+    """Places [m, 2] of the map -> places of its page, float64 [m, 2]: the map's own files lie from -0.95 to 0.95."""
+    low, high = atlas.xy.min(axis=0), atlas.xy.max(axis=0)
+    # Both axes by one scale, the longer one from edge to edge with a rim.
+    return (np.asarray(xy) - (low + high) / 2) / max(float((high - low).max()), np.finfo(float).tiny) * 1.9
+
+
 def map_json(atlas: Atlas, files: MapFiles, *, title: str, sound: Sound | None = None) -> dict[str, Any]:
     """What the script reads, as values of JSON."""
     sound = sound or Sound()
-    low, high = atlas.xy.min(axis=0), atlas.xy.max(axis=0)
-    # Both axes by one scale, the longer one from edge to edge with a rim.
-    scaled = (atlas.xy - (low + high) / 2) / max(float((high - low).max()), np.finfo(float).tiny) * 1.9
+    scaled = on_page(atlas, atlas.xy)
     kinds = [(name, *classes_of(values)) for name, values in files.kinds.items()]
     return {
         "title": title,

@@ -7,6 +7,7 @@
  *     map.x[7], map.titles[7], classOf(map.kinds[0], 7)
  */
 
+import { ask } from "../server/connection";
 import { fromFolder, type Source } from "../sound/samples";
 
 /** Base64 of little-endian numbers. */
@@ -53,6 +54,14 @@ export interface AtlasMap extends Omit<MapJson, "x" | "y" | "kinds" | "near"> {
   near: Int32Array;
 }
 
+/** A file that is like another one; a server says besides how much (cosine), and which seconds are most alike. */
+export interface Near {
+  number: number;
+  similarity?: number;
+  start?: number;
+  end?: number;
+}
+
 export function bytesOf(packed: Packed): ArrayBuffer {
   return Uint8Array.from(atob(packed), (c) => c.charCodeAt(0)).buffer;
 }
@@ -66,7 +75,7 @@ export function readMap(json: MapJson): AtlasMap {
   return { ...json, x, y, kinds, near: new Int32Array(bytesOf(json.near)) };
 }
 
-function groupsOf(classes: string[], of: Uint16Array, colours: number): Kind["groups"] {
+export function groupsOf(classes: string[], of: Uint16Array, colours: number): Kind["groups"] {
   const counts = new Array<number>(classes.length).fill(0);
   for (const number of of) counts[number]!++;
   const groups: Kind["groups"] = [];
@@ -82,8 +91,8 @@ function groupsOf(classes: string[], of: Uint16Array, colours: number): Kind["gr
 }
 
 /** The points nearest to one by the vectors, the nearest first. */
-export function nearestTo(map: AtlasMap, point: number): number[] {
-  return [...map.near.subarray(point * map.neighbours, (point + 1) * map.neighbours)];
+export function nearestTo(map: AtlasMap, point: number): Near[] {
+  return [...map.near.subarray(point * map.neighbours, (point + 1) * map.neighbours)].map((number) => ({ number }));
 }
 
 export function classOf(kind: Kind, point: number): string {
@@ -93,7 +102,7 @@ export function classOf(kind: Kind, point: number): string {
 /** What is known of a point besides its title, such as "chopin, romantic, asap". */
 export function factsOf(map: AtlasMap, point: number): string {
   const known = map.kinds.map((kind) => classOf(kind, point)).filter(Boolean);
-  return known.join(", ") + (map.placed.includes(point) ? " (placed)" : "");
+  return [...known, ...(map.placed.includes(point) ? ["placed on it"] : [])].join(", ");
 }
 
 /** Points whose title or name has all words of the text, at most so many. */
@@ -115,9 +124,7 @@ export function plays(map: AtlasMap): boolean {
 /** The MIDI file of a point. Raises where it is not near. */
 export async function musicOf(map: AtlasMap, point: number): Promise<ArrayBuffer> {
   if (map.music) return bytesOf(map.music[point]!);
-  const answer = await fetch(`${map.numbered}${point}`);
-  if (!answer.ok) throw new Error(`${map.names[point]} cannot be fetched (${answer.status})`);
-  return answer.arrayBuffer();
+  return (await ask(`${map.numbered}${point}`)).arrayBuffer();
 }
 
 /** The piano's recordings. */

@@ -1,42 +1,80 @@
 /**
- * <partimento-atlas>: the map of a collection, from the JSON inside it; one file, no server.
+ * <partimento-atlas>: the map of a collection, from the JSON inside it (one file, no server) or from the studio's server.
  *
  *     <partimento-atlas><script type="application/json">{...}</script></partimento-atlas>
+ *     <partimento-atlas served></partimento-atlas>
  *
- * A click chooses a file, plays it where its music is near, and names its neighbours; a lasso makes a list.
+ * A click chooses a file, plays it where its music is near, and names its neighbours; a lasso makes a list. Where a server
+ * has the files, one that is dropped is placed among them, and the event `prompt` tells of a file that is to be one.
  */
 
-import { PlayerElement } from "../player/element";
+import { onFiles } from "../input/dropped";
 import colours from "../style/colours.css?inline";
 import own from "../style/atlas.css?inline";
 import parts from "../style/parts.css?inline";
-import { type AtlasMap, factsOf, found, type MapJson, musicOf, nearestTo, pianoOf, plays, readMap } from "./data";
+import { type AtlasMap, factsOf, found, type MapJson, musicOf, type Near, nearestTo, readMap } from "./data";
+import { FilePanel } from "./file";
+import { PAGE } from "./page";
 import { Plot } from "./plot";
+import { fetchMap, nearOf, place, withFile } from "./served";
 
 const MOST_LISTED = 500;
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 
-class AtlasElement extends HTMLElement {
+/** What `prompt` tells: a file, and the second from which on it is wanted; null for all of it. */
+export interface Wanted {
+  file: File;
+  from: number | null;
+}
+
+export class AtlasElement extends HTMLElement {
   #map!: AtlasMap;
-  #plot!: Plot;
+  #plot!: Plot; // none where a browser cannot draw it
   #kind = 0;
   #off = new Set<number>();
   #listed: number[] = [];
-  #player: PlayerElement | null = null;
+  #panel!: FilePanel;
   #changing: Promise<unknown> | null = null;
+  /** Files that were placed here, by their points, with what is near them. */
+  #placed = new Map<number, { file: File; near: Near[] }>();
+  #shown: Promise<void> | null = null;
 
   connectedCallback(): void {
     const text = this.querySelector("script[type='application/json']")?.textContent;
-    if (!text) return;
+    if (!text && !this.#served) return;
     const root = this.attachShadow({ mode: "open" });
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(colours + parts + own);
     root.adoptedStyleSheets = [sheet];
     root.innerHTML = PAGE;
-    this.#map = readMap(JSON.parse(text) as MapJson);
+    if (text) this.#open(JSON.parse(text) as MapJson);
+    else this.#shown = this.#fetch();
+  }
+
+  get #served(): boolean {
+    return this.hasAttribute("served");
+  }
+
+  async #fetch(): Promise<void> {
+    try {
+      this.#open(await fetchMap((doing) => this.#say(`${doing} …`)));
+      this.#say("");
+    } catch (error) {
+      this.#say(wordsOf(error));
+    }
+  }
+
+  #open(json: MapJson): void {
+    this.#map = readMap(json);
+    this.#find("main").hidden = false;
     this.#find("h1").textContent = this.#map.title;
     this.#find("#about").textContent = this.#map.about;
     this.#kinds();
+    this.#panel = new FilePanel(this.shadowRoot!, {
+      bytes: (point) => this.#bytes(point),
+      row: (point) => this.#row(point),
+      want: (point, from) => void this.#want(point, from),
+    });
     this.#draw();
   }
 
@@ -46,18 +84,19 @@ class AtlasElement extends HTMLElement {
     try {
       this.#plot = new Plot(canvas, map.x, map.y);
     } catch (error) {
-      this.#find("#said").textContent = `The points cannot be drawn: this browser has no WebGL (${String(error)}).`;
+      this.#say(`The points cannot be drawn: this browser has no WebGL (${String(error)}).`);
       return;
     }
     this.#plot.onchoose = (points, byLasso) => this.#chosen(points, byLasso);
     this.#plot.onhover = (point) => this.#hover(point);
+    this.#plot.onview = () => this.#pin();
     this.#listen();
     void this.#paint();
   }
 
   #listen(): void {
     const stage = this.#find(".stage");
-    new ResizeObserver(() => this.#plot.resize(stage.clientWidth, stage.clientHeight)).observe(stage);
+    new ResizeObserver(() => stage.clientWidth && this.#plot.resize(stage.clientWidth, stage.clientHeight)).observe(stage);
     DARK.addEventListener("change", () => void this.#paint());
     this.#find("select").addEventListener("change", (event) => {
       this.#kind = Number((event.target as HTMLSelectElement).value);
@@ -67,8 +106,34 @@ class AtlasElement extends HTMLElement {
     });
     this.#find("#lasso").addEventListener("click", () => this.#lasso(this.#find("#lasso").getAttribute("aria-pressed") !== "true"));
     this.#find("#all").addEventListener("click", () => void this.#plot.all());
-    this.#find("input").addEventListener("input", (event) => this.#search((event.target as HTMLInputElement).value));
+    this.#find("input[type=search]").addEventListener("input", (event) => this.#search((event.target as HTMLInputElement).value));
     this.#find("#save").addEventListener("click", () => this.#save());
+    if (this.#served) onFiles(this.#find("#drop"), this.#find("#place"), (files) => void this.place(files[0]!));
+  }
+
+  /** Places a MIDI file on the map, plays it, and lists the files most like it. */
+  async place(file: File): Promise<void> {
+    await this.#shown;
+    if (!this.#plot) return;
+    this.#say(`listening to ${file.name} …`);
+    try {
+      const placed = await place(file);
+      this.#say("");
+      if (placed.number !== null) return await this.#show(placed.number, true);
+      const point = this.#map.names.length;
+      this.#map = withFile(this.#map, file.name, placed);
+      this.#placed.set(point, { file, near: placed.near });
+      this.#plot.points(this.#map.x, this.#map.y);
+      await this.#paint();
+      await this.#show(point, true);
+    } catch (error) {
+      this.#say(`${file.name}: ${wordsOf(error)}`);
+    }
+  }
+
+  /** Silence. */
+  stop(): void {
+    this.#panel?.stop();
   }
 
   /** The ways to colour the points. */
@@ -84,6 +149,10 @@ class AtlasElement extends HTMLElement {
     const palette = DARK.matches ? colours.dark : colours.light;
     const grey = palette.at(-1)!;
     return kind ? kind.classes.map((name, i) => (name && i < palette.length - 1 ? palette[i]! : grey)) : [grey];
+  }
+
+  #colourOf(point: number): string {
+    return this.#palette()[this.#map.kinds[this.#kind]?.of[point] ?? 0]!;
   }
 
   async #paint(): Promise<void> {
@@ -136,6 +205,15 @@ class AtlasElement extends HTMLElement {
     this.#find("#legend").children[number]!.setAttribute("aria-pressed", String(!hide));
   }
 
+  /** The file that is looked at has a sign on the map. */
+  #pin(): void {
+    const pin = this.#find("#pin");
+    const { point } = this.#panel;
+    const at = point === null ? null : this.#plot.positionOf(point);
+    pin.hidden = !at;
+    if (at) pin.style.translate = `${at[0]}px ${at[1]}px`;
+  }
+
   #hover(point: number | null): void {
     const tip = this.#find("#tip");
     const at = point === null ? null : this.#plot.positionOf(point);
@@ -159,29 +237,41 @@ class AtlasElement extends HTMLElement {
     }
   }
 
-  /** A file: what it is, its music, its neighbours. */
-  async #show(point: number): Promise<void> {
+  /** A file: what it is, its music, its neighbours; `moving`: the map goes there too. */
+  async #show(point: number, moving = false): Promise<void> {
     const map = this.#map;
     this.#plot.mark([point]);
-    this.#find("#file").hidden = false;
-    this.#find("h2").textContent = map.titles[point]!;
-    this.#find("#facts").textContent = factsOf(map, point);
-    this.#find("#name").textContent = map.names[point]!;
-    this.#items(this.#find("#near"), nearestTo(map, point));
-    const music = this.#find("#music");
-    this.#player?.remove();
-    this.#player = null;
-    music.textContent = plays(map) ? "" : "To hear it: a map with its music inside (partimento atlas --music).";
-    if (!plays(map)) return;
-    const player = new PlayerElement();
-    this.#player = player;
-    music.append(player);
+    this.#panel.show(map, point);
+    this.#find("#pin span").textContent = map.titles[point]!;
+    this.#pin();
     try {
-      const bytes = await musicOf(map, point);
-      if (this.#player === player) await player.open(bytes, pianoOf(map), true);
+      const near = this.#placed.get(point)?.near ?? (this.#served ? await nearOf(map, point) : nearestTo(map, point));
+      if (this.#panel.point !== point) return;
+      this.#panel.near(near);
+      const points = [point, ...near.map(({ number }) => number)];
+      this.#plot.mark(points);
+      if (moving) void this.#plot.goTo(points);
     } catch (error) {
-      if (this.#player === player) music.textContent = error instanceof Error ? error.message : String(error);
+      this.#say(wordsOf(error));
     }
+  }
+
+  #bytes(point: number): Promise<ArrayBuffer> {
+    return this.#placed.get(point)?.file.arrayBuffer() ?? musicOf(this.#map, point);
+  }
+
+  /** Tells the studio which file is to be a prompt. */
+  async #want(point: number, from: number | null): Promise<void> {
+    try {
+      const file = new File([await this.#bytes(point)], this.#map.titles[point]!, { type: "audio/midi" });
+      this.dispatchEvent(new CustomEvent<Wanted>("prompt", { detail: { file, from } }));
+    } catch (error) {
+      this.#say(wordsOf(error));
+    }
+  }
+
+  #say(text: string): void {
+    this.#find("#said").textContent = text;
   }
 
   #search(text: string): void {
@@ -194,23 +284,18 @@ class AtlasElement extends HTMLElement {
     this.#listed = points;
     this.#find("#listed").hidden = !title;
     this.#find("#count").textContent = title;
-    this.#items(this.#find("#list"), points.slice(0, MOST_LISTED));
+    this.#find("#list").replaceChildren(...points.slice(0, MOST_LISTED).map((point) => this.#row(point)));
   }
 
-  #items(list: HTMLElement, points: number[]): void {
-    list.replaceChildren(
-      ...points.map((point) => {
-        const button = Object.assign(document.createElement("button"), { type: "button" });
-        button.append(this.#map.titles[point]!, Object.assign(document.createElement("span"), { textContent: factsOf(this.#map, point) }));
-        button.addEventListener("click", () => {
-          void this.#show(point);
-          void this.#plot.goTo([point, ...nearestTo(this.#map, point)]);
-        });
-        const item = document.createElement("li");
-        item.append(button);
-        return item;
-      }),
-    );
+  #row(point: number): HTMLElement {
+    const button = Object.assign(document.createElement("button"), { type: "button" });
+    const dot = document.createElement("i");
+    dot.style.background = this.#colourOf(point);
+    button.append(dot, this.#map.titles[point]!, Object.assign(document.createElement("span"), { textContent: factsOf(this.#map, point) }));
+    button.addEventListener("click", () => void this.#show(point, true));
+    const item = document.createElement("li");
+    item.append(button);
+    return item;
   }
 
   #lasso(on: boolean): void {
@@ -232,6 +317,10 @@ class AtlasElement extends HTMLElement {
   }
 }
 
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 function counted(files: number): string {
   return `${files.toLocaleString("en")} file${files === 1 ? "" : "s"}`;
 }
@@ -240,26 +329,5 @@ function counted(files: number): string {
 function hex(style: CSSStyleDeclaration, name: string): string {
   return style.getPropertyValue(name).trim();
 }
-
-const PAGE = `
-<main>
-  <div class="stage"><canvas aria-label="The map: each point is a file"></canvas><div id="tip" role="tooltip" hidden></div></div>
-  <aside aria-label="Files">
-    <header><h1></h1><p id="about"></p></header>
-    <div class="tools">
-      <label id="colour">Colour <select></select></label>
-      <button type="button" id="lasso" aria-pressed="false" title="Draw around points (or hold Shift and draw)">Lasso</button>
-      <button type="button" id="all" title="Show all of the map">All</button>
-    </div>
-    <div id="legend" role="group" aria-label="Colours; a click hides one"></div>
-    <p id="said" role="status"></p>
-    <section id="file" hidden>
-      <h2></h2><p id="facts"></p><p id="name"></p><div id="music"></div>
-      <h3>Nearest</h3><ol id="near"></ol>
-    </section>
-    <label class="search">Find <input type="search" autocomplete="off" /></label>
-    <section id="listed" hidden><p><span id="count" role="status"></span> <button type="button" id="save">Save names</button></p><ol id="list"></ol></section>
-  </aside>
-</main>`;
 
 customElements.define("partimento-atlas", AtlasElement);

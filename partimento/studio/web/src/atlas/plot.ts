@@ -21,6 +21,8 @@ type Scatterplot = ReturnType<typeof createScatterplot>;
 export class Plot {
   onchoose: (points: number[], byLasso: boolean) => void = () => {};
   onhover: (point: number | null) => void = () => {};
+  /** Points stand elsewhere on the canvas. */
+  onview: () => void = () => {};
   #plot: Scatterplot;
   #lassoing = false;
   #shown: Set<number> | null = null;
@@ -29,8 +31,8 @@ export class Plot {
 
   constructor(
     canvas: HTMLCanvasElement,
-    readonly x: Float32Array,
-    readonly y: Float32Array,
+    private x: Float32Array,
+    private y: Float32Array,
   ) {
     const { width, height } = canvas.parentElement!.getBoundingClientRect();
     this.#plot = createScatterplot({
@@ -57,6 +59,12 @@ export class Plot {
     this.#plot.subscribe("deselect", () => this.#lassoing || this.onchoose([], false));
     this.#plot.subscribe("pointOver", (point) => this.onhover(point));
     this.#plot.subscribe("pointOut", () => this.onhover(null));
+    this.#plot.subscribe("view", () => this.onview());
+  }
+
+  /** Other points from the next `paint` on. */
+  points(x: Float32Array, y: Float32Array): void {
+    [this.x, this.y] = [x, y];
   }
 
   /** Draws all points, each in the colour of its class. */

@@ -73,16 +73,22 @@ export class PlayerElement extends HTMLElement {
     if (this.shadowRoot) void this.#load();
   }
 
-  /** Shows a MIDI file that is at hand, with the piano from `source`; plays it if told so. */
-  async open(midi: ArrayBuffer, source: Source, play = false): Promise<void> {
+  /** Shows a MIDI file that is at hand, with the piano from `source`; plays it, from a second on, if told so. */
+  async open(midi: ArrayBuffer, source: Source, play = false, from = 0): Promise<void> {
     this.#player?.stop();
-    this.#at = 0;
+    this.#at = from;
     this.#music = readMidi(midi);
     this.#spans = [];
     this.#player = this.#playerOf(source);
     this.#roll.show(this.#music, this.#spans, true);
     this.#show();
     if (play) await this.#toggle();
+  }
+
+  /** Silence. */
+  stop(): void {
+    this.#player?.stop();
+    this.#show();
   }
 
   async #load(): Promise<void> {

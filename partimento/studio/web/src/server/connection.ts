@@ -18,6 +18,25 @@ export interface Listener {
 /** What the server refuses, in its own words. */
 export class Refused extends Error {}
 
+/** An answer of the server; raises `Refused` for one that is none. */
+export async function ask(path: string, request: RequestInit = {}): Promise<Response> {
+  let answer: Response;
+  try {
+    answer = await fetch(path, request);
+  } catch {
+    throw new Refused("the studio's server does not answer; is it still running?");
+  }
+  if (answer.ok) return answer;
+  const text = await answer.text();
+  let reason = text || answer.statusText;
+  try {
+    reason = (JSON.parse(text) as { error: string }).error;
+  } catch {
+    // Not the studio's own words, but words.
+  }
+  throw new Refused(reason);
+}
+
 export class Server {
   readonly #listener: Listener;
   #socket: WebSocket | null = null;
@@ -37,7 +56,7 @@ export class Server {
 
   /** A MIDI file's bytes -> its music. Raises `Refused` with the reader's reason. */
   async read(bytes: Blob, title: string): Promise<Uploaded> {
-    const answer = await this.#ask(`performances?title=${encodeURIComponent(title)}`, { method: "POST", body: bytes });
+    const answer = await ask(`performances?title=${encodeURIComponent(title)}`, { method: "POST", body: bytes });
     return (await answer.json()) as Uploaded;
   }
 
@@ -48,30 +67,12 @@ export class Server {
   }
 
   async export(format: "mid" | "wav", music: MusicColumns, title: string): Promise<Blob> {
-    const answer = await this.#ask(`export?format=${format}`, {
+    const answer = await ask(`export?format=${format}`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ ...music, title }),
     });
     return answer.blob();
-  }
-
-  async #ask(path: string, request: RequestInit): Promise<Response> {
-    let answer: Response;
-    try {
-      answer = await fetch(path, request);
-    } catch {
-      throw new Refused("the studio's server does not answer; is it still running?");
-    }
-    if (answer.ok) return answer;
-    const text = await answer.text();
-    let reason = text || answer.statusText;
-    try {
-      reason = (JSON.parse(text) as { error: string }).error;
-    } catch {
-      // Not the studio's own words, but words.
-    }
-    throw new Refused(reason);
   }
 
   #open(): void {

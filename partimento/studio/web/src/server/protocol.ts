@@ -41,6 +41,12 @@ export interface Model {
   knob: KnobStep[];
 }
 
+/** The library that the studio was given. */
+export interface LibraryFacts {
+  name: string;
+  files: number;
+}
+
 export interface Settings {
   seconds?: number;
   seed: number;
@@ -70,7 +76,7 @@ export type Request =
   | { type: "stop"; id: string };
 
 export type Message =
-  | { type: "hello"; protocol: number; model: Model }
+  | { type: "hello"; protocol: number; model: Model; library: LibraryFacts | null }
   | { type: "state"; id: string; state: "queued" | "reading" | "running" | "asleep"; text: string }
   | {
       type: "notes";

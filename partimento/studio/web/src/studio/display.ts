@@ -144,6 +144,7 @@ export class Display {
     for (const record of document.querySelectorAll("[data-do=record]")) {
       record.setAttribute("aria-pressed", String(recorder !== null));
     }
+    find("[data-do=library]").hidden = maker.library === null;
     const make = find<HTMLButtonElement>("[data-do=continue]");
     make.textContent = maker.making ? "Stop" : "Continue";
     make.disabled = !shelf.current && !recorder;

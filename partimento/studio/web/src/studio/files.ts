@@ -4,6 +4,7 @@
  *     wireFiles(studio, display);
  */
 
+import { onFiles } from "../input/dropped";
 import { Refused } from "../server/connection";
 import { toMusic } from "../server/protocol";
 import { freshTake, madeSpans } from "../takes/tree";
@@ -13,25 +14,7 @@ import { find } from "./find";
 import type { Studio } from "./studio";
 
 export function wireFiles(studio: Studio, display: Display): void {
-  const drop = find("#drop");
-  const field = find<HTMLInputElement>("#file");
-  const open = (files: FileList | null | undefined): void => void openFiles([...(files ?? [])], studio, display);
-  field.addEventListener("change", () => {
-    open(field.files);
-    field.value = "";
-  });
-  addEventListener("dragover", (event) => {
-    event.preventDefault();
-    drop.hidden = false;
-  });
-  addEventListener("dragleave", (event) => {
-    if (event.relatedTarget === null) drop.hidden = true;
-  });
-  addEventListener("drop", (event) => {
-    event.preventDefault();
-    drop.hidden = true;
-    open(event.dataTransfer?.files);
-  });
+  onFiles(find("#drop"), find<HTMLInputElement>("#file"), (files) => void openFiles(files, studio, display));
   for (const item of document.querySelectorAll<HTMLElement>("[data-export]")) {
     item.addEventListener("click", () => void exportCurrent(item.dataset["export"] as Format, studio, display));
   }

@@ -10,7 +10,7 @@
 
 import type { Music } from "../music/music";
 import type { Server } from "../server/connection";
-import type { Message, Model, Originality, Request, Settings } from "../server/protocol";
+import type { LibraryFacts, Message, Model, Originality, Request, Settings } from "../server/protocol";
 import type { Player } from "../sound/player";
 import { compared, freshTake, pruned, type Take, takeOf } from "../takes/tree";
 import { Making } from "./making";
@@ -24,6 +24,7 @@ export class Maker {
   readonly #player: Player;
   readonly #server: Server;
   model: Model | null = null;
+  library: LibraryFacts | null = null;
   making: Making | null = null;
   /** In words, what the server is at. */
   state = "";
@@ -108,6 +109,7 @@ export class Maker {
     const { making } = this;
     if (message.type === "hello") {
       this.model = message.model;
+      this.library = message.library;
       this.onchange();
     } else if (message.type === "error") {
       if (message.id === null || message.id === making?.id) this.#refuse(message.message);

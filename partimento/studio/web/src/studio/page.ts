@@ -17,6 +17,7 @@ import { Display } from "./display";
 import { Duet } from "./duet";
 import { toggleExports, wireFiles } from "./files";
 import { find } from "./find";
+import { LibraryPanel } from "./library";
 import { wireKeys } from "./shortcuts";
 import type { Studio } from "./studio";
 
@@ -30,12 +31,14 @@ export class Page {
   readonly hands: Hands;
   readonly display: Display;
   readonly duet: Duet;
+  readonly library: LibraryPanel;
 
   constructor(studio: Studio) {
     this.studio = studio;
     this.display = new Display(studio);
     this.hands = new Hands((kind, number, value, now, instrument) => this.#hear(kind, number, value, now, instrument));
     this.duet = new Duet(this);
+    this.library = new LibraryPanel(studio, this.display);
   }
 
   start(): void {
@@ -114,6 +117,10 @@ export class Page {
         break;
       case "open":
         find<HTMLInputElement>("#file").click();
+        break;
+      case "library":
+        if (studio.recorder) this.toggleRecording();
+        this.library.open();
         break;
       case "undo":
       case "redo":

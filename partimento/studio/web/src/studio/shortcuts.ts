@@ -17,6 +17,7 @@ const DOES: Record<string, string> = {
   r: "record",
   i: "duet",
   o: "open",
+  l: "library",
   e: "export-menu",
   s: "star",
   F2: "rename",

@@ -9,7 +9,7 @@
 
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
-import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Locator, type Page } from "playwright-core";
 
 function environment(name: string): string {
   const value = process.env[name];
@@ -22,7 +22,9 @@ export const FILES = environment("PARTIMENTO_FILES");
 const OPTIONS = {
   executablePath: environment("PARTIMENTO_CHROMIUM"),
   args: [
-    ..."--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync".split(" "),
+    ..."--headless --no-sandbox --disable-quic --no-first-run --disable-sync".split(" "),
+    // The map needs WebGL, which without a graphics processor is computed; nothing else does.
+    ...(process.env["PARTIMENTO_WEBGL"] ? "--use-angle=swiftshader --enable-unsafe-swiftshader --ignore-gpu-blocklist" : "--disable-gpu").split(" "),
     ..."--disable-background-networking --disable-component-update".split(" "),
   ],
 };
@@ -63,18 +65,18 @@ export async function close(): Promise<void> {
   await browser?.close();
 }
 
-/** Drops a file on the middle of the page, as a hand does. */
-export async function drop(page: Page, name: string, bytes: Buffer = readFileSync(`${FILES}/${name}`)): Promise<void> {
-  const data = await page.evaluateHandle(
-    ({ name, base64 }) => {
+/** Drops a file on the middle of the page, or on something else, as a hand does. */
+export async function drop(page: Page, name: string, bytes: Buffer = readFileSync(`${FILES}/${name}`), on: Locator = page.locator("main")): Promise<void> {
+  const data = await on.evaluateHandle(
+    (_element, { name, base64 }) => {
       const transfer = new DataTransfer();
       transfer.items.add(new File([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))], name, { type: "audio/midi" }));
       return transfer;
     },
     { name: basename(name), base64: bytes.toString("base64") },
   );
-  await page.dispatchEvent("main", "dragover", { dataTransfer: data });
-  await page.dispatchEvent("main", "drop", { dataTransfer: data });
+  await on.dispatchEvent("dragover", { dataTransfer: data });
+  await on.dispatchEvent("drop", { dataTransfer: data });
 }
 
 export async function opened(name = "nocturne.mid", options: BrowserContextOptions = {}, before?: (context: BrowserContext) => Promise<unknown>): Promise<Page> {
