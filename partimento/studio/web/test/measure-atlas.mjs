@@ -23,9 +23,18 @@ const renderer = await page.evaluate(() => {
 const devtools = await browser.newBrowserCDPSession();
 const computed = async () => (await devtools.send("SystemInfo.getProcessInfo")).processInfo.reduce((sum, { cpuTime }) => sum + cpuTime, 0);
 
+/** Seconds that the page's own thread has computed, and its script alone: without what draws, which is another process. */
+const thread = await page.context().newCDPSession(page);
+await thread.send("Performance.enable", { timeDomain: "threadTicks" });
+const own = async () => {
+  const { metrics } = await thread.send("Performance.getMetrics");
+  return ["TaskDuration", "ScriptDuration"].map((name) => metrics.find((metric) => metric.name === name).value);
+};
+
 /** Milliseconds between frames, and computed for each, while an event goes to the canvas in every one of them. */
 async function frames(act, count) {
   const before = await computed();
+  const ownBefore = await own();
   const between = await page.evaluate(
     async ([text, count]) => {
       const canvas = document.querySelector("partimento-atlas").shadowRoot.querySelector("canvas");
@@ -46,7 +55,8 @@ async function frames(act, count) {
   );
   const sorted = between.sort((a, b) => a - b);
   const work = (1000 * ((await computed()) - before)) / count;
-  return { median: sorted[sorted.length >> 1], p95: sorted[Math.floor(sorted.length * 0.95)], computed: work };
+  const [task, script] = (await own()).map((seconds, i) => (1000 * (seconds - ownBefore[i])) / count);
+  return { median: sorted[sorted.length >> 1], p95: sorted[Math.floor(sorted.length * 0.95)], computed: work, task, script };
 }
 
 const found = {
