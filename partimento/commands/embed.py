@@ -34,7 +34,7 @@ class Options(VerbOptions):
     slicing: Slicing = SUITING
     """Which notes of a file are read."""
     batch_size: int | None = None
-    """Slices that go through the model together; default: 4 on a processor, whose cache holds no more, 64 on a GPU."""
+    """Slices that go through the model together; default: of 1,024 tokens on a processor, 64 on a GPU."""
     device: Device = None
     force: Force = False
 

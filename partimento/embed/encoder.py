@@ -17,7 +17,7 @@ Shape legend: B rows of a batch, T tokens, D channels, E channels of a vector.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -41,9 +41,13 @@ from partimento.tokens.vocabulary import Vocabulary
 
 LONGEST: Final = 2048
 """Tokens of a sequence, at most; a model of a shorter context has that."""
-BATCH_SIZES: Final = {"cpu": 4}
-"""Sequences that go through the model together, unless told otherwise: activations of more of them leave a processor's
-cache (16 at a time cost a quarter more with a small model). What is not named here gets 64."""
+TOKENS_AT_ONCE: Final = 1024
+"""Tokens that go through the model together on a processor, padding included, unless one sequence has more: activations
+of more of them leave its cache."""
+BATCH_SIZE: Final = 64
+"""Sequences that go through the model together elsewhere."""
+_KEPT: Final = (1 << 25) - (1 << 13)
+"""Bytes of the largest memory that glibc (the C library of most Linux systems) keeps when it was freed."""
 
 Vectors: TypeAlias = NDArray[np.float32]
 Item: TypeAlias = Performance | str | PathLike  # bare, since isinstance takes no parameters
@@ -75,6 +79,9 @@ class Encoder(SklearnTransformer):
     ) -> None:
         self._model, self.pooled = model.eval(), pooled
         self.slicing = slicing
+        # glibc keeps freed memory of sizes that were freed before; without this each activation comes from the system
+        # page by page, which cost a third of the time in bfloat16. Nothing is written to it, so it takes no memory.
+        torch.empty(_KEPT, dtype=torch.uint8)
         self._tokenizer = Tokenizer(vocabulary)
         self._longest = min(LONGEST, model.config.context)
         self.size = model.config.d_model if pooled else len(model.state_dict()["emb_head.weight"])
@@ -211,17 +218,21 @@ class Encoder(SklearnTransformer):
         progress: Callable[[int], None] = lambda _: None,
     ) -> Vectors:
         """float32 [n, size], a row for each sequence of tokens (ending with <E>), in their order."""
-        batch_size = BATCH_SIZES.get(self.device.type, 64) if batch_size is None else batch_size
-        if batch_size < 1:
+        if batch_size is not None and batch_size < 1:
             raise UserError(f"batch_size is {batch_size}; give at least 1")
-        lengths = np.array([len(ids) for ids in sequences], np.int64)
-        order = np.argsort(-lengths, kind="stable")  # the longest first: what does not fit the memory shows at once
         vectors = np.empty((len(sequences), self.size), np.float32)
-        for first in range(0, len(order), batch_size):
-            rows = order[first : first + batch_size]
+        for rows in self._batches(np.array([len(ids) for ids in sequences], np.int64), batch_size):
             vectors[rows] = self._forward([sequences[row] for row in rows]).float().cpu().numpy()
             progress(len(rows))
         return vectors
+
+    def _batches(self, lengths: NDArray[np.int64], batch_size: int | None) -> Iterator[NDArray[np.intp]]:
+        """Which sequences share a batch: those of like length, the longest first: what does not fit shows at once."""
+        order = np.argsort(-lengths, kind="stable")
+        while len(order):
+            fitting = max(1, TOKENS_AT_ONCE // int(lengths[order[0]])) if self.device.type == "cpu" else BATCH_SIZE
+            batch, order = np.split(order, [fitting if batch_size is None else batch_size])
+            yield batch
 
     def _forward(self, sequences: list[Ids]) -> Tensor:
         """Vectors [B, E] of one batch."""

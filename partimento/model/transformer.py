@@ -12,14 +12,15 @@ means, losses, sampling, devices, compilation and parallelism (those are applied
     logits_B1V = model.step(next_B1, cache, at_1, unseen_B)             # the same in tensors of fixed shapes
 
 Shape legend: B batch, T new positions, S all positions so far (S = T without a cache), L layers, H heads,
-K channels of a head, R = K / 2 rotary angles, D = H * K channels of the model, F channels of the feed-forward,
-V vocabulary, P context (number of positions that have rotary angles), C capacity of a cache. A 1 stands for an axis
-of that length.
+N heads of queries and of keys, K channels of a head, R = K / 2 rotary angles, D = H * K channels of the model,
+F channels of the feed-forward, V vocabulary, P context (number of positions that have rotary angles), C capacity of a
+cache. A 1 stands for an axis of that length.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -120,12 +121,33 @@ class Rotary(nn.Module):
         self._tabulate(self.cos_PR.device)
         return self
 
-    def forward(self, x_BHTK: Tensor, places: slice | Tensor) -> Tensor:
+    def forward(self, x_BTNK: Tensor, places: slice | Tensor) -> Tensor:
         """Turns queries or keys that stand at these positions; the dtype is kept."""
-        cos_TR, sin_TR = self.cos_PR[places], self.sin_PR[places]
-        a_BHTR, b_BHTR = x_BHTK.float().chunk(2, dim=-1)
-        turned_BHTK = torch.cat((a_BHTR * cos_TR - b_BHTR * sin_TR, b_BHTR * cos_TR + a_BHTR * sin_TR), dim=-1)
-        return turned_BHTK.to(x_BHTK.dtype)
+        turned_BTNK: Tensor = _Turn.apply(x_BTNK, self.cos_PR[places][:, None], self.sin_PR[places][:, None])
+        return turned_BTNK
+
+
+class _Turn(torch.autograd.Function):
+    """Turns by angles. The gradient is turned back by them, so that no steps of the turning are kept for it."""
+
+    @staticmethod
+    def forward(ctx: Any, x_BTNK: Tensor, cos_T1R: Tensor, sin_T1R: Tensor) -> Tensor:
+        ctx.save_for_backward(cos_T1R, sin_T1R)
+        return _turned(x_BTNK, cos_T1R, sin_T1R)
+
+    @staticmethod
+    def backward(ctx: Any, grad_BTNK: Tensor) -> tuple[Tensor, None, None]:
+        cos_T1R, sin_T1R = ctx.saved_tensors
+        return _turned(grad_BTNK, cos_T1R, -sin_T1R), None, None
+
+
+def _turned(x_BTNK: Tensor, cos_T1R: Tensor, sin_T1R: Tensor) -> Tensor:
+    half, exact_BTNK = cos_T1R.shape[-1], x_BTNK.float()
+    # One long product, and the rest added in place: on a processor these passes over memory are what this costs.
+    turned_BTNK = exact_BTNK * torch.cat((cos_T1R, cos_T1R), dim=-1)
+    turned_BTNK[..., :half].addcmul_(exact_BTNK[..., half:], sin_T1R, value=-1)
+    turned_BTNK[..., half:].addcmul_(exact_BTNK[..., :half], sin_T1R)
+    return turned_BTNK.to(x_BTNK.dtype)
 
 
 class Block(nn.Module):
@@ -175,11 +197,10 @@ class Block(nn.Module):
         at_B: Tensor | None,
     ) -> Tensor:
         places = slice(x_BTD.shape[1]) if cache is None else cache._places(x_BTD.shape[1])
-        split_BTHK = (self.n_heads, x_BTD.shape[2] // self.n_heads)
-        query_BHTK, key_BHSK, value_BHSK = (
-            part_BTD.unflatten(2, split_BTHK).transpose(1, 2) for part_BTD in self.mixed_qkv(x_BTD).chunk(3, dim=2)
-        )
-        query_BHTK, key_BHSK = rotary(query_BHTK, places), rotary(key_BHSK, places)
+        heads_BTNK = self.mixed_qkv(x_BTD).unflatten(2, (3 * self.n_heads, -1))
+        turning_BTNK, value_BTHK = heads_BTNK.split((2 * self.n_heads, self.n_heads), dim=2)
+        query_BHTK, key_BHSK = rotary(turning_BTNK, places).transpose(1, 2).chunk(2, dim=1)
+        value_BHSK = value_BTHK.transpose(1, 2)
         if cache is not None:
             key_BHSK, value_BHSK = cache._write(self.layer, key_BHSK, value_BHSK)
         if at_B is not None:

@@ -93,6 +93,15 @@ def test_company_padding_and_order_change_nothing(counts, batch_size, order):
     np.testing.assert_allclose(together, alone[numbers], **CLOSE)
 
 
+def test_a_batch_has_as_many_sequences_as_their_tokens_allow():
+    lengths, batches = [7, 300, 2000, 90, 300, 1024, 300, 8, 512], []
+    make_encoder().encode_sequences([np.ones(length, np.int32) for length in lengths], progress=batches.append)
+    longest_first = iter(sorted(lengths, reverse=True))
+    assert [[next(longest_first) for _ in range(rows)] for rows in batches] == [
+        [2000], [1024], [512, 300], [300, 300, 90], [8, 7],
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("pooled", [False, True])
 def test_what_stands_behind_the_end_is_not_seen(pooled):
     encoder = Encoder(make_model(), V, pooled=pooled)

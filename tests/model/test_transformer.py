@@ -10,7 +10,7 @@ from transformers import StableLmConfig, StableLmForCausalLM
 
 from partimento.model.config import ModelConfig
 from partimento.model.heads import ConditionedTransformer
-from partimento.model.transformer import KVCache, Transformer
+from partimento.model.transformer import KVCache, Rotary, Transformer
 
 TOLERANCE = {"atol": 1e-4, "rtol": 1e-4}
 
@@ -172,6 +172,23 @@ def test_bfloat16_keeps_exact_positions(model, ids_BT):
     assert torch.equal(half.model.rotary.cos_PR, exact_PR)
     cache = KVCache(model.config, batch=3, capacity=60, dtype=torch.bfloat16)
     assert half(ids_BT, cache).dtype == torch.bfloat16
+
+
+def test_turning_is_a_complex_product_and_its_gradient_the_product_with_the_conjugate():
+    config = ModelConfig(vocab_size=10, d_model=16, n_heads=2, n_layers=1, d_ff=16, context=50)
+    x_BTNK = torch.randn(2, 7, 4, 8, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    grad_BTNK = torch.randn(2, 7, 4, 8, generator=torch.Generator().manual_seed(2))
+    turned_BTNK = Rotary(config)(x_BTNK, slice(40, 47))
+    turned_BTNK.backward(grad_BTNK)
+    angle_T1R = torch.arange(40, 47)[:, None, None] * config.rope_base ** -(torch.arange(4, dtype=torch.float64) / 4)
+    turn_T1R = torch.polar(torch.ones_like(angle_T1R), angle_T1R)
+
+    def product(halves_BTNK, factor_T1R):
+        found = torch.complex(*halves_BTNK.detach().double().chunk(2, dim=-1)) * factor_T1R
+        return torch.cat((found.real, found.imag), dim=-1).float()
+
+    torch.testing.assert_close(turned_BTNK, product(x_BTNK, turn_T1R))
+    torch.testing.assert_close(x_BTNK.grad, product(grad_BTNK, turn_T1R.conj()))
 
 
 def test_tables_survive_materialising_from_meta(model):
