@@ -123,7 +123,8 @@ class Rotary(nn.Module):
 
     def forward(self, x_BTNK: Tensor, places: slice | Tensor) -> Tensor:
         """Turns queries or keys that stand at these positions; the dtype is kept."""
-        turned_BTNK: Tensor = _Turn.apply(x_BTNK, self.cos_PR[places][:, None], self.sin_PR[places][:, None])
+        tables_T1R = self.cos_PR[places][:, None], self.sin_PR[places][:, None]
+        turned_BTNK: Tensor = _Turn.apply(x_BTNK, *tables_T1R)  # type: ignore[no-untyped-call]  # torch's omission
         return turned_BTNK
 
 
