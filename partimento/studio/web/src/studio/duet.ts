@@ -9,7 +9,7 @@
  *     if (duet.hear("on", 60, 80, now)) ...  // it was music
  */
 
-import { described, type HandOver, type Kind, type Sign, turnOf, USUAL } from "../input/hand-over";
+import { described, type HandOver, type Kind, type Sign, SUSTAIN, turnOf, USUAL } from "../input/hand-over";
 import { Turns } from "../input/turns";
 import { Instrument } from "../sound/instrument";
 import { find } from "./find";
@@ -30,6 +30,10 @@ export class Duet {
   readonly #turns: Turns;
   #choice = remembered();
   #asking = false;
+  /** Answers since it began: each has a seed of its own. */
+  #answers = 0;
+  /** Whether a person holds the pedal. */
+  #foot = false;
   #read = 0;
   /** The output that answers go to, while it is there. */
   #port: MIDIOutput | null = null;
@@ -38,7 +42,7 @@ export class Duet {
     this.#page = page;
     this.#turns = new Turns({
       handOver: (lead) => this.#answer(lead),
-      listen: () => page.studio.listen(),
+      listen: () => this.#listen(),
     });
     this.#panel.addEventListener("submit", (event) => event.preventDefault());
     this.#panel.addEventListener("change", () => this.#chosen());
@@ -55,7 +59,8 @@ export class Duet {
   hear(kind: Kind, number: number, value: number, now: number): boolean {
     const music = this.#turns.hear(kind, number, value, now);
     const { studio } = this.#page;
-    if (this.on && music && kind === "on" && !this.#turns.answering && !studio.recorder) studio.listen();
+    if (kind === "control" && number === SUSTAIN) this.#foot = value >= 64;
+    if (this.on && music && kind === "on" && !this.#turns.answering && !studio.recorder) this.#listen();
     if (this.on && !this.#turns.answering && now > this.#read + READ_EVERY) {
       this.#read = now;
       studio.readAhead();
@@ -86,6 +91,7 @@ export class Duet {
     if (!this.on) {
       if (!studio.recorder) page.toggleRecording(true);
       this.#turns.begin(this.#choice);
+      this.#answers = 0;
       this.#plug();
     } else {
       this.#turns.end();
@@ -100,11 +106,18 @@ export class Duet {
     this.#show();
   }
 
+  #listen(): void {
+    const { studio } = this.#page;
+    studio.listen();
+    if (this.#foot) studio.recorder?.pedal(true, performance.now() / 1000);
+  }
+
   #answer(lead: number): void {
     const page = this.#page;
+    const settings = page.settings();
     const bars = this.#choice.sign === "bars" ? { seconds: turnOf(this.#choice), end: false } : {};
     this.#asking = true; // what was played becomes a take first, and nothing is made or heard meanwhile
-    page.studio.answer({ ...page.settings(), variations: 1, ...bars }, lead);
+    page.studio.answer({ ...settings, seed: settings.seed + this.#answers++, variations: 1, ...bars }, lead);
     this.#asking = false;
     this.look();
   }

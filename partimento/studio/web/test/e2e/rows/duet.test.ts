@@ -156,5 +156,10 @@ describe("in turns", () => {
     expect(sent.filter(([status]) => status === 0x80)).toHaveLength(88);
     const { forest, music } = await kept(page);
     expect(music[forest.takes[0]!.id]!.pitch).toEqual([60]); // the sign is no note
+    await piano((piano) => {
+      piano.sent.length = 0;
+      dispatchEvent(new Event("pagehide"));
+    });
+    expect((await piano((piano) => piano.sent))[1]![1]).toEqual([0xb0, 123, 0]); // as when the page is closed
   });
 });
