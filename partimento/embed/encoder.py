@@ -9,8 +9,8 @@ to know: which slices are read (`slicing.py`), how a model came to make such vec
 
 Vectors are those of the published embedding model (docs/embeddings.md); only what the vocabulary can say is embedded.
 
-Sequences are batched by length and padded behind <E>. Attention is causal, so nothing before sees the padding: which
-sequences share a batch changes a vector by rounding only.
+Sequences are batched by length and padded behind <E>; on a processor each thread computes batches of its own. Attention
+is causal, so nothing before sees the padding: which sequences share a batch changes a vector by rounding only.
 
 Shape legend: B rows of a batch, T tokens, D channels, E channels of a vector.
 """
@@ -18,6 +18,8 @@ Shape legend: B rows of a batch, T tokens, D channels, E channels of a vector.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -209,7 +211,6 @@ class Encoder(SklearnTransformer):
         )
         return [np.concatenate([head, body[:room], end]) for body in bodies]
 
-    @torch.inference_mode()
     def encode_sequences(
         self,
         sequences: Sequence[Ids],
@@ -221,9 +222,16 @@ class Encoder(SklearnTransformer):
         if batch_size is not None and batch_size < 1:
             raise UserError(f"batch_size is {batch_size}; give at least 1")
         vectors = np.empty((len(sequences), self.size), np.float32)
-        for rows in self._batches(np.array([len(ids) for ids in sequences], np.int64), batch_size):
-            vectors[rows] = self._forward([sequences[row] for row in rows]).float().cpu().numpy()
-            progress(len(rows))
+        batches = list(self._batches(np.array([len(ids) for ids in sequences], np.int64), batch_size))
+
+        def forward(rows: NDArray[np.intp]) -> Vectors:
+            made: Vectors = self._forward([sequences[row] for row in rows]).float().cpu().numpy()
+            return made
+
+        with _side_by_side(len(batches) if self.device.type == "cpu" else 1) as each:
+            for rows, made in zip(batches, each(forward, batches), strict=True):
+                vectors[rows] = made
+                progress(len(rows))
         return vectors
 
     def _batches(self, lengths: NDArray[np.int64], batch_size: int | None) -> Iterator[NDArray[np.intp]]:
@@ -234,6 +242,7 @@ class Encoder(SklearnTransformer):
             batch, order = np.split(order, [fitting if batch_size is None else batch_size])
             yield batch
 
+    @torch.inference_mode()
     def _forward(self, sequences: list[Ids]) -> Tensor:
         """Vectors [B, E] of one batch."""
         padded = np.full((len(sequences), max(map(len, sequences))), self._tokenizer.vocabulary.pad, np.int64)
@@ -247,3 +256,22 @@ class Encoder(SklearnTransformer):
         hidden_BTD = self._model.model(ids_BT)
         real_BT1 = (torch.arange(ids_BT.shape[1], device=device) < length_B[:, None])[..., None]
         return (hidden_BTD * real_BT1).sum(dim=1) / length_B[:, None]
+
+
+@contextmanager
+def _side_by_side(tasks: int) -> Iterator[Callable[..., Iterator[Vectors]]]:
+    """`map` for so many tasks, whose threads share torch's out among themselves.
+
+    All threads at one matrix would wait for each other after each step: on a busy machine that is most of the time.
+    """
+    threads = torch.get_num_threads()
+    workers = min(threads, tasks)
+    if workers <= 1:
+        yield map
+        return
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads // workers,))
+    try:
+        yield pool.map
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)  # what a thread says there holds for those that begin later

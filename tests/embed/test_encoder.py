@@ -102,6 +102,23 @@ def test_a_batch_has_as_many_sequences_as_their_tokens_allow():
     ]  # fmt: skip
 
 
+def test_threads_share_batches_out_and_change_no_vector():
+    encoder, threads = make_encoder(), torch.get_num_threads()
+    sequences = [np.full(length, 800, np.int32) for length in (600, 700, 800, 30, 900)]
+    found = []
+    try:
+        for number in (1, 3):
+            torch.set_num_threads(number)
+            found.append(encoder.encode_sequences(sequences))
+            assert torch.get_num_threads() == number
+        with pytest.raises(ZeroDivisionError):
+            encoder.encode_sequences(sequences, progress=lambda rows: 1 // (rows - rows))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+    assert np.array_equal(*found)
+
+
 @pytest.mark.parametrize("pooled", [False, True])
 def test_what_stands_behind_the_end_is_not_seen(pooled):
     encoder = Encoder(make_model(), V, pooled=pooled)
