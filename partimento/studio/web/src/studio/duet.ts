@@ -145,7 +145,11 @@ export class Duet {
     how.sign = find<HTMLSelectElement>("#turns [name=sign]").value as Sign;
     how.sound = find<HTMLSelectElement>("#turns [name=sound]").value;
     this.#choice = how;
-    localStorage.setItem(KEPT, JSON.stringify(how));
+    try {
+      localStorage.setItem(KEPT, JSON.stringify(how));
+    } catch {
+      // this browser keeps nothing; it holds until the page is left
+    }
     this.#fill();
     this.#turns.change(how);
     this.#plug();
