@@ -37,6 +37,7 @@ from partimento.errors import UserError
 from partimento.midi.performance import Performance
 from partimento.model.checkpoint import AnyModel, load_any
 from partimento.model.heads import Embedder
+from partimento.model.precision import whole_width
 from partimento.tokens.notes import Notes, milliseconds
 from partimento.tokens.tokenizer import Ids, Tokenizer
 from partimento.tokens.vocabulary import Vocabulary
@@ -245,7 +246,8 @@ class Encoder(SklearnTransformer):
     @torch.inference_mode()
     def _forward(self, sequences: list[Ids]) -> Tensor:
         """Vectors [B, E] of one batch."""
-        padded = np.full((len(sequences), max(map(len, sequences))), self._tokenizer.vocabulary.pad, np.int64)
+        width = whole_width(max(map(len, sequences)))
+        padded = np.full((len(sequences), width), self._tokenizer.vocabulary.pad, np.int64)
         for row, ids in zip(padded, sequences, strict=True):
             row[: len(ids)] = ids
         device = self.device
