@@ -63,17 +63,11 @@ def vitest(address, files, *options, **environment):
 
 
 def test_every_row(engine, files, tmp_path):
-    """Takes are compared with an index in which they do not stand."""
+    """Takes are compared with an index in which they do not stand; the library has ten pieces, by a small model."""
     learned = index_of(str(EXAMPLES), tmp_path / "index", print)
-    with served(engine, learned=learned) as address:
-        vitest(address, files, "rows")
-
-
-def test_the_library(engine, files, tmp_path):
-    """A library of ten pieces, by a small random model."""
     library = collected(tmp_path, model_file(tmp_path))
-    with served(engine, library=library) as address:
-        vitest(address, files, "library", PARTIMENTO_WEBGL="1")
+    with served(engine, learned=learned, library=library) as address:
+        vitest(address, files, "rows")
 
 
 def test_takes_outlive_the_server(engine, files, tmp_path):

@@ -23,17 +23,18 @@ const OPTIONS = {
   executablePath: environment("PARTIMENTO_CHROMIUM"),
   args: [
     ..."--headless --no-sandbox --disable-quic --no-first-run --disable-sync".split(" "),
-    // The map needs WebGL, which without a graphics processor is computed; nothing else does.
-    ...(process.env["PARTIMENTO_WEBGL"] ? "--use-angle=swiftshader --enable-unsafe-swiftshader --ignore-gpu-blocklist" : "--disable-gpu").split(" "),
     ..."--disable-background-networking --disable-component-update".split(" "),
   ],
 };
+const PLAIN = ["--disable-gpu"];
+/** What a map needs, which is drawn by WebGL: without a graphics processor it is computed. */
+export const WEBGL = "--use-angle=swiftshader --enable-unsafe-swiftshader --ignore-gpu-blocklist".split(" ");
 
 let browser: Browser | undefined;
 
 /** A page of its own, with a database of its own. What goes wrong in it is collected in `troubles`. */
-export async function open(options: BrowserContextOptions = {}, before?: (context: BrowserContext) => Promise<unknown>): Promise<Page> {
-  browser ??= await chromium.launch(OPTIONS);
+export async function open(options: BrowserContextOptions = {}, before?: (context: BrowserContext) => Promise<unknown>, drawing = PLAIN): Promise<Page> {
+  browser ??= await chromium.launch({ ...OPTIONS, args: [...OPTIONS.args, ...drawing] });
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, acceptDownloads: true, ...options });
   await before?.(context);
   return started(await context.newPage());
@@ -41,7 +42,7 @@ export async function open(options: BrowserContextOptions = {}, before?: (contex
 
 /** A browser whose database outlives it, in a folder. */
 export async function openKept(profile: string): Promise<[BrowserContext, Page]> {
-  const context = await chromium.launchPersistentContext(profile, OPTIONS);
+  const context = await chromium.launchPersistentContext(profile, { ...OPTIONS, args: [...OPTIONS.args, ...PLAIN] });
   return [context, await started(await context.newPage())];
 }
 

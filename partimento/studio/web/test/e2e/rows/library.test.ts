@@ -4,13 +4,13 @@
 
 import type { FrameLocator, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { close, drop, kept, open, text, troubles } from "../studio";
+import { close, drop, kept, open, text, troubles, WEBGL } from "../studio";
 
 let page: Page;
 let map: FrameLocator;
 
 beforeAll(async () => {
-  page = await open({ reducedMotion: "reduce", viewport: { width: 900, height: 600 } });
+  page = await open({ reducedMotion: "reduce", viewport: { width: 900, height: 600 } }, undefined, WEBGL);
   map = page.frameLocator("#library iframe");
 });
 afterAll(close);
