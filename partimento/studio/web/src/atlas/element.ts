@@ -115,10 +115,11 @@ export class AtlasElement extends HTMLElement {
   async place(file: File): Promise<void> {
     await this.#shown;
     if (!this.#plot) return;
-    this.#say(`listening to ${file.name} …`);
+    const listening = `listening to ${file.name} …`;
+    this.#say(listening);
     try {
       const placed = await place(file);
-      this.#say("");
+      if (this.#find("#said").textContent === listening) this.#say(""); // else it is of a later file
       if (placed.number !== null) return await this.#show(placed.number, true);
       const point = this.#map.names.length;
       this.#map = withFile(this.#map, file.name, placed);

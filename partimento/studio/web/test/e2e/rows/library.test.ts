@@ -55,7 +55,7 @@ test("a file that is dropped on the map is placed, with its neighbours, and beco
 
   await page.keyboard.press("l");
   await page.click("[data-do=place-take]");
-  await expect.poll(() => map.locator("#facts").innerText()).toBe("placed on it");
+  await expect.poll(() => map.locator("#legend button").last().innerText()).toBe("not known\n2");
   await drop(page, "broken.mid", Buffer.from("no music"), element);
   await expect.poll(() => map.locator("#said").innerText()).toContain("broken.mid: ");
   await map.locator("input[type=search]").press("Escape");
