@@ -246,7 +246,8 @@ class Encoder(SklearnTransformer):
     @torch.inference_mode()
     def _forward(self, sequences: list[Ids]) -> Tensor:
         """Vectors [B, E] of one batch."""
-        width = whole_width(max(map(len, sequences)))
+        longest = max(map(len, sequences))
+        width = max(longest, min(whole_width(longest), self._model.config.context))
         padded = np.full((len(sequences), width), self._tokenizer.vocabulary.pad, np.int64)
         for row, ids in zip(padded, sequences, strict=True):
             row[: len(ids)] = ids
