@@ -22,7 +22,7 @@ from partimento.studio.music import columns
 from tests.generate.generate_music import prompt
 
 GIVEN = columns(prompt())
-SECONDS = 20.0
+SECONDS = 120.0
 
 
 @contextmanager

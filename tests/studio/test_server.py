@@ -245,8 +245,9 @@ def test_a_take_says_what_it_shares_with_what_the_model_learned_from(address, en
     learned = PassageIndex.build([("source.mid", "", fingerprint(notes))], tmp_path / "index")
     with served(engine, learned=learned) as comparing, Client(comparing) as client:
         client.continue_("same", **asked, **WILD)
+        told = list(client.until("done", "same"))
         client.continue_("other", **asked | {"seed": 4}, **WILD)
-        told = [*client.until("done", "same"), *client.until("done", "other")]
+        told += client.until("done", "other")
     found = {message["id"]: message["originality"] for message in told if message["type"] == "take"}
     assert found["same"]["verdict"] == "copy" and "source.mid" in found["same"]["text"]
     assert found["same"]["passages"][0]["share"] > 0.8
